@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/refuse.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int refuse(const struct refuse_sink *sink, int err, const char *rule, const char *field,
+	   uint64_t value, const char *legal, ...)
+{
+	char text[256];
+	va_list ap;
+
+	if (!sink || !sink->fn)
+		return -err;
+	va_start(ap, legal);
+	vsnprintf(text, sizeof(text), legal, ap);
+	va_end(ap);
+	sink->fn(sink->arg, &(struct refusal){.err = err,
+					      .rule = rule,
+					      .field = field,
+					      .value = value,
+					      .legal = text});
+	return -err;
+}

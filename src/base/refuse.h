@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The one way in which the engine says no to a caller.
+ *
+ * Every error that a user can cause goes through refuse(): it names the rule (the labels are those of
+ * docs/rules.md and of the ABI tests), the field, its value and what would have been legal. The
+ * sink of the host receives it; who listens (`ioas run -v`, an embedder's callback, nobody) is not known here.
+ */
+#ifndef IOAS_BASE_REFUSE_H
+#define IOAS_BASE_REFUSE_H
+
+#include <stdint.h>
+
+struct refusal {
+	int err;	   /* positive errno */
+	const char *rule;  /* such as "MAP.14" */
+	const char *field; /* the argument at fault, as the ABI names it */
+	uint64_t value;	   /* what it was */
+	const char *legal; /* what would have been legal, in words; valid during the callback only */
+};
+
+struct refuse_sink {
+	void (*fn)(void *arg, const struct refusal *r); /* may be NULL; called on the refusing thread */
+	void *arg;
+};
+
+/**
+ * refuse() - report a refusal and give the error back
+ * @sink: the host's sink, may be NULL
+ * @err: positive errno
+ * @legal: printf format of what would have been legal
+ *
+ * Returns -@err. Thread-safe as far as the sink's function is. The text is only formatted when somebody listens.
+ */
+int refuse(const struct refuse_sink *sink, int err, const char *rule, const char *field,
+	   uint64_t value, const char *legal, ...) __attribute__((format(printf, 6, 7)));
+
+#endif

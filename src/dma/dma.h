@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a device does on the bus: memory reads and writes by IOVA, through its requester.
+ *
+ * A port belongs to one device and is used by one thread at a time (the device's worker). A copy is
+ * cut at DMA_PIECE bytes and translated again between pieces, so that a change waits for one piece at most. DMA to another device's BAR is a posted
+ * write queued to that device or a read of its register file; no lock of the initiator is held.
+ */
+#ifndef IOAS_DMA_DMA_H
+#define IOAS_DMA_DMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "iommu/iommu.h"
+
+#define DMA_PIECE 65536u
+
+/* A device whose BARs can be the target of DMA (struct memory_bar.device points to one). */
+struct dma_peer {
+	const struct dma_peer_ops *ops;
+};
+struct dma_peer_ops {
+	/* Queue a posted write of at most 8 naturally aligned bytes; never runs the model on this thread. -EFAULT: not enabled. */
+	int (*write)(struct dma_peer *p, uint32_t bar, uint64_t offset, const void *data, unsigned int size);
+	/* Read the register file as it stands, without side effects. */
+	int (*read)(struct dma_peer *p, uint32_t bar, uint64_t offset, void *data, unsigned int size);
+};
+
+struct dma_stats {
+	uint64_t reads, writes, read_bytes, written_bytes, faults;
+};
+
+struct dma_port {
+	struct requester *requester;
+	struct memory *memory;
+	bool bus_master; /* written under the device's lock, read atomically */
+	struct dma_stats stats; /* of the DMA thread */
+};
+
+void dma_port_init(struct dma_port *p, struct requester *r, struct memory *m);
+
+/* Bracket a stretch of work on the DMA thread. */
+void dma_begin(struct dma_port *p);
+void dma_end(struct dma_port *p);
+
+/*
+ * Switch bus mastering. Off returns when no DMA of this port is running, from any thread but the worker's own section.
+ */
+void dma_set_bus_master(struct dma_port *p, bool on);
+
+/*
+ * Read @len bytes at @iova into @dst, or write them from @src. Between dma_begin() and dma_end().
+ * Returns 0, or -EFAULT when a byte could not be reached (the fault is reported; earlier bytes may have
+ * moved, later ones have not). Naturally aligned 1, 2, 4 and 8 byte accesses are single-copy atomic, and writes are seen in
+ * the order in which they are made.
+ */
+int dma_read(struct dma_port *p, uint64_t iova, void *dst, size_t len);
+int dma_write(struct dma_port *p, uint64_t iova, const void *src, size_t len);
+/* Fill with a repeated 64-bit pattern (byte i of the range is byte i % 8 of @pattern). */
+int dma_fill(struct dma_port *p, uint64_t iova, uint64_t pattern, size_t len);
+
+#endif

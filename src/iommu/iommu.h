@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One IOMMU of a make, its domains, and the requesters behind it.
+ *
+ * A *domain* is a translation regime that requesters can be attached to. A *requester* is a device as the IOMMU sees it: a
+ * requester ID, the domain it is attached to, its IOTLB and its epoch. Nobody but the requester's DMA
+ * thread touches its IOTLB; an invalidation posts a command or a generation, and waits (base/epoch.h) only for the
+ * requesters of the domain that changed.
+ *
+ * The make (struct iommu_make) supplies what differs: ID registers, page-table format, apertures, reserved regions. Its
+ * contexts, queues and caches must be usable without any ioctl: a guest that owns the IOMMU's registers feeds the same code.
+ */
+#ifndef IOAS_IOMMU_IOMMU_H
+#define IOAS_IOMMU_IOMMU_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/epoch.h"
+#include "base/list.h"
+#include "base/options.h"
+#include "base/refuse.h"
+#include "memory/memory.h"
+#include "pagetable/pt.h"
+
+struct iommu;
+struct domain;
+struct requester;
+
+enum iommu_access { IOMMU_READ = 1, IOMMU_WRITE = 2, IOMMU_ATOMIC = 3 };
+
+/* Why a DMA was refused; the make has its own code for each (fault_code()). */
+enum iommu_fault_reason {
+	FAULT_BLOCKED,	  /* no domain attached */
+	FAULT_BUS_MASTER, /* bus mastering is off: never reached the IOMMU */
+	FAULT_ADDRESS,	  /* beyond the input width */
+	FAULT_NOT_PRESENT,
+	FAULT_READ,    /* mapped without read permission */
+	FAULT_WRITE,   /* mapped without write permission */
+	FAULT_MSI,     /* a read, or a malformed write, in the interrupt window */
+	FAULT_GONE,    /* mapped, but the program has since taken the memory away */
+	FAULT_NO_PEER, /* a BAR that does not answer */
+};
+
+struct iommu_fault {
+	uint32_t rid;
+	uint32_t pasid; /* ~0: none */
+	uint64_t iova;
+	uint64_t len;
+	enum iommu_access access;
+	enum iommu_fault_reason reason;
+	uint32_t code; /* the make's own fault reason code, as its specification numbers it */
+};
+
+/* Flags of domain_alloc(), the ABI's HWPT flags that concern a paging domain. */
+#define DOMAIN_NEST_PARENT BIT(0)
+#define DOMAIN_DIRTY	   BIT(1)
+#define DOMAIN_PASID	   BIT(3)
+
+struct iommu_region {
+	uint64_t start, last;
+	bool msi; /* interrupt window: hardware or software MSI */
+};
+
+struct iommu_caps {
+	bool dirty;		 /* GET_HW_INFO DIRTY_TRACKING */
+	bool enforce_coherency;	 /* can force snooping */
+	bool ats_not_supported;
+	uint8_t max_pasid_log2; /* 0: no PASID */
+	uint8_t ias, oas;	 /* bits */
+};
+
+struct iommu_make {
+	const char *name, *summary;
+	const struct option_key *keys;
+	/* Fills caps and make_data from @o. 0, -EINVAL with a sentence in @why, -ENOMEM. */
+	int (*init)(struct iommu *i, const struct options *o, char *why, size_t why_len);
+	void (*fini)(struct iommu *i);
+	/*
+	 * GET_HW_INFO: the make's type, and its struct into @buf (of *len bytes; *len receives the true size). @in_type 0:
+	 * the default one. -EOPNOTSUPP for a type it does not know.
+	 */
+	int (*hw_info)(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len);
+	/* 4.2: which page table a domain with these DOMAIN_ flags gets. -EOPNOTSUPP. */
+	int (*domain_config)(struct iommu *i, uint32_t flags, struct pt_config *cfg);
+	/* Reserved regions of every requester behind this IOMMU; returns how many, writes at most @max. */
+	size_t (*regions)(struct iommu *i, struct iommu_region *out, size_t max);
+	uint32_t (*fault_code)(const struct iommu_fault *f);
+};
+
+struct iommu {
+	const struct iommu_make *make;
+	void *make_data;
+	unsigned int index; /* within the host */
+	struct iommu_caps caps;
+	struct memory *memory;
+	struct pt_mem *tables;
+	struct epoch_domain *epochs;
+	const struct refuse_sink *sink;
+	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f); /* may be NULL; on the DMA thread */
+	void *fault_arg;
+	pthread_mutex_t lock; /* attachment of its requesters */
+	struct list requesters;
+	uint64_t nr_faults;
+};
+
+/* The table of makes, ended by NULL (makes.c). */
+extern const struct iommu_make *const iommu_makes[];
+const struct iommu_make *iommu_make_find(const char *name);
+
+struct iommu_config {
+	struct memory *memory;
+	struct pt_mem *tables;
+	struct epoch_domain *epochs;
+	const struct refuse_sink *sink;
+	unsigned int index;
+};
+/* @text: "vtd" or "vtd,aw=39,..."; a sentence in @why on error. */
+int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why, size_t why_len);
+/* No requester or domain may be left. */
+void iommu_destroy(struct iommu *i);
+
+/* 4.2. -EOPNOTSUPP for flags that the make refuses, -ENOMEM. Empty: maps nothing. */
+int domain_alloc(struct iommu *i, uint32_t flags, struct domain **out);
+void domain_free(struct domain *d); /* nothing may be attached */
+struct pt *domain_pt(struct domain *d);
+struct iommu *domain_iommu(struct domain *d);
+void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last);
+uint64_t domain_page_sizes(const struct domain *d);
+bool domain_enforces_coherency(const struct domain *d);
+/* Make this domain enforce coherency from now on; only before anything is mapped. -EINVAL when the IOMMU cannot. */
+int domain_enforce_coherency(struct domain *d);
+
+/*
+ * [iova, last] changed: returns when no IOTLB of the domain's requesters holds it and no access under
+ * the old translation runs, then frees what @g gathered (@g may be NULL).
+ */
+void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt_gather *g);
+/* Forget everything cached of every requester of this IOMMU and wait (memory was revoked, a slot died). */
+void iommu_invalidate_all(struct iommu *i);
+
+int requester_create(struct iommu *i, uint32_t rid, struct requester **out);
+void requester_destroy(struct requester *r); /* detached */
+uint32_t requester_rid(const struct requester *r);
+/* NULL blocks. Switches without a window in which neither is in force; the old one is quiet on return. -EINVAL: incompatible. */
+int requester_attach(struct requester *r, struct domain *d);
+struct domain *requester_domain(struct requester *r);
+
+/*
+ * The DMA thread's side. requester_begin() and requester_end() bracket a stretch of work (they unpark and park the
+ * epoch); iommu_translate() must run between epoch_enter() and epoch_exit() of requester_epoch().
+ */
+void requester_begin(struct requester *r);
+void requester_end(struct requester *r);
+struct epoch *requester_epoch(struct requester *r);
+
+struct translation {
+	const struct memory_slot *slot;
+	char *ptr;    /* first byte; NULL for MEMORY_BAR */
+	uint64_t pa;
+	uint64_t len; /* bytes from iova on that this translation covers, at most what was asked */
+	bool msi;     /* a write into the interrupt window: not memory */
+};
+
+/**
+ * iommu_translate() - where does this DMA go?
+ *
+ * Hits cost no lock, fence or allocation. Sets accessed and dirty flags as the make's tables want. Returns 0, or -EFAULT after the fault
+ * was recorded and reported. The result is valid until epoch_exit().
+ */
+int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
+		    struct translation *out);
+
+/* Record and report a fault found after translation (FAULT_GONE, FAULT_NO_PEER). Returns -EFAULT. */
+int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
+		       enum iommu_fault_reason reason);
+
+/* Statistics of one requester, written by its DMA thread only; read at any time. */
+struct requester_stats {
+	uint64_t hits, misses, faults, invalidations;
+};
+void requester_get_stats(const struct requester *r, struct requester_stats *out);
+
+const char *iommu_fault_words(enum iommu_fault_reason reason);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where bytes live: the host's physical address space.
+ *
+ * A PA is slot << 30 | offset. A slot is 1 GiB, numbered in order of first use, and names an origin: program memory, a
+ * file, a BAR, page-table memory. The low 30 bits of a PA equal those of the VA or file offset behind it, so that large
+ * leaves stay possible. No room but this one turns a PA into a pointer, and only through memory_slot().
+ *
+ * Pinning. Shared and file memory is held through a mapping of the engine's own and outlives the
+ * program's mapping. Private memory cannot be held: when the program changes its address space (the
+ * door calls memory_va_changed()) the part of the slot becomes *stale*: a leaf that points there
+ * faults, and a later pin of the same VA gets another slot. Invariant: a live leaf never reaches the
+ * VA's next owner.
+ *
+ * Locks: memory->lock (rank in base/lock order: below space) guards slots' tables, stale sets and accounts; translation
+ * reads slots without it.
+ */
+#ifndef IOAS_MEMORY_MEMORY_H
+#define IOAS_MEMORY_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+#include "base/refuse.h"
+
+#define MEMORY_SLOT_SHIFT 30
+#define MEMORY_SLOT_SIZE  BIT(MEMORY_SLOT_SHIFT)
+#define MEMORY_SLOT_MASK  (MEMORY_SLOT_SIZE - 1)
+#define MEMORY_SLOTS	  BIT(16) /* 46 bits of PA: what every make can encode */
+
+struct memory;
+
+enum memory_kind {
+	MEMORY_FREE,
+	MEMORY_PRIVATE,	   /* the process's own memory at base; may become stale */
+	MEMORY_REGISTERED, /* as PRIVATE, but an embedder promised that it stays: copied without a guard */
+	MEMORY_SHARED,	   /* a duplicate of the program's shared mapping, held by us */
+	MEMORY_FILE,	   /* our mapping of a file */
+	MEMORY_BAR,	   /* a device's registers: never a pointer; see struct memory_bar */
+	MEMORY_TABLE,	   /* page-table memory: not reachable by DMA */
+};
+
+/* A BAR behind a VA or a slot; opaque here, dma/ knows what device is. */
+struct memory_bar {
+	void *device;	 /* struct dma_peer * */
+	uint32_t region; /* BAR index */
+	uint64_t offset; /* of the first byte of what this describes */
+};
+
+/* What a translation needs to know of a slot. Read without locks; fields change only before a slot is first published or
+ * after every reader has left. */
+struct memory_slot {
+	char *base;	/* address of offset 0, or NULL where the bytes are no plain memory */
+	uint8_t kind;	/* enum memory_kind */
+	bool has_stale; /* look into memory_stale() before use */
+};
+
+/* What lies at a VA, as memory_ops.vma reports it. */
+enum memory_vma_kind { VMA_NONE, VMA_PRIVATE, VMA_SHARED, VMA_BAR, VMA_IO };
+struct memory_vma {
+	uint64_t start, last;
+	enum memory_vma_kind kind;
+	bool read, write;
+	struct memory_bar bar; /* VMA_BAR: of start */
+};
+
+/* How this process's memory is reached. Every member has a default (memory_default_ops). Thread-safe, must not call back. */
+struct memory_ops {
+	/*
+	 * Fault in and check [va, va + len): every page exists, may be read, and written if @write. 0 or -EFAULT.
+	 * The default uses madvise(MADV_POPULATE_READ/WRITE).
+	 */
+	int (*probe)(void *arg, uint64_t va, uint64_t len, bool write);
+	/* What lies at @va. 0 or -EFAULT where nothing does. The default reads /proc/self/maps. */
+	int (*vma)(void *arg, uint64_t va, struct memory_vma *out);
+	/*
+	 * Copy between engine memory and memory that may vanish. 0, or -EFAULT when either side
+	 * could not be touched; some bytes may have been copied then. The default uses process_vm_readv/writev on
+	 * this process.
+	 */
+	int (*copy)(void *arg, void *dst, const void *src, size_t len);
+	/* Called, without locks, after a part of a slot became stale: make every IOTLB forget it and wait for DMA in flight. */
+	void (*revoked)(void *arg);
+};
+
+struct memory_config {
+	const struct memory_ops *ops; /* members may be NULL: defaults */
+	void *ops_arg;
+	const struct refuse_sink *sink;
+};
+
+int memory_create(const struct memory_config *cfg, struct memory **out);
+void memory_destroy(struct memory *m);
+
+/* Replaces the revoked callback (the iommu room's business; set once, before DMA). */
+void memory_set_revoked(struct memory *m, void (*revoked)(void *arg), void *arg);
+
+/**
+ * memory_slot() - the slot behind a PA; lock-free, for readers inside their epoch
+ * Never NULL for a PA that a page table holds.
+ */
+const struct memory_slot *memory_slot(const struct memory *m, uint64_t pa);
+
+/* Is any byte of [pa, pa + len), within one slot, stale? For slots with has_stale. Takes a lock; slow path only. */
+bool memory_stale(struct memory *m, uint64_t pa, uint64_t len);
+
+/* The BAR bytes at @pa of a MEMORY_BAR slot. 0 or -EFAULT. */
+int memory_bar_at(struct memory *m, uint64_t pa, struct memory_bar *out);
+
+/* Copy by the rules of @slot's kind: plain for registered memory, guarded otherwise. 0 or -EFAULT. */
+int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src, size_t len);
+
+/* Reserve consecutive slots of kind MEMORY_TABLE for @len bytes at @base (1 GiB aligned); returns the PA of @base in *pa. */
+int memory_add_tables(struct memory *m, char *base, uint64_t len, uint64_t *pa);
+
+/* An embedder's promise that [va, va + len) stays mapped, readable and writable until unregistered. -EEXIST, -EINVAL, -ENOMEM */
+int memory_register(struct memory *m, uint64_t va, uint64_t len);
+int memory_unregister(struct memory *m, uint64_t va, uint64_t len); /* -ENOENT; -EBUSY while pinned */
+
+/* The door: the program mapped, unmapped or moved something in [va, va + len). Cheap when nothing there is pinned. */
+void memory_va_changed(struct memory *m, uint64_t va, uint64_t len);
+
+/*
+ * Who pays. One account for each user and one for each process; a pages object is charged to one of them.
+ */
+struct memory_account;
+int memory_account_create(uint64_t (*limit)(void *arg), void *arg, struct memory_account **out);
+void memory_account_get(struct memory_account *a);
+void memory_account_put(struct memory_account *a);
+uint64_t memory_account_locked(const struct memory_account *a); /* pages charged now */
+
+/* The payer of new pages objects: the account of the mode, or nobody (CAP_IPC_LOCK). */
+struct memory_payer {
+	struct memory_account *account; /* NULL: nothing is charged */
+};
+
+/*
+ * A pages object: the origin of one MAP, shared by COPY, charged once. Reference counted; thread-safe.
+ */
+struct pages;
+
+/* [va, va + len) of this process; len != 0 and no overflow (the caller checked). -ENOMEM. Nothing is looked at yet. */
+int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,
+		  bool writable, bool allow_bar, struct pages **out);
+/* Bytes [start, start + len) of a file; takes over @fd in success and failure. */
+int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start, uint64_t len,
+		    bool writable, struct pages **out);
+void pages_get(struct pages *p);
+void pages_put(struct pages *p);
+bool pages_writable(const struct pages *p);
+bool pages_is_file(const struct pages *p);
+uint64_t pages_length(const struct pages *p);
+/* VA or file offset of the first byte. */
+uint64_t pages_start(const struct pages *p);
+
+/**
+ * pages_pin() - make bytes [off, off + len) resident and give them PAs
+ *
+ * Whole pages are pinned and charged; overlapping pins of one object are charged once.
+ * Returns 0; -EFAULT: no such memory, no permission, an I/O mapping; -EINVAL: a file of the wrong kind or too short;
+ * -ENOMEM: over the payer's limit, or no memory. Nothing is left changed by a failure. pages_unpin() with the same
+ * arguments undoes it.
+ */
+int pages_pin(struct pages *p, uint64_t off, uint64_t len);
+void pages_unpin(struct pages *p, uint64_t off, uint64_t len);
+bool pages_is_pinned(const struct pages *p);
+
+/* PA of byte @off of a pinned range; *run receives the bytes from there that are physically contiguous (to a slot's end). */
+uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run);
+
+/* Move the charge of @p to @payer. The caller has checked the limit with memory_account_room(). */
+void pages_set_payer(struct pages *p, const struct memory_payer *payer);
+const struct memory_account *pages_account(const struct pages *p); /* NULL: not accounted */
+uint64_t pages_charged(const struct pages *p);			   /* pages */
+/* Could @n more pages be charged? */
+bool memory_account_room(const struct memory_account *a, uint64_t n);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An I/O address space (IOAS): a map from IOVA ranges to pages, shown by any number of mirrors.
+ *
+ * An *area* is one MAP: [iova, last] of a pages object from a byte offset on, with READ/WRITE. Areas never merge. A
+ * *mirror* is one hardware page table that shows every area; without one nothing is pinned (lazy pinning).
+ * Reserved ranges have an owner; the allowed list confines automatic IOVA choice.
+ *
+ * The rules are those of the labels MAP, CPY, UNM, ALW, RNG, OPT, HWA.12-14, ATT.5: refusals are reported here, through
+ * the space's sink.
+ *
+ * Every function takes space->lock itself unless it says otherwise, and may be called from any thread.
+ */
+#ifndef IOAS_SPACE_SPACE_H
+#define IOAS_SPACE_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/refuse.h"
+#include "memory/memory.h"
+#include "pagetable/pt.h"
+
+struct space;
+
+enum { SPACE_READ = 1, SPACE_WRITE = 2 }; /* permissions of an area */
+
+struct space_mirror;
+struct space_mirror_ops {
+	/*
+	 * [iova, last] is no longer mapped, or was made less permissive or clean. Returns when no cache holds it and no access
+	 * under the old translation runs; then gives the gathered tables back with pt_gather_free(). Called under space->lock.
+	 */
+	void (*invalidate)(struct space_mirror *m, uint64_t iova, uint64_t last, struct pt_gather *g);
+};
+
+/* Embedded by whoever owns a page table; the fields are set before space_add_mirror(). */
+struct space_mirror {
+	const struct space_mirror_ops *ops;
+	struct pt *pt;
+	uint64_t aperture_start, aperture_last; /* IOVAs the table can hold */
+	uint64_t page_sizes;			/* bitmap of leaf sizes; the lowest is the alignment it demands */
+	struct list link;			/* space's */
+};
+
+int space_create(struct memory *m, const struct refuse_sink *sink, struct space **out);
+/* Drops every area. No mirror may be left. */
+void space_destroy(struct space *s);
+
+struct space_map {
+	struct pages *pages;
+	uint64_t offset; /* of the first byte within pages */
+	uint64_t length; /* bytes */
+	uint64_t iova;	 /* in when fixed, out otherwise */
+	int prot;	 /* SPACE_READ | SPACE_WRITE; 0 is allowed here (compat's quirk) */
+	bool fixed;
+};
+
+/* MAP.6 to MAP.18. The area takes its own reference on pages. */
+int space_map(struct space *s, struct space_map *map);
+
+/* CPY.5 to CPY.10; @dst may be @src. */
+struct space_copy {
+	uint64_t src_iova, length;
+	uint64_t dst_iova; /* in when fixed, out otherwise */
+	int prot;
+	bool fixed;
+};
+int space_copy(struct space *dst, struct space *src, struct space_copy *copy);
+
+/* UNM.4 to UNM.11: whole areas within [iova, iova + length). *unmapped counts bytes, valid on errors too. */
+int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmapped);
+int space_unmap_all(struct space *s, uint64_t *unmapped);
+
+/* Cut the area that straddles @iova, if any, in two (9.5): -EINVAL when it cannot be cut. */
+int space_cut(struct space *s, uint64_t iova);
+
+/* One area, for those that look: -ENOENT when none lies at or after @iova. */
+struct space_area {
+	uint64_t iova, last;
+	struct pages *pages; /* no reference taken */
+	uint64_t offset;
+	int prot;
+};
+int space_next_area(struct space *s, uint64_t iova, struct space_area *out);
+uint64_t space_nr_areas(struct space *s);
+
+/* HWA.12-14 and MAP.16-18: writes every area into the mirror's table. On failure nothing is left. */
+int space_add_mirror(struct space *s, struct space_mirror *m);
+void space_remove_mirror(struct space *s, struct space_mirror *m);
+bool space_has_mirror(struct space *s);
+/* Page sizes that all mirrors share; PAGE_SIZE and every larger power of two when there is none (9.3). */
+uint64_t space_page_sizes(struct space *s);
+
+/*
+ * ATT.5. Reserve @n ranges for @owner, all or nothing: -EADDRINUSE when one meets an area or the allowed list.
+ * Ranges of several owners may overlap. space_release() takes back all that @owner reserved by one call of reserve.
+ */
+struct space_range {
+	uint64_t start, last;
+};
+int space_reserve(struct space *s, const struct space_range *r, size_t n, void *owner);
+void space_release(struct space *s, void *owner);
+
+/* ALW.4 to ALW.7. The ranges are copied. */
+int space_allow(struct space *s, const struct space_range *r, size_t n);
+
+/*
+ * RNG: the gaps between reserved ranges, ascending. Writes up to @max of them to @out, returns how many there are;
+ * *alignment receives iova_alignment.
+ */
+size_t space_iova_ranges(struct space *s, struct space_range *out, size_t max, uint64_t *alignment);
+
+/* OPT.8 to OPT.15, object HUGE_PAGES. */
+bool space_huge_pages(struct space *s);
+int space_set_huge_pages(struct space *s, uint64_t on);
+
+/*
+ * CHP: charge everything to @payer; covers all spaces of a context at once. CHP.2 to CHP.5. Locks them in array order.
+ */
+int space_change_payer(struct space **spaces, size_t n, const struct memory_payer *payer);
+
+/* GPA.7 to GPA.10 for a mirror of noiommu kind is not offered: no such mirror exists on a host with an IOMMU. */
+
+/*
+ * GDB.3 to GDB.10, with the walk's quirks Q4, Q5 and Q27. @set is called for runs of dirty bits, ascending: set bits
+ * [first, first + n) in the caller's bitmap; a negative return ends the walk. Afterwards the mirror's invalidate ran once
+ * unless @no_clear.
+ */
+struct space_dirty {
+	uint64_t iova, length, page_size;
+	bool no_clear;
+	int (*set)(void *arg, uint64_t first, uint64_t n);
+	void *arg;
+};
+int space_read_dirty(struct space *s, struct space_mirror *m, const struct space_dirty *d);
+/* SDT.4: reads and clears every dirty bit, then switches pt_set_dirty_tracking(). */
+int space_set_dirty(struct space *s, struct space_mirror *m, bool on);
+
+/* Statistics: areas, mapped bytes, maps and unmaps ever made. */
+struct space_stats {
+	uint64_t areas, bytes, maps, unmaps;
+};
+void space_get_stats(struct space *s, struct space_stats *out);
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An open file of the ABI: /dev/iommu, a container, a group, a device. What the VFS's struct file is to the kernel.
+ *
+ * Reference counted: dup'ed fds share one; the last put releases. The functions may be called from several threads
+ * at once; each file kind has locks of its own. Doors own the mapping from fd numbers to these.
+ */
+#ifndef IOAS_ABI_FILE_H
+#define IOAS_ABI_FILE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/caller.h"
+
+enum abi_file_kind { ABI_IOMMUFD, ABI_CONTAINER, ABI_GROUP, ABI_DEVICE, ABI_FAULT, ABI_VEVENTQ };
+
+/* What an mmap() of a file shows. */
+struct abi_mapping {
+	void *mem;		/* engine's writable alias of the first byte; len bytes of shared memory */
+	const uint8_t *pages;	/* PCI_PAGE_ flags of each page */
+	struct pci_dev *dev;	/* whose BAR it is */
+	unsigned int bar;
+	uint64_t offset;	/* in the BAR */
+};
+
+struct abi_file_ops {
+	enum abi_file_kind kind;
+	/* Result (>= 0, an fd for some commands) or -errno. @arg: pointer or number, as the command wants. */
+	long (*ioctl)(struct abi_file *f, unsigned int cmd, uint64_t arg, struct caller *c);
+	ssize_t (*pread)(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c); /* NULL: EINVAL */
+	ssize_t (*pwrite)(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c);
+	/* May [pos, pos + len) be mapped with these PROT_ and MAP_ flags? NULL: ENODEV. */
+	int (*mmap)(struct abi_file *f, uint64_t len, int prot, int flags, uint64_t pos, struct caller *c,
+		    struct abi_mapping *out);
+	void (*release)(struct abi_file *f);
+};
+
+struct abi_file {
+	const struct abi_file_ops *ops;
+	uint32_t refs;
+	void *door; /* the door's own */
+};
+
+void abi_file_init(struct abi_file *f, const struct abi_file_ops *ops); /* refs = 1 */
+void abi_file_get(struct abi_file *f);
+void abi_file_put(struct abi_file *f);
+
+struct host;
+
+/* Openers; a reference to the host is held by each file. @c: for credentials (CAP_SYS_RAWIO of noiommu, ...). */
+int abi_open_iommufd(struct host *h, struct caller *c, struct abi_file **out);
+/* /dev/vfio/vfio: the type1 container, or iommufd in its place (host->iommufd_container). */
+int abi_open_container(struct host *h, struct caller *c, struct abi_file **out);
+int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct abi_file **out); /* -ENODEV, -EBUSY */
+int abi_open_device(struct host *h, unsigned int cdev, struct caller *c, struct abi_file **out); /* -ENODEV */
+
+#endif

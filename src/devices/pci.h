@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A PCI function: configuration space, BARs, interrupts, reset, and the worker on which its model does DMA.
+ *
+ * Registers. A BAR is shared memory that the program may have mapped read-only; the model keeps that memory as the program is
+ * to read it (pci_bar_store*()), and is told of every write (pci_model.bar_write) before the writing instruction is done.
+ * Pages whose reads have side effects are marked (PCI_PAGE_TRAP_READS) and reach pci_model.bar_read.
+ *
+ * Threads. dev->lock guards registers, configuration space and model state; bar_read, bar_write, config_written, reset are called with it held,
+ * on whatever thread the access came from, and do no DMA. pci_model.work runs on the device's worker thread, without the lock, and is the only
+ * place that does DMA; it takes pci_lock() for short looks at shared state. The worker starts at the first pci_kick().
+ *
+ * Reset, bus-master-off and destruction first make the worker leave work() (which must poll pci_stopping() between pieces),
+ * so that no DMA of the device runs when they return.
+ */
+#ifndef IOAS_DEVICES_PCI_H
+#define IOAS_DEVICES_PCI_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/options.h"
+#include "base/refuse.h"
+#include "dma/dma.h"
+
+#define PCI_CONFIG_SIZE	      256
+#define PCIE_CONFIG_SIZE      4096
+#define PCI_NUM_BARS	      6
+#define PCI_MAX_MSIX	      2048
+#define PCI_PAGE_TRAP_READS   1 /* loads of this page reach bar_read */
+#define PCI_PAGE_PLAIN	      2 /* loads and stores reach the memory only: no model behind it */
+
+struct pci_dev;
+
+struct pci_model {
+	const char *name;    /* as in --device NAME */
+	const char *summary; /* one line for `ioas devices` */
+	const struct option_key *keys; /* model's own; bdf= and group= are everybody's */
+	/* Sets up identity, BARs and capabilities with the pci_add_*() calls; stores its state with pci_set_model_data(). */
+	int (*create)(struct pci_dev *dev, const struct options *o, char *why, size_t why_len);
+	void (*destroy)(struct pci_dev *dev); /* worker gone */
+	void (*reset)(struct pci_dev *dev);   /* FLR and first power-on: to power-on values; worker is quiet, lock held */
+	/* @size 1, 2, 4 or 8, naturally aligned. NULL: what lies in the BAR's memory. */
+	uint64_t (*bar_read)(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size);
+	/* As bar_read. NULL: stored in the BAR's memory. The memory is *not* changed before: the model stores what it wants seen. */
+	void (*bar_write)(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val);
+	/* Model-specific bytes of configuration space changed. May be NULL. */
+	void (*config_written)(struct pci_dev *dev, unsigned int off, unsigned int len);
+	/* Do a bounded piece of work; true: there is more. On the worker, between dma_begin() and dma_end(). May be NULL. */
+	bool (*work)(struct pci_dev *dev);
+	/* Called on the worker just before it sleeps, after work() said false, and once when it ends. May be NULL. */
+	void (*idle)(struct pci_dev *dev);
+};
+
+/* The table of models, ended by NULL (models.c). */
+extern const struct pci_model *const pci_models[];
+const struct pci_model *pci_model_find(const char *name);
+
+enum pci_irq { PCI_INTX, PCI_MSI, PCI_MSIX, PCI_ERR, PCI_REQ, PCI_NUM_IRQS };
+
+struct pci_bar {
+	uint64_t size;	   /* 0: not there */
+	bool is_io, is_64, prefetch;
+	char *mem;	   /* size rounded up to pages; shared memory, the engine's writable alias */
+	uint8_t *pages;	   /* PCI_PAGE_ flags, one for each page */
+};
+
+/* Who runs the interrupts (the VFIO device file); called on any thread, must not call back into the device. */
+struct pci_irq_ops {
+	void (*raise)(void *arg, enum pci_irq kind, unsigned int vector); /* MSI, MSI-X: one message; INTx: level went up */
+	void (*lower)(void *arg);					  /* INTx: level went down */
+};
+
+/* What the device needs of its surroundings; every member has a default (anonymous shared memory, pthreads). */
+struct pci_host_ops {
+	/* Shared, zeroed, page aligned memory that the door can map a second time. */
+	void *(*shm_alloc)(void *arg, uint64_t len);
+	void (*shm_free)(void *arg, void *p, uint64_t len);
+	/* Start a thread with all signals blocked and the name @name (15 characters). 0 or -errno. */
+	int (*thread_start)(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg);
+};
+
+struct pci_config {
+	uint16_t rid;	 /* bus << 8 | device << 3 | function */
+	uint16_t domain; /* PCI segment */
+	struct requester *requester;
+	struct memory *memory;
+	const struct refuse_sink *sink;
+	const struct pci_host_ops *ops;
+	void *ops_arg;
+};
+
+struct pci_dev {
+	const struct pci_model *model;
+	void *model_data;
+	struct pci_config cfg;
+	char name[16]; /* 0000:01:00.0 */
+	struct dma_peer peer; /* target side of other devices' DMA */
+	struct dma_port port;
+	pthread_mutex_t lock;
+	uint8_t config[PCIE_CONFIG_SIZE];
+	uint8_t wmask[PCIE_CONFIG_SIZE];  /* bits that a write changes */
+	uint8_t w1cmask[PCIE_CONFIG_SIZE]; /* bits that a written 1 clears */
+	unsigned int config_len;
+	struct pci_bar bars[PCI_NUM_BARS];
+	unsigned int msi_cap, msix_cap, pcie_cap, pm_cap; /* offsets; 0: absent */
+	unsigned int msix_vectors, msix_bar;
+	uint64_t msix_table, msix_pba; /* offsets in msix_bar */
+	const struct pci_irq_ops *irq_ops; /* under lock; NULL: interrupts go nowhere */
+	void *irq_arg;
+	bool intx_level;
+	struct pci_worker *worker;
+};
+
+/* @text: "nvme,file=disk.img,...", without bdf= and group=. 0, -EINVAL with a sentence in @why, -ENOMEM, or the model's errno. */
+int pci_create(const struct pci_model *model, const char *text, const struct pci_config *cfg,
+	       struct pci_dev **out, char *why, size_t why_len);
+void pci_destroy(struct pci_dev *dev);
+
+/* For models, in create(). */
+struct pci_ids {
+	uint16_t vendor, device, subsystem_vendor, subsystem;
+	uint32_t class_code; /* 24 bits: base, sub, interface */
+	uint8_t revision;
+	bool pcie; /* 4096 bytes of configuration space and an endpoint capability with FLR */
+};
+void pci_set_ids(struct pci_dev *dev, const struct pci_ids *ids);
+int pci_add_bar(struct pci_dev *dev, unsigned int bar, uint64_t size, bool is_64, bool prefetch);
+int pci_add_io_bar(struct pci_dev *dev, unsigned int bar, uint32_t size); /* never mappable */
+/* Give the pages of [off, off + len) these flags. */
+void pci_set_page_flags(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len, uint8_t flags);
+/* Returns the offset of a capability of @len bytes (ID and next included), 0 when there is no room. Bits of @wmask (may be NULL) are writable. */
+unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, const void *wmask, unsigned int len);
+int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable);
+int pci_add_msix(struct pci_dev *dev, unsigned int bar, unsigned int vectors, uint64_t table, uint64_t pba);
+void pci_set_intx_pin(struct pci_dev *dev, unsigned int pin); /* 1: INTA */
+static inline void *pci_model_data(struct pci_dev *dev)
+{
+	return dev->model_data;
+}
+static inline void pci_set_model_data(struct pci_dev *dev, void *data)
+{
+	dev->model_data = data;
+}
+
+/* For models, at run time. */
+static inline void pci_lock(struct pci_dev *dev)
+{
+	pthread_mutex_lock(&dev->lock);
+}
+static inline void pci_unlock(struct pci_dev *dev)
+{
+	pthread_mutex_unlock(&dev->lock);
+}
+/* Store what the program is to read; single-copy atomic. Lock held, or from the worker for fields that only it writes. */
+void pci_bar_store32(struct pci_dev *dev, unsigned int bar, uint64_t off, uint32_t val);
+void pci_bar_store64(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t val);
+uint32_t pci_bar_load32(struct pci_dev *dev, unsigned int bar, uint64_t off);
+uint64_t pci_bar_load64(struct pci_dev *dev, unsigned int bar, uint64_t off);
+/* There is work. Starts the worker when it is not there yet; any thread, lock held or not. */
+void pci_kick(struct pci_dev *dev);
+/* The worker is asked to leave work() soon. */
+bool pci_stopping(struct pci_dev *dev);
+/* Raise MSI-X or MSI vector @vector (whichever the driver enabled), or INTx when neither is. Lock not held. */
+void pci_raise(struct pci_dev *dev, unsigned int vector);
+/* Drive the INTx pin. Lock not held. */
+void pci_set_intx(struct pci_dev *dev, bool level);
+bool pci_msix_enabled(struct pci_dev *dev);
+bool pci_msi_enabled(struct pci_dev *dev);
+static inline struct dma_port *pci_port(struct pci_dev *dev)
+{
+	return &dev->port;
+}
+
+/* For the VFIO device file (abi/). Each takes the lock. */
+/* A configuration write with the device's own masks; virtualisation is abi/'s. */
+void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int len, const void *data);
+void pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int len, void *data);
+bool pci_memory_enabled(struct pci_dev *dev); /* COMMAND.MSE; the worker of a disabled BAR goes on */
+/*
+ * A register access of any length and alignment: cut into naturally aligned pieces of at most 8 bytes, ascending. Bytes
+ * beyond the BAR's size are not touched (the caller checked).
+ */
+void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, const void *data);
+void pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, void *data);
+/* Function reset: worker quiet, model reset, configuration space to power-on values except what VFIO restores (@keep_config). */
+void pci_reset(struct pci_dev *dev);
+void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *arg);
+unsigned int pci_irq_count(struct pci_dev *dev, enum pci_irq kind);
+
+#endif

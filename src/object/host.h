@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A host: one configured machine, its IOMMUs, groups and devices. A process may hold many.
+ *
+ * A host_device is what VFIO and iommufd hand out: a requester behind an IOMMU, in a group, with a function of hardware
+ * (@hw: a struct pci_dev, which this room knows nothing about). Who owns a group's DMA is decided here, by one rule for both roads
+ * (7.1, 10.2): a legacy container, or one iommufd context.
+ *
+ * Groups and devices are added before the host is used and stay until it is destroyed. host->lock guards ownership.
+ */
+#ifndef IOAS_OBJECT_HOST_H
+#define IOAS_OBJECT_HOST_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/epoch.h"
+#include "base/list.h"
+#include "base/refuse.h"
+#include "iommu/iommu.h"
+#include "memory/memory.h"
+
+struct host_device;
+
+struct host_group {
+	unsigned int id;
+	struct host *host;
+	struct list devices; /* host_device.group_link */
+	unsigned int nr_devices;
+	const void *owner; /* who has claimed its DMA: a container or an iommufd context; under host->lock */
+	unsigned int owner_count;
+	void *file; /* abi/'s open group file; one at a time. Under host->lock */
+	unsigned int cdev_opens; /* devices of the group open through their cdev */
+	struct list link;
+};
+
+struct host_device {
+	char name[16]; /* 0000:01:00.0 */
+	unsigned int cdev; /* N of /dev/vfio/devices/vfioN */
+	struct host_group *group;
+	struct requester *requester;
+	void *hw;
+	void *idev;	   /* the iommufd DEVICE object while bound; under host->lock */
+	void *opened;	   /* abi/'s shared open state; under host->lock */
+	struct list group_link, link;
+};
+
+struct host {
+	struct memory *memory;
+	struct pt_mem *tables;
+	struct epoch_domain epochs;
+	struct refuse_sink sink;
+	struct iommu *iommu;
+	pthread_mutex_t lock;
+	struct list groups, devices;
+	unsigned int nr_devices;
+	bool iommufd_container;	  /* /dev/vfio/vfio is an iommufd context (9) */
+	bool strict;		  /* the sane side of semantics 14's switches */
+	unsigned int dma_entry_limit; /* type1, default 65535 */
+	uint32_t refs;
+};
+
+struct host_config {
+	const char *iommu; /* "vtd,..."; NULL: vtd */
+	const struct memory_ops *memory_ops;
+	void *memory_arg;
+	struct refuse_sink sink;
+	bool iommufd_container, strict;
+	unsigned int dma_entry_limit; /* 0: 65535 */
+};
+
+int host_create(const struct host_config *cfg, struct host **out, char *why, size_t why_len);
+void host_get(struct host *h);
+void host_put(struct host *h);
+
+/*
+ * Add a device: the requester is created behind the host's IOMMU. @group -1: a group of its own (lowest free number); otherwise it joins
+ * or founds that group. host_device.hw is set by the caller afterwards.
+ */
+int host_add_device(struct host *h, const char *name, uint32_t rid, int group, struct host_device **out);
+struct host_device *host_find_device(struct host *h, const char *name);
+struct host_device *host_find_cdev(struct host *h, unsigned int cdev);
+struct host_group *host_find_group(struct host *h, unsigned int id);
+
+/* Claim the DMA of a group for @owner, counted; -EPERM (another iommufd or container owns it). */
+int host_group_claim(struct host_group *g, const void *owner);
+void host_group_release(struct host_group *g, const void *owner);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The iommufd objects: one context for each open of /dev/iommu, objects with ids, who holds whom (semantics 2).
+ *
+ * An object has two counts: @users (1 for being in the table, +1 for each long-lived relation; DESTROY refuses while it is above
+ * 1) and @busy (commands in flight; DESTROY waits for it). Creation reserves an id, does all that can fail, publishes.
+ */
+#ifndef IOAS_OBJECT_IOMMUFD_H
+#define IOAS_OBJECT_IOMMUFD_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ids.h"
+#include "base/list.h"
+#include "object/host.h"
+#include "space/space.h"
+
+enum object_type { OBJECT_ANY, OBJECT_DEVICE, OBJECT_HWPT_PAGING, OBJECT_IOAS, OBJECT_TYPES };
+
+struct object {
+	uint32_t id;
+	enum object_type type;
+	uint32_t users, busy;
+};
+
+struct ioas {
+	struct object obj;
+	struct space *space;
+	struct iommufd *ctx;
+	pthread_mutex_t lock; /* the list of automatic HWPTs and their attachment */
+	struct list hwpts;
+};
+
+struct hwpt {
+	struct object obj;
+	struct ioas *ioas;
+	struct domain *domain;
+	struct space_mirror mirror;
+	uint32_t flags;	   /* IOMMU_HWPT_ALLOC_ */
+	bool automatic;	   /* made by an IOAS attach, goes with its last attachment */
+	unsigned int attached;
+	struct list link; /* ioas->hwpts when automatic */
+};
+
+struct idevice {
+	struct object obj;
+	struct iommufd *ctx;
+	struct host_device *hdev;
+	struct hwpt *hwpt; /* attached RID, NULL: blocked */
+};
+
+struct iommufd {
+	struct host *host;
+	pthread_mutex_t lock; /* ids and counts */
+	pthread_cond_t idle;  /* an object's busy count fell */
+	struct ids ids;
+	struct ioas *vfio_ioas; /* compat IOAS; no reference */
+	bool process_mode;	/* who pays: OPTION RLIMIT_MODE */
+	uint32_t refs;
+};
+
+int iommufd_create(struct host *h, bool process_mode, struct iommufd **out);
+void iommufd_get(struct iommufd *ctx);
+void iommufd_put(struct iommufd *ctx); /* the last one sweeps all objects (2.6) */
+
+/* Reserve an id for a new object; nobody sees it before object_publish(). -ENOMEM. */
+int object_reserve(struct iommufd *ctx, struct object *obj, enum object_type type);
+void object_publish(struct iommufd *ctx, struct object *obj);
+void object_abort(struct iommufd *ctx, struct object *obj); /* frees the id of an unpublished one */
+
+/* Lookup for one command: counts as busy until object_put(). NULL: missing, unpublished, or another type. */
+struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type type);
+void object_put(struct iommufd *ctx, struct object *obj);
+/* Turn a busy hold into a user, and drop a user. */
+void object_hold(struct iommufd *ctx, struct object *obj);
+void object_release(struct iommufd *ctx, struct object *obj);
+/* DEST.1-3. */
+int object_destroy_id(struct iommufd *ctx, uint32_t id);
+uint64_t object_count(struct iommufd *ctx);
+
+int ioas_alloc(struct iommufd *ctx, struct ioas **out); /* reserved, not published */
+/* HWA.7-14, pt_id an IOAS. Reserved, not published; ioas gets a user. */
+int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
+		      bool automatic, struct hwpt **out);
+struct domain *hwpt_domain(struct hwpt *h);
+
+/* 7.1: binds; published on return with one extra user. -EPERM, -EBUSY, -ENOMEM. */
+int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice **out);
+void idevice_unbind(struct idevice *idev); /* detaches first */
+/* 7.2 and 7.3: *pt_id in and out. */
+int idevice_attach(struct idevice *idev, uint32_t *pt_id);
+int idevice_replace(struct idevice *idev, uint32_t *pt_id);
+void idevice_detach(struct idevice *idev);
+
+/* The compat IOAS (9.1): with a busy hold on it, or NULL (ENODEV). */
+struct ioas *iommufd_compat_get(struct iommufd *ctx);
+int iommufd_compat_ensure(struct iommufd *ctx); /* make one if there is none */
+
+#endif

@@ -30,6 +30,9 @@ struct host_group {
 	unsigned int nr_devices;
 	const void *owner; /* who has claimed its DMA: a container or an iommufd context; under host->lock */
 	unsigned int owner_count;
+	pthread_mutex_t lock;	/* attachment */
+	void *hwpt;		/* the iommufd HWPT that the whole group is attached to */
+	unsigned int nr_attached; /* devices that asked for it */
 	void *file; /* abi/'s open group file; one at a time. Under host->lock */
 	unsigned int cdev_opens; /* devices of the group open through their cdev */
 	struct list link;
@@ -57,6 +60,7 @@ struct host {
 	unsigned int nr_devices;
 	bool iommufd_container;	  /* /dev/vfio/vfio is an iommufd context (9) */
 	bool strict;		  /* the sane side of semantics 14's switches */
+	bool no_mmap;		  /* no region offers MMAP: the program has opened /dev/kvm. Atomic */
 	unsigned int dma_entry_limit; /* type1, default 65535 */
 	uint32_t refs;
 };
@@ -66,6 +70,8 @@ struct host_config {
 	const struct memory_ops *memory_ops;
 	void *memory_arg;
 	struct refuse_sink sink;
+	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f); /* may be NULL */
+	void *fault_arg;
 	bool iommufd_container, strict;
 	unsigned int dma_entry_limit; /* 0: 65535 */
 };
@@ -79,6 +85,8 @@ void host_put(struct host *h);
  * or founds that group. host_device.hw is set by the caller afterwards.
  */
 int host_add_device(struct host *h, const char *name, uint32_t rid, int group, struct host_device **out);
+/* Attach every requester of the group to @d (NULL: blocked), all or nothing. Under the group's lock. */
+int host_group_attach(struct host_group *g, struct domain *d);
 struct host_device *host_find_device(struct host *h, const char *name);
 struct host_device *host_find_cdev(struct host *h, unsigned int cdev);
 struct host_group *host_find_group(struct host *h, unsigned int id);

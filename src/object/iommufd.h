@@ -40,7 +40,7 @@ struct hwpt {
 	struct space_mirror mirror;
 	uint32_t flags;	   /* IOMMU_HWPT_ALLOC_ */
 	bool automatic;	   /* made by an IOAS attach, goes with its last attachment */
-	unsigned int attached;
+	bool filled;	   /* the mirror stands in the IOAS */
 	struct list link; /* ioas->hwpts when automatic */
 };
 
@@ -48,7 +48,7 @@ struct idevice {
 	struct object obj;
 	struct iommufd *ctx;
 	struct host_device *hdev;
-	struct hwpt *hwpt; /* attached RID, NULL: blocked */
+	bool attached; /* to hdev->group->hwpt; under the group's lock */
 };
 
 struct iommufd {
@@ -69,10 +69,14 @@ void iommufd_put(struct iommufd *ctx); /* the last one sweeps all objects (2.6) 
 int object_reserve(struct iommufd *ctx, struct object *obj, enum object_type type);
 void object_publish(struct iommufd *ctx, struct object *obj);
 void object_abort(struct iommufd *ctx, struct object *obj); /* frees the id of an unpublished one */
+/* The same, and the object with it (a command's later step failed). */
+void object_abort_and_free(struct iommufd *ctx, struct object *obj);
 
 /* Lookup for one command: counts as busy until object_put(). NULL: missing, unpublished, or another type. */
 struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type type);
 void object_put(struct iommufd *ctx, struct object *obj);
+/* Lookup that counts as a user: for attaching, where an automatic HWPT must not go meanwhile. */
+struct object *object_get_user(struct iommufd *ctx, uint32_t id);
 /* Turn a busy hold into a user, and drop a user. */
 void object_hold(struct iommufd *ctx, struct object *obj);
 void object_release(struct iommufd *ctx, struct object *obj);
@@ -81,10 +85,9 @@ int object_destroy_id(struct iommufd *ctx, uint32_t id);
 uint64_t object_count(struct iommufd *ctx);
 
 int ioas_alloc(struct iommufd *ctx, struct ioas **out); /* reserved, not published */
-/* HWA.7-14, pt_id an IOAS. Reserved, not published; ioas gets a user. */
+/* HWA.7-14, pt_id an IOAS. Reserved and filled, not published; the IOAS gets a user. */
 int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
-		      bool automatic, struct hwpt **out);
-struct domain *hwpt_domain(struct hwpt *h);
+		      struct hwpt **out);
 
 /* 7.1: binds; published on return with one extra user. -EPERM, -EBUSY, -ENOMEM. */
 int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice **out);
@@ -93,6 +96,7 @@ void idevice_unbind(struct idevice *idev); /* detaches first */
 int idevice_attach(struct idevice *idev, uint32_t *pt_id);
 int idevice_replace(struct idevice *idev, uint32_t *pt_id);
 void idevice_detach(struct idevice *idev);
+bool idevice_is_attached(struct idevice *idev);
 
 /* The compat IOAS (9.1): with a busy hold on it, or NULL (ENODEV). */
 struct ioas *iommufd_compat_get(struct iommufd *ctx);

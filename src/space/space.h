@@ -131,6 +131,7 @@ int space_change_payer(struct space **spaces, size_t n, const struct memory_paye
 struct space_dirty {
 	uint64_t iova, length, page_size;
 	bool no_clear;
+	bool has_dirty; /* the mirror's domain was made with dirty tracking (GDB.8) */
 	int (*set)(void *arg, uint64_t first, uint64_t n);
 	void *arg;
 };

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * /dev/iommu: the file, and the envelope that every command comes in (ENV.1-10).
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/iommufd.h"
+
+union any_command {
+	struct iommu_destroy destroy;
+	struct iommu_ioas_alloc ioas_alloc;
+	struct iommu_ioas_map map;
+	struct iommu_hwpt_alloc hwpt_alloc;
+	struct iommu_hwpt_get_dirty_bitmap get_dirty_bitmap;
+	struct iommu_viommu_alloc viommu_alloc;
+	uint8_t bytes[64];
+};
+
+struct command {
+	const char *name;
+	unsigned int word;
+	uint32_t min_size, full_size;
+	int (*execute)(struct call *call);
+};
+
+#define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
+#define COMMAND(nr, fn, type, last)                                                                \
+	[IOMMUFD_CMD_##nr - IOMMUFD_CMD_BASE] = {#nr, IOMMU_##nr, END_OF(struct type, last),       \
+						 sizeof(struct type), fn}
+
+static const struct command commands[] = {
+	COMMAND(DESTROY, abi_destroy, iommu_destroy, id),
+	COMMAND(IOAS_ALLOC, abi_ioas_alloc, iommu_ioas_alloc, out_ioas_id),
+	COMMAND(IOAS_ALLOW_IOVAS, abi_ioas_allow_iovas, iommu_ioas_allow_iovas, allowed_iovas),
+	COMMAND(IOAS_COPY, abi_ioas_copy, iommu_ioas_copy, src_iova),
+	COMMAND(IOAS_IOVA_RANGES, abi_ioas_iova_ranges, iommu_ioas_iova_ranges, out_iova_alignment),
+	COMMAND(IOAS_MAP, abi_ioas_map, iommu_ioas_map, iova),
+	COMMAND(IOAS_UNMAP, abi_ioas_unmap, iommu_ioas_unmap, length),
+	COMMAND(OPTION, abi_option, iommu_option, val64),
+	COMMAND(VFIO_IOAS, abi_vfio_ioas, iommu_vfio_ioas, __reserved),
+	COMMAND(HWPT_ALLOC, abi_hwpt_alloc, iommu_hwpt_alloc, __reserved),
+	COMMAND(GET_HW_INFO, abi_get_hw_info, iommu_hw_info, __reserved),
+	COMMAND(HWPT_SET_DIRTY_TRACKING, abi_hwpt_set_dirty_tracking, iommu_hwpt_set_dirty_tracking,
+		__reserved),
+	COMMAND(HWPT_GET_DIRTY_BITMAP, abi_hwpt_get_dirty_bitmap, iommu_hwpt_get_dirty_bitmap, data),
+	COMMAND(HWPT_INVALIDATE, abi_hwpt_invalidate, iommu_hwpt_invalidate, __reserved),
+	COMMAND(FAULT_QUEUE_ALLOC, abi_fault_queue_alloc, iommu_fault_alloc, out_fault_fd),
+	COMMAND(IOAS_MAP_FILE, abi_ioas_map_file, iommu_ioas_map_file, iova),
+	COMMAND(VIOMMU_ALLOC, abi_viommu_alloc, iommu_viommu_alloc, out_viommu_id),
+	COMMAND(VDEVICE_ALLOC, abi_vdevice_alloc, iommu_vdevice_alloc, virt_id),
+	COMMAND(IOAS_CHANGE_PROCESS, abi_ioas_change_process, iommu_ioas_change_process, __reserved),
+	COMMAND(VEVENTQ_ALLOC, abi_veventq_alloc, iommu_veventq_alloc, out_veventq_fd),
+	COMMAND(HW_QUEUE_ALLOC, abi_hw_queue_alloc, iommu_hw_queue_alloc, length),
+	COMMAND(IOAS_NOIOMMU_GET_PA, abi_ioas_noiommu_get_pa, iommu_ioas_noiommu_get_pa, out_phys),
+};
+
+/* ENV.5: bytes beyond the structure that we know must be zero. */
+static int check_tail(struct call *call, uint32_t from, uint32_t to)
+{
+	uint8_t chunk[256];
+
+	while (from < to) {
+		uint32_t n = (uint32_t)min_u64(to - from, sizeof(chunk));
+
+		if (copy_in(call->caller, chunk, call->user + from, n))
+			return no(call, EFAULT, "ENV.6", "size", call->user_size, "a readable structure");
+		for (uint32_t i = 0; i < n; i++)
+			if (chunk[i])
+				return no(call, E2BIG, "ENV.5", "size", call->user_size,
+					  "zero in every byte from %u on", call->full_size);
+		from += n;
+	}
+	return 0;
+}
+
+static int copy_command(struct call *call)
+{
+	uint32_t n = (uint32_t)min_u64(call->user_size, call->full_size);
+	int rc;
+
+	/* The kernel looks at the tail before it copies the head. */
+	rc = check_tail(call, call->full_size, call->user_size);
+	if (rc)
+		return rc;
+	memset(call->cmd, 0, call->full_size);
+	if (copy_in(call->caller, call->cmd, call->user, n))
+		return no(call, EFAULT, "ENV.6", "size", call->user_size, "a readable structure");
+	return 0;
+}
+
+int call_respond(struct call *call)
+{
+	uint32_t n = (uint32_t)min_u64(call->user_size, call->full_size);
+
+	if (copy_out(call->caller, call->user, call->cmd, n))
+		return no(call, EFAULT, "ENV.10", "structure", call->user, "writable memory for the reply");
+	return 0;
+}
+
+struct ioas *call_get_ioas(struct call *call, uint32_t id, const char *rule, const char *field)
+{
+	struct object *obj = object_get(call->ctx, id, OBJECT_IOAS);
+
+	if (obj)
+		return container_of(obj, struct ioas, obj);
+	no(call, ENOENT, rule, field, id, "the id of an IOAS");
+	return NULL;
+}
+
+void call_put_ioas(struct call *call, struct ioas *ioas)
+{
+	object_put(call->ctx, &ioas->obj);
+}
+
+struct memory_payer call_payer(struct iommufd *ctx, struct caller *c)
+{
+	struct memory_payer payer = {0};
+
+	if (!c->ops->capable(c, CAP_IPC_LOCK))
+		payer.account = c->ops->account(c, ctx->process_mode);
+	return payer;
+}
+
+static long iommufd_ioctl(struct abi_file *f, unsigned int word, uint64_t arg, struct caller *c)
+{
+	struct iommufd *ctx = container_of(f, struct iommufd_file, file)->ctx;
+	unsigned int nr = _IOC_NR(word) - IOMMUFD_CMD_BASE;
+	const struct command *cmd;
+	union any_command buf;
+	struct call call = {.ctx = ctx, .caller = c, .sink = &ctx->host->sink, .user = arg, .cmd = &buf};
+	int rc;
+
+	if (_IOC_NR(word) < IOMMUFD_CMD_BASE || nr >= ARRAY_SIZE(commands))
+		return abi_compat_ioctl(ctx, word, arg, c);
+	cmd = &commands[nr];
+	if (copy_in(c, &call.user_size, arg, sizeof(call.user_size)))
+		return no(&call, EFAULT, "ENV.2", "size", arg, "a readable structure");
+	if (word != cmd->word)
+		return no(&call, ENOTTY, "ENV.3", "command", word, "%#x for %s", cmd->word, cmd->name);
+	if (call.user_size < cmd->min_size)
+		return no(&call, EINVAL, "ENV.4", "size", call.user_size, "at least %u for %s",
+			  cmd->min_size, cmd->name);
+	call.full_size = cmd->full_size;
+	rc = copy_command(&call);
+	return rc ? rc : cmd->execute(&call);
+}
+
+static void iommufd_release(struct abi_file *f)
+{
+	struct iommufd_file *file = container_of(f, struct iommufd_file, file);
+
+	iommufd_put(file->ctx);
+	free(file);
+}
+
+static const struct abi_file_ops iommufd_ops = {
+	.kind = ABI_IOMMUFD,
+	.ioctl = iommufd_ioctl,
+	.release = iommufd_release,
+};
+
+int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **out)
+{
+	struct iommufd_file *file = calloc(1, sizeof(*file));
+	int rc;
+
+	if (!file)
+		return -ENOMEM;
+	rc = iommufd_create(h, process_mode, &file->ctx);
+	if (rc) {
+		free(file);
+		return rc;
+	}
+	abi_file_init(&file->file, &iommufd_ops);
+	*out = &file->file;
+	return 0;
+}
+
+int abi_open_iommufd(struct host *h, struct caller *c, struct abi_file **out)
+{
+	return abi_open_iommufd_mode(h, false, out);
+}
+
+struct iommufd *abi_file_iommufd(struct abi_file *f)
+{
+	return f->ops == &iommufd_ops ? container_of(f, struct iommufd_file, file)->ctx : NULL;
+}

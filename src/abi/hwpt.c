@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Commands on hardware page tables: semantics 4.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "abi/iommufd.h"
+
+static struct hwpt *get_paging(struct call *call, uint32_t id, const char *rule)
+{
+	struct object *obj = object_get(call->ctx, id, OBJECT_HWPT_PAGING);
+
+	if (obj)
+		return container_of(obj, struct hwpt, obj);
+	no(call, ENOENT, rule, "hwpt_id", id, "the id of a paging HWPT");
+	return NULL;
+}
+
+struct idevice *call_get_device(struct call *call, uint32_t id, const char *rule)
+{
+	struct object *obj = object_get(call->ctx, id, OBJECT_DEVICE);
+
+	if (obj)
+		return container_of(obj, struct idevice, obj);
+	no(call, ENOENT, rule, "dev_id", id, "the id of a bound device");
+	return NULL;
+}
+
+static int alloc_on_ioas(struct call *call, struct idevice *idev, struct ioas *ioas,
+			 struct iommu_hwpt_alloc *cmd, struct hwpt **out)
+{
+	if (cmd->data_type != IOMMU_HWPT_DATA_NONE)
+		return no(call, EOPNOTSUPP, "HWA.11", "data_type", cmd->data_type,
+			  "NONE 0: a paging HWPT takes no data");
+	return hwpt_paging_alloc(call->ctx, ioas, idev, cmd->flags, out);
+}
+
+static int alloc_on_hwpt(struct call *call, const struct iommu_hwpt_alloc *cmd)
+{
+	uint32_t legal = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+
+	if (cmd->flags & ~legal)
+		return no(call, EOPNOTSUPP, "HWA.15", "flags", cmd->flags, "FAULT_ID_VALID 4, PASID 8");
+	return no(call, EOPNOTSUPP, "HWA.16", "data_type", cmd->data_type,
+		  "an IOMMU that can nest; %s here cannot", call->ctx->host->iommu->make->name);
+}
+
+static int alloc_on(struct call *call, struct idevice *idev, struct iommu_hwpt_alloc *cmd,
+		    struct hwpt **out)
+{
+	struct object *pt = object_get(call->ctx, cmd->pt_id, OBJECT_ANY);
+	int rc;
+
+	if (!pt)
+		return no(call, EINVAL, "HWA.4", "pt_id", cmd->pt_id, "the id of an IOAS, HWPT or vIOMMU");
+	if (pt->type == OBJECT_IOAS)
+		rc = alloc_on_ioas(call, idev, container_of(pt, struct ioas, obj), cmd, out);
+	else if (pt->type == OBJECT_HWPT_PAGING)
+		rc = alloc_on_hwpt(call, cmd);
+	else
+		rc = no(call, EINVAL, "HWA.5", "pt_id", cmd->pt_id,
+			"the id of an IOAS, HWPT or vIOMMU; this object is of another type");
+	object_put(call->ctx, pt);
+	return rc;
+}
+
+int abi_hwpt_alloc(struct call *call)
+{
+	struct iommu_hwpt_alloc *cmd = call->cmd;
+	struct idevice *idev;
+	struct hwpt *hwpt;
+	int rc;
+
+	if (cmd->__reserved)
+		return no(call, EOPNOTSUPP, "HWA.1", "__reserved", cmd->__reserved, "0");
+	if ((cmd->data_type == IOMMU_HWPT_DATA_NONE) != !cmd->data_len)
+		return no(call, EINVAL, "HWA.2", "data_len", cmd->data_len,
+			  "0 with data_type NONE, the data's length otherwise");
+	idev = call_get_device(call, cmd->dev_id, "HWA.3");
+	if (!idev)
+		return -ENOENT;
+	rc = alloc_on(call, idev, cmd, &hwpt);
+	object_put(call->ctx, &idev->obj);
+	if (rc)
+		return rc;
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+		rc = no(call, ENOENT, "HWA.6", "fault_id", cmd->fault_id, "the id of a fault queue");
+	cmd->out_hwpt_id = hwpt->obj.id;
+	if (!rc)
+		rc = call_respond(call);
+	if (rc) {
+		object_abort_and_free(call->ctx, &hwpt->obj);
+		return rc;
+	}
+	object_publish(call->ctx, &hwpt->obj);
+	return 0;
+}
+
+int abi_hwpt_set_dirty_tracking(struct call *call)
+{
+	struct iommu_hwpt_set_dirty_tracking *cmd = call->cmd;
+	struct hwpt *hwpt;
+	int rc;
+
+	if (cmd->flags & ~(uint32_t)IOMMU_HWPT_DIRTY_TRACKING_ENABLE)
+		return no(call, EOPNOTSUPP, "SDT.1", "flags", cmd->flags, "0 or ENABLE 1");
+	hwpt = get_paging(call, cmd->hwpt_id, "SDT.2");
+	if (!hwpt)
+		return -ENOENT;
+	if (hwpt->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING)
+		rc = space_set_dirty(hwpt->ioas->space, &hwpt->mirror,
+				     cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE);
+	else
+		rc = no(call, EOPNOTSUPP, "SDT.3", "hwpt_id", cmd->hwpt_id,
+			"an HWPT made with DIRTY_TRACKING");
+	object_put(call->ctx, &hwpt->obj);
+	return rc;
+}
+
+/* The caller's bitmap, bit n of which is bit n % 8 of byte n / 8. */
+struct bitmap {
+	struct caller *caller;
+	uint64_t addr;
+};
+
+static int or_byte(struct bitmap *b, uint64_t index, uint8_t bits)
+{
+	uint8_t byte;
+
+	if (copy_in(b->caller, &byte, b->addr + index, 1))
+		return -EFAULT;
+	byte |= bits;
+	return copy_out(b->caller, b->addr + index, &byte, 1);
+}
+
+static int fill_bytes(struct bitmap *b, uint64_t index, uint64_t n)
+{
+	uint8_t ones[512];
+	int rc = 0;
+
+	memset(ones, 0xff, min_u64(n, sizeof(ones)));
+	while (n && !rc) {
+		uint64_t piece = min_u64(n, sizeof(ones));
+
+		rc = copy_out(b->caller, b->addr + index, ones, piece);
+		index += piece;
+		n -= piece;
+	}
+	return rc;
+}
+
+/* Bits are only set, never cleared: what stands in the bitmap stays. */
+static int set_bits(void *arg, uint64_t first, uint64_t n)
+{
+	struct bitmap *b = arg;
+	uint64_t end = first + n, head = align_up(first, 8), tail = align_down(end, 8);
+	int rc = 0;
+
+	if (first / 8 == (end - 1) / 8)
+		return or_byte(b, first / 8, (uint8_t)(MASK(n) << (first % 8)));
+	if (first < head)
+		rc = or_byte(b, first / 8, (uint8_t)(0xffu << (first % 8)));
+	if (!rc && head < tail)
+		rc = fill_bytes(b, head / 8, (tail - head) / 8);
+	if (!rc && tail < end)
+		rc = or_byte(b, tail / 8, (uint8_t)MASK(end - tail));
+	return rc;
+}
+
+int abi_hwpt_get_dirty_bitmap(struct call *call)
+{
+	struct iommu_hwpt_get_dirty_bitmap *cmd = call->cmd;
+	struct bitmap bitmap = {call->caller, cmd->data};
+	struct hwpt *hwpt;
+	int rc;
+
+	if (cmd->flags & ~(uint32_t)IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR)
+		return no(call, EOPNOTSUPP, "GDB.1", "flags", cmd->flags, "0 or NO_CLEAR 1");
+	if (cmd->__reserved)
+		return no(call, EOPNOTSUPP, "GDB.1", "__reserved", cmd->__reserved, "0");
+	hwpt = get_paging(call, cmd->hwpt_id, "GDB.2");
+	if (!hwpt)
+		return -ENOENT;
+	rc = space_read_dirty(hwpt->ioas->space, &hwpt->mirror,
+			      &(struct space_dirty){
+				      .iova = cmd->iova,
+				      .length = cmd->length,
+				      .page_size = cmd->page_size,
+				      .no_clear = cmd->flags & IOMMU_HWPT_GET_DIRTY_BITMAP_NO_CLEAR,
+				      .has_dirty = hwpt->flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
+				      .set = set_bits,
+				      .arg = &bitmap,
+			      });
+	object_put(call->ctx, &hwpt->obj);
+	return rc;
+}
+
+static int invalidate(struct call *call, const struct iommu_hwpt_invalidate *cmd)
+{
+	struct object *obj;
+
+	if (cmd->__reserved)
+		return no(call, EOPNOTSUPP, "INV.1", "__reserved", cmd->__reserved, "0");
+	if (cmd->entry_num && (!cmd->data_uptr || !cmd->entry_len || cmd->entry_len > PAGE_SIZE ||
+			       cmd->entry_num > BIT(19)))
+		return no(call, EINVAL, "INV.2", "entry_num", cmd->entry_num,
+			  "at most 2^19 entries of 1 to 4096 bytes behind data_uptr");
+	obj = object_get(call->ctx, cmd->hwpt_id, OBJECT_ANY);
+	if (!obj)
+		return no(call, ENOENT, "INV.3", "hwpt_id", cmd->hwpt_id,
+			  "the id of a nested HWPT or vIOMMU");
+	object_put(call->ctx, obj);
+	return no(call, EINVAL, "INV.5", "hwpt_id", cmd->hwpt_id,
+		  "the id of a nested HWPT or vIOMMU; this object is of another type");
+}
+
+int abi_hwpt_invalidate(struct call *call)
+{
+	struct iommu_hwpt_invalidate *cmd = call->cmd;
+	int rc = invalidate(call, cmd);
+
+	cmd->entry_num = 0;
+	if (call_respond(call))
+		return no(call, EFAULT, "INV.7", "entry_num", call->user, "writable memory");
+	return rc;
+}
+
+/* HWI.6 and HWI.7: the structure, then zeroes to the end of the caller's buffer. */
+static int put_hw_info(struct call *call, const struct iommu_hw_info *cmd, const void *info, size_t len)
+{
+	static const uint8_t zeroes[256];
+	uint64_t at = min_u64(cmd->data_len, len);
+
+	if (copy_out(call->caller, cmd->data_uptr, info, at))
+		goto fault;
+	while (at < cmd->data_len) {
+		uint64_t n = min_u64(cmd->data_len - at, sizeof(zeroes));
+
+		if (copy_out(call->caller, cmd->data_uptr + at, zeroes, n))
+			goto fault;
+		at += n;
+	}
+	return 0;
+fault:
+	return no(call, EFAULT, "HWI.6", "data_uptr", cmd->data_uptr, "%u writable bytes", cmd->data_len);
+}
+
+static int hw_info(struct call *call, struct idevice *idev, struct iommu_hw_info *cmd)
+{
+	struct iommu *iommu = idev->ctx->host->iommu;
+	uint32_t in_type = cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE ? cmd->in_data_type : 0;
+	const struct iommu_caps *caps = &iommu->caps;
+	uint8_t info[64] = {0};
+	size_t len = sizeof(info);
+	uint32_t type;
+	int rc;
+
+	rc = iommu->make->hw_info(iommu, in_type, &type, info, &len);
+	if (rc)
+		return no(call, -rc, "HWI.5", "in_data_type", in_type, "a type that %s knows",
+			  iommu->make->name);
+	rc = put_hw_info(call, cmd, info, len);
+	if (rc)
+		return rc;
+	cmd->data_len = len;
+	cmd->out_data_type = type;
+	cmd->out_max_pasid_log2 = caps->max_pasid_log2;
+	cmd->out_capabilities = (caps->dirty ? IOMMU_HW_CAP_DIRTY_TRACKING : 0) |
+				(caps->ats_not_supported ? IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED : 0);
+	return 0;
+}
+
+int abi_get_hw_info(struct call *call)
+{
+	struct iommu_hw_info *cmd = call->cmd;
+	struct idevice *idev;
+	int rc;
+
+	if (cmd->flags & ~(uint32_t)IOMMU_HW_INFO_FLAG_INPUT_TYPE)
+		return no(call, EOPNOTSUPP, "HWI.1", "flags", cmd->flags, "0 or INPUT_TYPE 1");
+	if (cmd->__reserved[0] || cmd->__reserved[1] || cmd->__reserved[2])
+		return no(call, EOPNOTSUPP, "HWI.2", "__reserved", cmd->__reserved[0], "0");
+	idev = call_get_device(call, cmd->dev_id, "HWI.3");
+	if (!idev)
+		return -ENOENT;
+	rc = hw_info(call, idev, cmd);
+	object_put(call->ctx, &idev->obj);
+	return rc ? rc : call_respond(call);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Inside abi/: one iommufd call on its way through the envelope.
+ */
+#ifndef IOAS_ABI_IOMMUFD_CALL_H
+#define IOAS_ABI_IOMMUFD_CALL_H
+
+#include <ioas/abi/iommufd.h>
+
+#include "abi/caller.h"
+#include "abi/file.h"
+#include "object/iommufd.h"
+
+struct iommufd_file {
+	struct abi_file file;
+	struct iommufd *ctx;
+};
+
+/* @cmd is the envelope's copy of the caller's structure, zero-extended to our size. */
+struct call {
+	struct iommufd *ctx;
+	struct caller *caller;
+	const struct refuse_sink *sink;
+	uint64_t user; /* where the structure lies */
+	uint32_t user_size;
+	uint32_t full_size;
+	void *cmd;
+};
+
+/* ENV.10: copy the first min(user size, our size) bytes back. 0 or -EFAULT. */
+int call_respond(struct call *call);
+
+/* The IOAS @id, busy until call_put_ioas(); NULL after refusing with @rule (ENOENT). */
+struct ioas *call_get_ioas(struct call *call, uint32_t id, const char *rule, const char *field);
+void call_put_ioas(struct call *call, struct ioas *ioas);
+
+/* The same for a bound device; object_put() ends it. */
+struct idevice *call_get_device(struct call *call, uint32_t id, const char *rule);
+
+/* Who pays for what this call pins: the account of the context's mode, or nobody with CAP_IPC_LOCK. */
+struct memory_payer call_payer(struct iommufd *ctx, struct caller *c);
+
+/* @process_mode: the accounting of /dev/vfio/vfio when an iommufd stands in for it (1.1). */
+int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **out);
+/* A file of @kind behind the caller's fd. */
+struct iommufd *abi_file_iommufd(struct abi_file *f); /* NULL: another kind */
+
+/* One function for each command (ioas.c, map.c, hwpt.c, viommu.c). */
+int abi_destroy(struct call *call);
+int abi_ioas_alloc(struct call *call);
+int abi_ioas_iova_ranges(struct call *call);
+int abi_ioas_allow_iovas(struct call *call);
+int abi_ioas_map(struct call *call);
+int abi_ioas_map_file(struct call *call);
+int abi_ioas_copy(struct call *call);
+int abi_ioas_unmap(struct call *call);
+int abi_ioas_change_process(struct call *call);
+int abi_ioas_noiommu_get_pa(struct call *call);
+int abi_option(struct call *call);
+int abi_vfio_ioas(struct call *call);
+int abi_hwpt_alloc(struct call *call);
+int abi_hwpt_set_dirty_tracking(struct call *call);
+int abi_hwpt_get_dirty_bitmap(struct call *call);
+int abi_hwpt_invalidate(struct call *call);
+int abi_get_hw_info(struct call *call);
+int abi_fault_queue_alloc(struct call *call);
+int abi_viommu_alloc(struct call *call);
+int abi_vdevice_alloc(struct call *call);
+int abi_veventq_alloc(struct call *call);
+int abi_hw_queue_alloc(struct call *call);
+
+/* Section 9: the container's commands on an iommufd (compat.c). */
+long abi_compat_ioctl(struct iommufd *ctx, unsigned int cmd, uint64_t arg, struct caller *c);
+
+/* refuse() with the call's sink. */
+#define no(call, err, rule, field, value, ...)                                                     \
+	refuse((call)->sink, err, rule, field, value, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * MAP, MAP_FILE, COPY and UNMAP: semantics 3.5-3.8. The checks that need the address space itself are space/'s.
+ */
+#include <errno.h>
+
+#include "abi/iommufd.h"
+
+#define MAP_FLAGS                                                                                  \
+	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
+
+static int flags_to_prot(uint32_t flags)
+{
+	return (flags & IOMMU_IOAS_MAP_READABLE ? SPACE_READ : 0) |
+	       (flags & IOMMU_IOAS_MAP_WRITEABLE ? SPACE_WRITE : 0);
+}
+
+/* MAP.2 and MAP.3, which MAP, MAP_FILE and COPY share under their own labels. */
+static int check_iova(struct call *call, const char *rule, uint64_t iova, uint64_t length)
+{
+	if (iova >= ULMAX)
+		return no(call, EOVERFLOW, rule, "iova", iova, "an IOVA below 2^64-1");
+	if (length >= ULMAX)
+		return no(call, EOVERFLOW, rule, "length", length, "a length below 2^64-1");
+	return 0;
+}
+
+static int check_prot(struct call *call, const char *rule, uint32_t flags)
+{
+	if (flags_to_prot(flags))
+		return 0;
+	return no(call, EINVAL, rule, "flags", flags, "READABLE 4, WRITEABLE 2 or both");
+}
+
+/* Maps @pages and gives their reference back. */
+static int map_pages(struct ioas *ioas, struct pages *pages, uint64_t length, uint32_t flags,
+		     uint64_t *iova)
+{
+	struct space_map map = {
+		.pages = pages,
+		.length = length,
+		.iova = *iova,
+		.prot = flags_to_prot(flags),
+		.fixed = flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+	};
+	int rc = space_map(ioas->space, &map);
+
+	pages_put(pages);
+	*iova = map.iova;
+	return rc;
+}
+
+static int check_va(struct call *call, uint64_t va, uint64_t length)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(va, length, &end))
+		return no(call, EOVERFLOW, "MAP.5", "user_va", va, "user_va + length within 64 bits");
+	if (!length || end > U64MAX - PAGE_MASK)
+		return no(call, EINVAL, "MAP.6", "length", length, "at least 1 byte, and an end below 2^64-4095");
+	return 0;
+}
+
+int abi_ioas_map(struct call *call)
+{
+	struct iommu_ioas_map *cmd = call->cmd;
+	struct memory_payer payer;
+	struct pages *pages;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->flags & ~(uint32_t)MAP_FLAGS)
+		return no(call, EOPNOTSUPP, "MAP.1", "flags", cmd->flags,
+			  "FIXED_IOVA 1, WRITEABLE 2, READABLE 4");
+	if (cmd->__reserved)
+		return no(call, EOPNOTSUPP, "MAP.1", "__reserved", cmd->__reserved, "0");
+	rc = check_iova(call, "MAP.2", cmd->iova, cmd->length);
+	if (!rc)
+		rc = check_prot(call, "MAP.3", cmd->flags);
+	if (rc)
+		return rc;
+	ioas = call_get_ioas(call, cmd->ioas_id, "MAP.4", "ioas_id");
+	if (!ioas)
+		return -ENOENT;
+	rc = check_va(call, cmd->user_va, cmd->length);
+	if (rc)
+		goto out_put;
+	payer = call_payer(call->ctx, call->caller);
+	rc = pages_from_va(call->ctx->host->memory, &payer, cmd->user_va, cmd->length,
+			   cmd->flags & IOMMU_IOAS_MAP_WRITEABLE, false, &pages);
+	if (rc)
+		goto out_put;
+	rc = map_pages(ioas, pages, cmd->length, cmd->flags, &cmd->iova);
+	if (!rc)
+		rc = call_respond(call); /* MAP.19: the mapping stays */
+out_put:
+	call_put_ioas(call, ioas);
+	return rc;
+}
+
+static int file_pages(struct call *call, struct iommu_ioas_map_file *cmd, struct pages **out)
+{
+	struct memory_payer payer;
+	uint64_t last;
+	int fd;
+
+	if (!cmd->length)
+		return no(call, EINVAL, "MPF.2", "length", 0, "at least 1 byte");
+	if (__builtin_add_overflow(cmd->start, cmd->length - 1, &last))
+		return no(call, EOVERFLOW, "MPF.3", "start", cmd->start, "start + length - 1 within 64 bits");
+	fd = call->caller->ops->fd_dup(call->caller, cmd->fd);
+	if (fd < 0)
+		return no(call, -fd, "MPF.4", "fd", (uint64_t)cmd->fd, "an open file descriptor");
+	payer = call_payer(call->ctx, call->caller);
+	return pages_from_file(call->ctx->host->memory, &payer, fd, cmd->start, cmd->length,
+			       cmd->flags & IOMMU_IOAS_MAP_WRITEABLE, out);
+}
+
+int abi_ioas_map_file(struct call *call)
+{
+	struct iommu_ioas_map_file *cmd = call->cmd;
+	struct pages *pages;
+	struct ioas *ioas;
+	int rc;
+
+	if (cmd->flags & ~(uint32_t)MAP_FLAGS)
+		return no(call, EOPNOTSUPP, "MPF.1", "flags", cmd->flags,
+			  "FIXED_IOVA 1, WRITEABLE 2, READABLE 4");
+	rc = check_iova(call, "MPF.1", cmd->iova, cmd->length);
+	if (!rc)
+		rc = check_prot(call, "MPF.1", cmd->flags);
+	if (rc)
+		return rc;
+	ioas = call_get_ioas(call, cmd->ioas_id, "MPF.1", "ioas_id");
+	if (!ioas)
+		return -ENOENT;
+	rc = file_pages(call, cmd, &pages);
+	if (!rc)
+		rc = map_pages(ioas, pages, cmd->length, cmd->flags, &cmd->iova);
+	if (!rc)
+		rc = call_respond(call);
+	call_put_ioas(call, ioas);
+	return rc;
+}
+
+static int check_copy(struct call *call, const struct iommu_ioas_copy *cmd)
+{
+	int rc;
+
+	if (cmd->flags & ~(uint32_t)MAP_FLAGS)
+		return no(call, EOPNOTSUPP, "CPY.1", "flags", cmd->flags,
+			  "FIXED_IOVA 1, WRITEABLE 2, READABLE 4");
+	rc = check_iova(call, "CPY.2", cmd->dst_iova, cmd->length);
+	if (!rc)
+		rc = check_iova(call, "CPY.2", cmd->src_iova, 0);
+	return rc ? rc : check_prot(call, "CPY.3", cmd->flags);
+}
+
+int abi_ioas_copy(struct call *call)
+{
+	struct iommu_ioas_copy *cmd = call->cmd;
+	struct space_copy copy;
+	struct ioas *src, *dst;
+	uint64_t last;
+	int rc;
+
+	rc = check_copy(call, cmd);
+	if (rc)
+		return rc;
+	src = call_get_ioas(call, cmd->src_ioas_id, "CPY.4", "src_ioas_id");
+	if (!src)
+		return -ENOENT;
+	rc = -ENOENT;
+	if (!cmd->length) {
+		rc = no(call, EINVAL, "CPY.5", "length", 0, "at least 1 byte");
+		goto out_src;
+	}
+	if (__builtin_add_overflow(cmd->src_iova, cmd->length - 1, &last)) {
+		rc = no(call, EOVERFLOW, "CPY.6", "src_iova", cmd->src_iova,
+			"src_iova + length - 1 within 64 bits");
+		goto out_src;
+	}
+	/* CPY.7 would come first, with the same errno. */
+	dst = call_get_ioas(call, cmd->dst_ioas_id, "CPY.8", "dst_ioas_id");
+	if (!dst)
+		goto out_src;
+	copy = (struct space_copy){
+		.src_iova = cmd->src_iova,
+		.length = cmd->length,
+		.dst_iova = cmd->dst_iova,
+		.prot = flags_to_prot(cmd->flags),
+		.fixed = cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+	};
+	rc = space_copy(dst->space, src->space, &copy);
+	cmd->dst_iova = copy.dst_iova;
+	if (!rc)
+		rc = call_respond(call);
+	call_put_ioas(call, dst);
+out_src:
+	call_put_ioas(call, src);
+	return rc;
+}
+
+static int unmap_range(struct call *call, struct ioas *ioas, struct iommu_ioas_unmap *cmd,
+		       uint64_t *unmapped)
+{
+	if (cmd->iova == 0 && cmd->length == U64MAX)
+		return space_unmap_all(ioas->space, unmapped);
+	if (cmd->iova >= ULMAX || cmd->length >= ULMAX)
+		return no(call, EOVERFLOW, "UNM.3", cmd->iova >= ULMAX ? "iova" : "length",
+			  cmd->iova >= ULMAX ? cmd->iova : cmd->length,
+			  "below 2^64-1, or iova 0 with length 2^64-1 for everything");
+	return space_unmap(ioas->space, cmd->iova, cmd->length, unmapped);
+}
+
+int abi_ioas_unmap(struct call *call)
+{
+	struct iommu_ioas_unmap *cmd = call->cmd;
+	uint64_t unmapped = 0;
+	struct ioas *ioas;
+	int rc;
+
+	ioas = call_get_ioas(call, cmd->ioas_id, "UNM.1", "ioas_id");
+	if (!ioas)
+		return -ENOENT;
+	rc = unmap_range(call, ioas, cmd, &unmapped);
+	call_put_ioas(call, ioas);
+	if (rc)
+		return rc;
+	cmd->length = unmapped;
+	return call_respond(call);
+}

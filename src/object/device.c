@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The DEVICE object: binding, attaching, replacing, detaching (semantics 7).
+ *
+ * The hardware is switched for a whole group: the group keeps the HWPT (host_group.hwpt) and how many of its
+ * devices asked for it. Each attached device holds a user of the HWPT and one of itself, and has its reserved regions
+ * in the IOAS under its own name. Detaching while other devices of the group stay attached only counts.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "object/private.h"
+
+#define MAX_REGIONS 16
+
+static int reserve_regions(struct idevice *idev, struct ioas *ioas)
+{
+	struct iommu *iommu = idev->ctx->host->iommu;
+	struct iommu_region regions[MAX_REGIONS];
+	struct space_range ranges[MAX_REGIONS];
+	size_t n = iommu->make->regions(iommu, regions, MAX_REGIONS);
+
+	for (size_t i = 0; i < n; i++)
+		ranges[i] = (struct space_range){regions[i].start, regions[i].last};
+	return space_reserve(ioas->space, ranges, n, idev);
+}
+
+static void hwpt_put(struct iommufd *ctx, struct hwpt *hwpt)
+{
+	struct ioas *ioas = hwpt->ioas;
+	bool last = false;
+
+	if (!hwpt->automatic) {
+		object_release(ctx, &hwpt->obj);
+		return;
+	}
+	/* The IOAS cannot go: the HWPT holds it until it is destroyed below. */
+	pthread_mutex_lock(&ioas->lock);
+	last = object_release_is_last(ctx, &hwpt->obj);
+	if (last)
+		list_del(&hwpt->link);
+	pthread_mutex_unlock(&ioas->lock);
+	if (!last)
+		return;
+	object_wait_idle(ctx, &hwpt->obj);
+	hwpt_type_ops.destroy(ctx, &hwpt->obj);
+}
+
+/* Counts an attachment. Group's lock held. */
+static void attached(struct idevice *idev, struct hwpt *hwpt)
+{
+	idev->hdev->group->hwpt = hwpt;
+	idev->hdev->group->nr_attached++;
+	idev->attached = true;
+	object_hold(idev->ctx, &hwpt->obj);
+	object_hold(idev->ctx, &idev->obj);
+}
+
+static int refuse_incompatible(struct idevice *idev, struct hwpt *hwpt, int rc)
+{
+	if (rc != -EINVAL)
+		return rc;
+	return refuse(&idev->ctx->host->sink, EINVAL, "ATT.8", "pt_id", hwpt->obj.id,
+		      "a page table that this device's IOMMU can use");
+}
+
+static int attach_first(struct idevice *idev, struct hwpt *hwpt)
+{
+	const struct refuse_sink *sink = &idev->ctx->host->sink;
+	struct host_group *g = idev->hdev->group;
+	int rc = 0;
+
+	pthread_mutex_lock(&g->lock);
+	if (idev->attached) {
+		rc = refuse(sink, EBUSY, "ATT.3", "pt_id", hwpt->obj.id,
+			    "a device that is not attached yet");
+		goto out_unlock;
+	}
+	if (g->nr_attached && g->hwpt != hwpt) {
+		rc = refuse(sink, EINVAL, "ATT.4", "pt_id", hwpt->obj.id,
+			    "%u, to which the rest of group %u is attached",
+			    ((struct hwpt *)g->hwpt)->obj.id, g->id);
+		goto out_unlock;
+	}
+	rc = reserve_regions(idev, hwpt->ioas);
+	if (rc)
+		goto out_unlock;
+	if (!g->nr_attached) {
+		rc = refuse_incompatible(idev, hwpt, host_group_attach(g, hwpt->domain));
+		if (rc) {
+			space_release(hwpt->ioas->space, idev);
+			goto out_unlock;
+		}
+	}
+	attached(idev, hwpt);
+out_unlock:
+	pthread_mutex_unlock(&g->lock);
+	return rc;
+}
+
+/* The devices of @g that are attached, through their idevice. */
+static struct idevice *next_attached(struct host_group *g, struct list **pos)
+{
+	for (*pos = (*pos)->next; *pos != &g->devices; *pos = (*pos)->next) {
+		struct host_device *hdev = list_entry(*pos, struct host_device, group_link);
+		struct idevice *idev = hdev->idev;
+
+		if (idev && idev->attached)
+			return idev;
+	}
+	return NULL;
+}
+
+static int reserve_group(struct host_group *g, struct ioas *ioas)
+{
+	struct list *pos = &g->devices;
+	struct idevice *idev;
+	int rc = 0;
+
+	while (!rc && (idev = next_attached(g, &pos)))
+		rc = reserve_regions(idev, ioas);
+	return rc;
+}
+
+static void release_group(struct host_group *g, struct ioas *ioas)
+{
+	struct list *pos = &g->devices;
+	struct idevice *idev;
+
+	while ((idev = next_attached(g, &pos)))
+		space_release(ioas->space, idev);
+}
+
+/* 7.3. The new ranges are reserved before the switch, the old released after it. */
+static int attach_replace(struct idevice *idev, struct hwpt *hwpt)
+{
+	struct host_group *g = idev->hdev->group;
+	struct hwpt *old;
+	unsigned int n;
+	bool moved;
+	int rc;
+
+	pthread_mutex_lock(&g->lock);
+	old = g->hwpt;
+	if (!idev->attached) {
+		rc = refuse(&idev->ctx->host->sink, EINVAL, "ATT.3", "pt_id", hwpt->obj.id,
+			    "a device that is attached");
+		goto out_unlock;
+	}
+	rc = 0;
+	if (old == hwpt)
+		goto out_unlock;
+	moved = old->ioas != hwpt->ioas;
+	rc = moved ? reserve_group(g, hwpt->ioas) : 0;
+	if (!rc)
+		rc = refuse_incompatible(idev, hwpt, host_group_attach(g, hwpt->domain));
+	if (rc) {
+		if (moved)
+			release_group(g, hwpt->ioas);
+		goto out_unlock;
+	}
+	if (moved)
+		release_group(g, old->ioas);
+	g->hwpt = hwpt;
+	n = g->nr_attached;
+	for (unsigned int i = 0; i < n; i++)
+		object_hold(idev->ctx, &hwpt->obj);
+	pthread_mutex_unlock(&g->lock);
+	while (n--)
+		hwpt_put(idev->ctx, old);
+	return 0;
+
+out_unlock:
+	pthread_mutex_unlock(&g->lock);
+	return rc;
+}
+
+typedef int (*attach_fn)(struct idevice *idev, struct hwpt *hwpt);
+
+/* Takes the device off its HWPT, which keeps the user that the attachment held. NULL: was not attached. */
+static struct hwpt *take_off(struct idevice *idev)
+{
+	struct host_group *g = idev->hdev->group;
+	struct hwpt *hwpt = NULL;
+
+	pthread_mutex_lock(&g->lock);
+	if (!idev->attached)
+		goto out_unlock;
+	hwpt = g->hwpt;
+	idev->attached = false;
+	if (--g->nr_attached == 0) {
+		host_group_attach(g, NULL);
+		g->hwpt = NULL;
+	}
+	space_release(hwpt->ioas->space, idev);
+	object_release(idev->ctx, &idev->obj);
+out_unlock:
+	pthread_mutex_unlock(&g->lock);
+	return hwpt;
+}
+
+/*
+ * Attaching comes before filling, so that ATT.3 to ATT.8 win over ATT.9; replacing the other way round, so that a
+ * failed fill leaves the old HWPT in force.
+ */
+static int attach_and_fill(struct idevice *idev, struct hwpt *hwpt, attach_fn attach)
+{
+	int rc;
+
+	if (attach == attach_replace) {
+		rc = hwpt_fill(hwpt);
+		return rc ? rc : attach(idev, hwpt);
+	}
+	rc = attach(idev, hwpt);
+	if (rc)
+		return rc;
+	rc = hwpt_fill(hwpt);
+	if (rc) {
+		take_off(idev);
+		object_release(idev->ctx, &hwpt->obj);
+	}
+	return rc;
+}
+
+/* No automatic HWPT of the IOAS fits: make one; it joins the list when it is attached. ioas->lock held. */
+static int attach_new(struct idevice *idev, struct ioas *ioas, attach_fn attach, struct hwpt **out)
+{
+	struct iommufd *ctx = idev->ctx;
+	struct hwpt *hwpt;
+	int rc;
+
+	rc = hwpt_create(ctx, ioas, idev, 0, true, &hwpt);
+	if (rc)
+		return rc;
+	rc = attach_and_fill(idev, hwpt, attach);
+	if (rc) {
+		object_abort_and_free(ctx, &hwpt->obj);
+		return rc;
+	}
+	list_add_tail(&ioas->hwpts, &hwpt->link);
+	object_publish(ctx, &hwpt->obj);
+	*out = hwpt;
+	return 0;
+}
+
+static int attach_ioas(struct idevice *idev, struct ioas *ioas, attach_fn attach, uint32_t *pt_id)
+{
+	struct list *pos, *tmp;
+	struct hwpt *hwpt;
+	int rc = -EINVAL;
+
+	pthread_mutex_lock(&ioas->lock);
+	list_for_each(pos, tmp, &ioas->hwpts) {
+		hwpt = list_entry(pos, struct hwpt, link);
+		rc = attach(idev, hwpt);
+		if (rc != -EINVAL)
+			break;
+	}
+	if (rc == -EINVAL)
+		rc = attach_new(idev, ioas, attach, &hwpt);
+	if (!rc)
+		*pt_id = hwpt->obj.id;
+	pthread_mutex_unlock(&ioas->lock);
+	return rc;
+}
+
+static int change_attachment(struct idevice *idev, uint32_t *pt_id, attach_fn attach)
+{
+	struct iommufd *ctx = idev->ctx;
+	struct object *obj;
+	int rc;
+
+	obj = object_get_user(ctx, *pt_id);
+	if (!obj)
+		return refuse(&ctx->host->sink, ENOENT, "ATT.1", "pt_id", *pt_id,
+			      "the id of an IOAS or HWPT");
+	switch (obj->type) {
+	case OBJECT_IOAS:
+		rc = attach_ioas(idev, container_of(obj, struct ioas, obj), attach, pt_id);
+		object_release(ctx, obj);
+		return rc;
+	case OBJECT_HWPT_PAGING:
+		rc = attach(idev, container_of(obj, struct hwpt, obj));
+		hwpt_put(ctx, container_of(obj, struct hwpt, obj));
+		return rc;
+	default:
+		object_release(ctx, obj);
+		return refuse(&ctx->host->sink, EINVAL, "ATT.2", "pt_id", *pt_id,
+			      "the id of an IOAS or HWPT; this object is of another type");
+	}
+}
+
+int idevice_attach(struct idevice *idev, uint32_t *pt_id)
+{
+	return change_attachment(idev, pt_id, attach_first);
+}
+
+int idevice_replace(struct idevice *idev, uint32_t *pt_id)
+{
+	return change_attachment(idev, pt_id, attach_replace);
+}
+
+void idevice_detach(struct idevice *idev)
+{
+	struct hwpt *hwpt = take_off(idev);
+
+	if (hwpt)
+		hwpt_put(idev->ctx, hwpt);
+}
+
+bool idevice_is_attached(struct idevice *idev)
+{
+	bool is;
+
+	pthread_mutex_lock(&idev->hdev->group->lock);
+	is = idev->attached;
+	pthread_mutex_unlock(&idev->hdev->group->lock);
+	return is;
+}
+
+int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice **out)
+{
+	struct idevice *idev;
+	int rc;
+
+	rc = host_group_claim(hdev->group, ctx);
+	if (rc)
+		return refuse(&ctx->host->sink, -rc, "BIND.8", "iommufd", hdev->group->id,
+			      "a group that no other context or container owns");
+	idev = calloc(1, sizeof(*idev));
+	if (!idev) {
+		rc = -ENOMEM;
+		goto out_claim;
+	}
+	idev->ctx = ctx;
+	idev->hdev = hdev;
+	rc = object_reserve(ctx, &idev->obj, OBJECT_DEVICE);
+	if (rc)
+		goto out_free;
+	iommufd_get(ctx);
+	object_hold(ctx, &idev->obj); /* the driver's */
+	pthread_mutex_lock(&hdev->group->lock);
+	hdev->idev = idev;
+	pthread_mutex_unlock(&hdev->group->lock);
+	object_publish(ctx, &idev->obj);
+	*out = idev;
+	return 0;
+
+out_free:
+	free(idev);
+out_claim:
+	host_group_release(hdev->group, ctx);
+	return rc;
+}
+
+void idevice_unbind(struct idevice *idev)
+{
+	struct iommufd *ctx = idev->ctx;
+	struct host_group *g = idev->hdev->group;
+
+	idevice_detach(idev);
+	object_release_is_last(ctx, &idev->obj);
+	object_wait_idle(ctx, &idev->obj);
+	pthread_mutex_lock(&g->lock);
+	idev->hdev->idev = NULL;
+	pthread_mutex_unlock(&g->lock);
+	host_group_release(g, ctx);
+	free(idev);
+	iommufd_put(ctx);
+}
+
+/* Only unbinding ends a device, so nobody comes here with one that was published. */
+static void idevice_destroy(struct iommufd *ctx, struct object *obj)
+{
+	free(container_of(obj, struct idevice, obj));
+}
+
+const struct object_type_ops idevice_type_ops = {
+	.destroy = idevice_destroy,
+};

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "object/host.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DMA_ENTRY_LIMIT 65535
+
+static void forget_everything(void *arg)
+{
+	struct host *h = arg;
+
+	if (h->iommu)
+		iommu_invalidate_all(h->iommu);
+}
+
+static int create_rooms(struct host *h, const struct host_config *cfg, char *why, size_t why_len)
+{
+	const struct memory_config mcfg = {
+		.ops = cfg->memory_ops, .ops_arg = cfg->memory_arg, .sink = &h->sink};
+	struct iommu_config icfg = {.epochs = &h->epochs, .sink = &h->sink};
+	int rc;
+
+	snprintf(why, why_len, "out of memory");
+	rc = memory_create(&mcfg, &h->memory);
+	if (rc)
+		return rc;
+	memory_set_revoked(h->memory, forget_everything, h);
+	rc = pt_mem_create(&h->tables);
+	if (rc)
+		return rc;
+	rc = memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables),
+			       pt_mem_pa_base(h->tables));
+	if (rc)
+		return rc;
+	icfg.memory = h->memory;
+	icfg.tables = h->tables;
+	rc = iommu_create(cfg->iommu ? cfg->iommu : "vtd", &icfg, &h->iommu, why, why_len);
+	if (rc)
+		return rc;
+	h->iommu->fault = cfg->fault;
+	h->iommu->fault_arg = cfg->fault_arg;
+	return 0;
+}
+
+static void destroy(struct host *h)
+{
+	struct list *pos, *tmp;
+
+	list_for_each(pos, tmp, &h->devices) {
+		struct host_device *d = list_entry(pos, struct host_device, link);
+
+		requester_destroy(d->requester);
+		free(d);
+	}
+	list_for_each(pos, tmp, &h->groups) {
+		struct host_group *g = list_entry(pos, struct host_group, link);
+
+		pthread_mutex_destroy(&g->lock);
+		free(g);
+	}
+	if (h->iommu)
+		iommu_destroy(h->iommu);
+	if (h->tables)
+		pt_mem_destroy(h->tables);
+	if (h->memory)
+		memory_destroy(h->memory);
+	pthread_mutex_destroy(&h->lock);
+	free(h);
+}
+
+int host_create(const struct host_config *cfg, struct host **out, char *why, size_t why_len)
+{
+	struct host *h = calloc(1, sizeof(*h));
+	int rc;
+
+	if (!h) {
+		snprintf(why, why_len, "out of memory");
+		return -ENOMEM;
+	}
+	h->refs = 1;
+	h->sink = cfg->sink;
+	h->iommufd_container = cfg->iommufd_container;
+	h->strict = cfg->strict;
+	h->dma_entry_limit = cfg->dma_entry_limit ? cfg->dma_entry_limit : DMA_ENTRY_LIMIT;
+	pthread_mutex_init(&h->lock, NULL);
+	list_init(&h->groups);
+	list_init(&h->devices);
+	epoch_domain_init(&h->epochs);
+	rc = create_rooms(h, cfg, why, why_len);
+	if (rc) {
+		destroy(h);
+		return rc;
+	}
+	*out = h;
+	return 0;
+}
+
+void host_get(struct host *h)
+{
+	__atomic_fetch_add(&h->refs, 1, __ATOMIC_RELAXED);
+}
+
+void host_put(struct host *h)
+{
+	if (!__atomic_sub_fetch(&h->refs, 1, __ATOMIC_ACQ_REL))
+		destroy(h);
+}
+
+struct host_group *host_find_group(struct host *h, unsigned int id)
+{
+	struct list *pos, *tmp;
+
+	list_for_each(pos, tmp, &h->groups) {
+		struct host_group *g = list_entry(pos, struct host_group, link);
+
+		if (g->id == id)
+			return g;
+	}
+	return NULL;
+}
+
+struct host_device *host_find_device(struct host *h, const char *name)
+{
+	struct list *pos, *tmp;
+
+	list_for_each(pos, tmp, &h->devices) {
+		struct host_device *d = list_entry(pos, struct host_device, link);
+
+		if (!strcmp(d->name, name))
+			return d;
+	}
+	return NULL;
+}
+
+struct host_device *host_find_cdev(struct host *h, unsigned int cdev)
+{
+	struct list *pos, *tmp;
+
+	list_for_each(pos, tmp, &h->devices) {
+		struct host_device *d = list_entry(pos, struct host_device, link);
+
+		if (d->cdev == cdev)
+			return d;
+	}
+	return NULL;
+}
+
+static struct host_group *add_group(struct host *h, int want)
+{
+	struct host_group *g;
+	unsigned int id = want < 0 ? 0 : (unsigned int)want;
+
+	while (want < 0 && host_find_group(h, id))
+		id++;
+	g = host_find_group(h, id);
+	if (g)
+		return g;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return NULL;
+	g->id = id;
+	g->host = h;
+	pthread_mutex_init(&g->lock, NULL);
+	list_init(&g->devices);
+	list_add_tail(&h->groups, &g->link);
+	return g;
+}
+
+int host_add_device(struct host *h, const char *name, uint32_t rid, int group,
+		    struct host_device **out)
+{
+	struct host_device *d;
+	int rc;
+
+	if (host_find_device(h, name))
+		return -EEXIST;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	rc = requester_create(h->iommu, rid, &d->requester);
+	if (rc)
+		goto out_free;
+	d->group = add_group(h, group);
+	if (!d->group) {
+		rc = -ENOMEM;
+		goto out_requester;
+	}
+	d->cdev = h->nr_devices++;
+	list_add_tail(&d->group->devices, &d->group_link);
+	d->group->nr_devices++;
+	list_add_tail(&h->devices, &d->link);
+	*out = d;
+	return 0;
+
+out_requester:
+	requester_destroy(d->requester);
+out_free:
+	free(d);
+	return rc;
+}
+
+int host_group_attach(struct host_group *g, struct domain *d)
+{
+	struct list *pos, *tmp;
+	struct domain *old = NULL;
+	struct host_device *failed = NULL;
+	int rc = 0;
+
+	list_for_each(pos, tmp, &g->devices) {
+		struct host_device *hdev = list_entry(pos, struct host_device, group_link);
+
+		old = requester_domain(hdev->requester);
+		rc = requester_attach(hdev->requester, d);
+		if (rc) {
+			failed = hdev;
+			break;
+		}
+	}
+	if (!rc)
+		return 0;
+	list_for_each(pos, tmp, &g->devices) {
+		struct host_device *hdev = list_entry(pos, struct host_device, group_link);
+
+		if (hdev == failed)
+			break;
+		requester_attach(hdev->requester, old);
+	}
+	return rc;
+}
+
+int host_group_claim(struct host_group *g, const void *owner)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&g->host->lock);
+	if (g->owner && g->owner != owner) {
+		rc = -EPERM;
+	} else {
+		g->owner = owner;
+		g->owner_count++;
+	}
+	pthread_mutex_unlock(&g->host->lock);
+	return rc;
+}
+
+void host_group_release(struct host_group *g, const void *owner)
+{
+	pthread_mutex_lock(&g->host->lock);
+	if (g->owner == owner && --g->owner_count == 0)
+		g->owner = NULL;
+	pthread_mutex_unlock(&g->host->lock);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Objects of an iommufd context: ids, the two counts, destruction (semantics 2).
+ *
+ * ctx->lock guards the id table and every object's counts. It is a leaf: nothing is called under it.
+ */
+#include "object/iommufd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "object/private.h"
+
+/* DESTROY gives up on a command that does not end after this long (2.3). */
+#define DESTROY_PATIENCE_SECONDS 60
+
+static const struct object_type_ops *const type_ops[OBJECT_TYPES] = {
+	[OBJECT_HWPT_PAGING] = &hwpt_type_ops,
+	[OBJECT_IOAS] = &ioas_type_ops,
+	[OBJECT_DEVICE] = &idevice_type_ops,
+};
+
+int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
+{
+	struct iommufd *ctx = calloc(1, sizeof(*ctx));
+
+	if (!ctx)
+		return -ENOMEM;
+	ids_init(&ctx->ids);
+	pthread_mutex_init(&ctx->lock, NULL);
+	pthread_cond_init(&ctx->idle, NULL);
+	host_get(h);
+	ctx->host = h;
+	ctx->process_mode = process_mode;
+	ctx->refs = 1;
+	*out = ctx;
+	return 0;
+}
+
+void iommufd_get(struct iommufd *ctx)
+{
+	__atomic_fetch_add(&ctx->refs, 1, __ATOMIC_RELAXED);
+}
+
+/* Children hold users of their parents, so each round frees at least the leaves. */
+static void sweep(struct iommufd *ctx)
+{
+	bool progress = true;
+
+	while (progress) {
+		struct object *obj;
+		uint32_t id = 0;
+
+		progress = false;
+		while ((obj = ids_next(&ctx->ids, &id)))
+			if (obj->users == 1 && !object_destroy_id(ctx, id))
+				progress = true;
+	}
+}
+
+void iommufd_put(struct iommufd *ctx)
+{
+	if (__atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	sweep(ctx);
+	ids_destroy(&ctx->ids);
+	pthread_mutex_destroy(&ctx->lock);
+	pthread_cond_destroy(&ctx->idle);
+	host_put(ctx->host);
+	free(ctx);
+}
+
+int object_reserve(struct iommufd *ctx, struct object *obj, enum object_type type)
+{
+	int rc;
+
+	obj->type = type;
+	obj->users = 1;
+	obj->busy = 1;
+	pthread_mutex_lock(&ctx->lock);
+	rc = ids_reserve(&ctx->ids, &obj->id);
+	pthread_mutex_unlock(&ctx->lock);
+	return rc;
+}
+
+void object_publish(struct iommufd *ctx, struct object *obj)
+{
+	pthread_mutex_lock(&ctx->lock);
+	ids_publish(&ctx->ids, obj->id, obj);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void object_abort(struct iommufd *ctx, struct object *obj)
+{
+	pthread_mutex_lock(&ctx->lock);
+	ids_erase(&ctx->ids, obj->id);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void object_abort_and_free(struct iommufd *ctx, struct object *obj)
+{
+	object_abort(ctx, obj);
+	type_ops[obj->type]->destroy(ctx, obj);
+}
+
+struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type type)
+{
+	struct object *obj;
+
+	pthread_mutex_lock(&ctx->lock);
+	obj = ids_find(&ctx->ids, id);
+	if (obj && type != OBJECT_ANY && obj->type != type)
+		obj = NULL;
+	if (obj)
+		obj->busy++;
+	pthread_mutex_unlock(&ctx->lock);
+	return obj;
+}
+
+struct object *object_get_user(struct iommufd *ctx, uint32_t id)
+{
+	struct object *obj;
+
+	pthread_mutex_lock(&ctx->lock);
+	obj = ids_find(&ctx->ids, id);
+	if (obj)
+		obj->users++;
+	pthread_mutex_unlock(&ctx->lock);
+	return obj;
+}
+
+void object_put(struct iommufd *ctx, struct object *obj)
+{
+	pthread_mutex_lock(&ctx->lock);
+	if (--obj->busy == 1)
+		pthread_cond_broadcast(&ctx->idle);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void object_hold(struct iommufd *ctx, struct object *obj)
+{
+	pthread_mutex_lock(&ctx->lock);
+	obj->users++;
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+void object_release(struct iommufd *ctx, struct object *obj)
+{
+	pthread_mutex_lock(&ctx->lock);
+	obj->users--;
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+bool object_release_is_last(struct iommufd *ctx, struct object *obj)
+{
+	bool last;
+
+	pthread_mutex_lock(&ctx->lock);
+	last = --obj->users == 1;
+	if (last)
+		ids_erase(&ctx->ids, obj->id);
+	pthread_mutex_unlock(&ctx->lock);
+	return last;
+}
+
+/* Waits for commands that still use @obj. Called with ctx->lock. */
+static int wait_idle(struct iommufd *ctx, struct object *obj)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += DESTROY_PATIENCE_SECONDS;
+	while (obj->busy > 1)
+		if (pthread_cond_timedwait(&ctx->idle, &ctx->lock, &until))
+			return -EBUSY;
+	return 0;
+}
+
+void object_wait_idle(struct iommufd *ctx, struct object *obj)
+{
+	pthread_mutex_lock(&ctx->lock);
+	while (obj->busy > 1)
+		pthread_cond_wait(&ctx->idle, &ctx->lock);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+int object_destroy_id(struct iommufd *ctx, uint32_t id)
+{
+	struct object *obj;
+	int rc = 0;
+
+	pthread_mutex_lock(&ctx->lock);
+	obj = ids_find(&ctx->ids, id);
+	if (!obj) {
+		rc = refuse(&ctx->host->sink, ENOENT, "DEST.1", "id", id,
+			    "an id of this context");
+		goto out_unlock;
+	}
+	if (obj->users > 1) {
+		rc = refuse(&ctx->host->sink, EBUSY,
+			    obj->type == OBJECT_DEVICE ? "DEST.3" : "DEST.2", "id", id,
+			    obj->type == OBJECT_DEVICE ? "a device goes by closing its VFIO file"
+						       : "an object that no other holds");
+		goto out_unlock;
+	}
+	/* Invisible first, so that no new command can begin to use it. */
+	ids_hide(&ctx->ids, id);
+	rc = wait_idle(ctx, obj);
+	if (rc) {
+		ids_publish(&ctx->ids, id, obj);
+		goto out_unlock;
+	}
+	ids_erase(&ctx->ids, id);
+	pthread_mutex_unlock(&ctx->lock);
+	type_ops[obj->type]->destroy(ctx, obj);
+	return 0;
+
+out_unlock:
+	pthread_mutex_unlock(&ctx->lock);
+	return rc;
+}
+
+uint64_t object_count(struct iommufd *ctx)
+{
+	uint64_t n = 0;
+	uint32_t id = 0;
+
+	pthread_mutex_lock(&ctx->lock);
+	while (ids_next(&ctx->ids, &id))
+		n++;
+	pthread_mutex_unlock(&ctx->lock);
+	return n;
+}

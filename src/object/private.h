@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Shared by the object room's own files.
+ *
+ * Lock order: ioas->lock, host_group.lock, space's lock, ctx->lock.
+ */
+#ifndef IOAS_OBJECT_PRIVATE_H
+#define IOAS_OBJECT_PRIVATE_H
+
+#include "object/iommufd.h"
+
+struct object_type_ops {
+	/* Undoes and frees an object that nobody can see any more. */
+	void (*destroy)(struct iommufd *ctx, struct object *obj);
+};
+
+extern const struct object_type_ops ioas_type_ops, hwpt_type_ops, idevice_type_ops;
+
+/* Drop a user; true when only the table's own is left, and then the id is gone and the caller destroys. */
+bool object_release_is_last(struct iommufd *ctx, struct object *obj);
+/* Wait for the commands that use an object whose id is gone. */
+void object_wait_idle(struct iommufd *ctx, struct object *obj);
+
+/* The two halves of hwpt_paging_alloc(): the domain, empty and not shown to the IOAS; then its contents (HWA.13, HWA.14). */
+int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
+		bool automatic, struct hwpt **out);
+int hwpt_fill(struct hwpt *hwpt);
+
+#endif

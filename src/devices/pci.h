@@ -187,6 +187,10 @@ void pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned 
 /* Function reset: worker quiet, model reset, configuration space to power-on values except what VFIO restores (@keep_config). */
 void pci_reset(struct pci_dev *dev);
 void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *arg);
+/* Set or clear the enable bit of MSI or MSI-X, or INTx's "not disabled", which the host's kernel owns (SET_IRQS). */
+void pci_irq_enable(struct pci_dev *dev, enum pci_irq kind, bool on);
+/* The pin's level now, as the model drives it (for unmasking a level that is still up). */
+bool pci_intx_asserted(struct pci_dev *dev);
 unsigned int pci_irq_count(struct pci_dev *dev, enum pci_irq kind);
 
 #endif

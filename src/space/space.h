@@ -85,6 +85,8 @@ struct space_area {
 };
 int space_next_area(struct space *s, uint64_t iova, struct space_area *out);
 uint64_t space_nr_areas(struct space *s);
+/* No area meets [iova, iova + length); false when that wraps or is empty. */
+bool space_is_free(struct space *s, uint64_t iova, uint64_t length);
 
 /* HWA.12-14 and MAP.16-18: writes every area into the mirror's table. On failure nothing is left. */
 int space_add_mirror(struct space *s, struct space_mirror *m);

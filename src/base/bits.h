@@ -17,6 +17,18 @@
 #define likely(x)	   __builtin_expect(!!(x), 1)
 #define unlikely(x)	   __builtin_expect(!!(x), 0)
 
+/* Is this a build with AddressSanitizer or ThreadSanitizer? It may spend time on checks. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 /* The CPU page, the unit of pinning and accounting. */
 #define PAGE_SHIFT 12
 #define PAGE_SIZE  BIT(PAGE_SHIFT)

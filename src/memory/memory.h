@@ -7,13 +7,14 @@
  * leaves stay possible. No room but this one turns a PA into a pointer, and only through memory_slot().
  *
  * Pinning. Shared and file memory is held through a mapping of the engine's own and outlives the
- * program's mapping. Private memory cannot be held: when the program changes its address space (the
- * door calls memory_va_changed()) the part of the slot becomes *stale*: a leaf that points there
- * faults, and a later pin of the same VA gets another slot. Invariant: a live leaf never reaches the
- * VA's next owner.
+ * program's mapping: its slots are named by the file and the offset, so a VA that is mapped anew names another slot. Private
+ * memory cannot be held: when the program changes its address space (the door brackets the call with
+ * memory_change_begin() and memory_change_end()) what is pinned there becomes *stale*: a leaf that points there faults,
+ * and a later pin of the same VA gets another slot. Invariant: a live leaf never reaches the VA's next owner.
  *
- * Locks: memory->lock (rank in base/lock order: below space) guards slots' tables, stale sets and accounts; translation
- * reads slots without it.
+ * Slot 0 is never given out, so that PA 0 is never memory.
+ *
+ * Locks: LOCK_MEMORY (base/lock.h) guards everything here but the slots that translation reads, which take none.
  */
 #ifndef IOAS_MEMORY_MEMORY_H
 #define IOAS_MEMORY_MEMORY_H
@@ -23,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/bits.h"
+#include "base/list.h"
 #include "base/refuse.h"
 
 #define MEMORY_SLOT_SHIFT 30
@@ -63,17 +65,18 @@ struct memory_vma {
 	uint64_t start, last;
 	enum memory_vma_kind kind;
 	bool read, write;
-	struct memory_bar bar; /* VMA_BAR: of start */
+	uint64_t dev, ino, offset; /* VMA_SHARED: the file, and the offset of start in it */
+	struct memory_bar bar;	   /* VMA_BAR: of start */
 };
 
 /* How this process's memory is reached. Every member has a default (memory_default_ops). Thread-safe, must not call back. */
 struct memory_ops {
 	/*
-	 * Fault in and check [va, va + len): every page exists, may be read, and written if @write. 0 or -EFAULT.
-	 * The default uses madvise(MADV_POPULATE_READ/WRITE).
+	 * Fault in and check [va, va + len), whole pages: every page exists, may be read, and written if @write. 0 or -EFAULT.
+	 * The default uses madvise(MADV_POPULATE_READ/WRITE). Also asked of mappings that are the engine's own.
 	 */
 	int (*probe)(void *arg, uint64_t va, uint64_t len, bool write);
-	/* What lies at @va. 0 or -EFAULT where nothing does. The default reads /proc/self/maps. */
+	/* What lies at @va. 0 or -EFAULT where nothing does. The default asks /proc/self/maps. */
 	int (*vma)(void *arg, uint64_t va, struct memory_vma *out);
 	/*
 	 * Copy between engine memory and memory that may vanish. 0, or -EFAULT when either side
@@ -85,10 +88,17 @@ struct memory_ops {
 	void (*revoked)(void *arg);
 };
 
+extern const struct memory_ops memory_default_ops; /* revoked is NULL */
+
 struct memory_config {
 	const struct memory_ops *ops; /* members may be NULL: defaults */
 	void *ops_arg;
 	const struct refuse_sink *sink;
+	/*
+	 * Every change of the address space is reported (memory_change_begin(), memory_va_changed()), as the preload door
+	 * does. Without that promise nothing is remembered of a VA that is not registered: each pin looks anew.
+	 */
+	bool tracked;
 };
 
 int memory_create(const struct memory_config *cfg, struct memory **out);
@@ -112,20 +122,47 @@ int memory_bar_at(struct memory *m, uint64_t pa, struct memory_bar *out);
 /* Copy by the rules of @slot's kind: plain for registered memory, guarded otherwise. 0 or -EFAULT. */
 int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src, size_t len);
 
-/* Reserve consecutive slots of kind MEMORY_TABLE for @len bytes at @base (1 GiB aligned); returns the PA of @base in *pa. */
+/*
+ * Reserve consecutive slots of kind MEMORY_TABLE for @len bytes at @base (1 GiB aligned); returns the PA of @base in *pa.
+ * -ENOMEM: no slots left.
+ */
 int memory_add_tables(struct memory *m, char *base, uint64_t len, uint64_t *pa);
 
-/* An embedder's promise that [va, va + len) stays mapped, readable and writable until unregistered. -EEXIST, -EINVAL, -ENOMEM */
+/*
+ * An embedder's promise that [va, va + len), whole pages, stays mapped, readable and writable until unregistered.
+ * -EEXIST: meets a registered range; -EINVAL: not whole pages, empty, wraps; -ENOMEM.
+ */
 int memory_register(struct memory *m, uint64_t va, uint64_t len);
-int memory_unregister(struct memory *m, uint64_t va, uint64_t len); /* -ENOENT; -EBUSY while pinned */
+/* Exactly a range registered before, else -ENOENT; -EBUSY while any of it is pinned. */
+int memory_unregister(struct memory *m, uint64_t va, uint64_t len);
 
-/* The door: the program mapped, unmapped or moved something in [va, va + len). Cheap when nothing there is pinned. */
+/*
+ * The door: brackets a system call that unmaps, replaces or moves what lies in [va, va + len). From begin to end, pins of
+ * that range wait; when begin returns, what was pinned there is stale, every IOTLB has forgotten it, and no DMA to it runs.
+ * Called without the engine's locks. Cheap when nothing there is pinned.
+ */
+struct memory_change {
+	uint64_t va, last;
+	struct list link;
+};
+void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len);
+void memory_change_end(struct memory *m, struct memory_change *c);
+/* Both at once, where the place is known only afterwards: mmap(NULL, ...), shmat(). */
 void memory_va_changed(struct memory *m, uint64_t va, uint64_t len);
+/* mprotect(): the memory stays, only what is remembered of its protection is forgotten. */
+void memory_va_protected(struct memory *m, uint64_t va, uint64_t len);
+
+/* @device (memory_bar.device) goes away: its BAR slots answer no more. Returns when no DMA uses it. */
+void memory_forget_device(struct memory *m, const void *device);
+
+/* Slots in use, for those that look. */
+uint32_t memory_nr_slots(struct memory *m);
 
 /*
  * Who pays. One account for each user and one for each process; a pages object is charged to one of them.
  */
 struct memory_account;
+/* @limit: bytes (RLIMIT_MEMLOCK), asked at each charge. */
 int memory_account_create(uint64_t (*limit)(void *arg), void *arg, struct memory_account **out);
 void memory_account_get(struct memory_account *a);
 void memory_account_put(struct memory_account *a);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine's lock: four bytes, two atomic instructions when nobody contends, a futex when somebody does.
+ *
+ * Ranks: a thread that holds a lock takes only locks of a higher rank. This list is the order:
+ */
+#ifndef IOAS_BASE_LOCK_H
+#define IOAS_BASE_LOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+
+enum lock_rank {
+	LOCK_SPACE,  /* one IOAS: its areas, reserved and allowed ranges, mirrors; change-process takes several */
+	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in */
+};
+
+struct lock {
+	uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
+	uint32_t rank;
+};
+
+void lock_wait(struct lock *l);
+void lock_wake(struct lock *l);
+
+#if SANITIZED
+#define LOCK_CHECKED 1
+void lock_check_acquire(const struct lock *l);
+void lock_check_release(const struct lock *l);
+#else
+#define LOCK_CHECKED 0
+static inline void lock_check_acquire(const struct lock *l)
+{
+}
+static inline void lock_check_release(const struct lock *l)
+{
+}
+#endif
+
+static inline void lock_init(struct lock *l, enum lock_rank rank)
+{
+	*l = (struct lock){.rank = rank};
+}
+
+static inline void lock_acquire(struct lock *l)
+{
+	uint32_t expected = 0;
+
+	lock_check_acquire(l);
+	if (unlikely(!__atomic_compare_exchange_n(&l->word, &expected, 1, false, __ATOMIC_ACQUIRE,
+						  __ATOMIC_RELAXED)))
+		lock_wait(l);
+}
+
+static inline void lock_release(struct lock *l)
+{
+	lock_check_release(l);
+	if (unlikely(__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) == 2))
+		lock_wake(l);
+}
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The slow side of base/pool.h: chunks that double from one page to 64 KiB.
+ */
+#include "base/pool.h"
+
+#define CHUNK_FIRST 4096u
+#define CHUNK_LAST  65536u
+
+struct pool_chunk {
+	struct pool_chunk *next;
+	size_t size;
+};
+
+void pool_destroy(struct pool *p)
+{
+	for (struct pool_chunk *c = p->chunks, *next; c; c = next) {
+		next = c->next;
+		free(c);
+	}
+	pool_init(p, p->size);
+}
+
+void *pool_grow(struct pool *p)
+{
+	void *object;
+
+	if ((size_t)(p->fresh_end - p->fresh) < p->size) {
+		size_t size = p->chunks ? min_u64(p->chunks->size * 2, CHUNK_LAST) : CHUNK_FIRST;
+		struct pool_chunk *c = malloc(size);
+
+		if (!c)
+			return NULL;
+		*c = (struct pool_chunk){p->chunks, size};
+		p->chunks = c;
+		p->fresh = (char *)(c + 1);
+		p->fresh_end = (char *)c + size;
+	}
+	object = p->fresh;
+	p->fresh += p->size;
+	return object;
+}

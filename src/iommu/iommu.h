@@ -13,12 +13,12 @@
 #ifndef IOAS_IOMMU_IOMMU_H
 #define IOAS_IOMMU_IOMMU_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/epoch.h"
 #include "base/list.h"
+#include "base/lock.h"
 #include "base/options.h"
 #include "base/refuse.h"
 #include "memory/memory.h"
@@ -30,7 +30,7 @@ struct requester;
 
 enum iommu_access { IOMMU_READ = 1, IOMMU_WRITE = 2, IOMMU_ATOMIC = 3 };
 
-/* Why a DMA was refused; the make has its own code for each (fault_code()). */
+/* Why a DMA was refused; the make has its own code for each (iommu_make.fault_code). */
 enum iommu_fault_reason {
 	FAULT_BLOCKED,	  /* no domain attached */
 	FAULT_BUS_MASTER, /* bus mastering is off: never reached the IOMMU */
@@ -38,7 +38,7 @@ enum iommu_fault_reason {
 	FAULT_NOT_PRESENT,
 	FAULT_READ,    /* mapped without read permission */
 	FAULT_WRITE,   /* mapped without write permission */
-	FAULT_MSI,     /* a read, or a malformed write, in the interrupt window */
+	FAULT_MSI,     /* in the interrupt window, and no message that anybody takes */
 	FAULT_GONE,    /* mapped, but the program has since taken the memory away */
 	FAULT_NO_PEER, /* a BAR that does not answer */
 };
@@ -69,6 +69,8 @@ struct iommu_caps {
 	bool ats_not_supported;
 	uint8_t max_pasid_log2; /* 0: no PASID */
 	uint8_t ias, oas;	 /* bits */
+	bool coherent_walk;	 /* walks snoop the processor's caches */
+	uint64_t page_sizes;	 /* of leaves, a bitmap */
 };
 
 struct iommu_make {
@@ -86,8 +88,11 @@ struct iommu_make {
 	int (*domain_config)(struct iommu *i, uint32_t flags, struct pt_config *cfg);
 	/* Reserved regions of every requester behind this IOMMU; returns how many, writes at most @max. */
 	size_t (*regions)(struct iommu *i, struct iommu_region *out, size_t max);
-	uint32_t (*fault_code)(const struct iommu_fault *f);
+	/* The reason as this make's specification numbers it; 0 for what the IOMMU never saw. */
+	uint32_t (*fault_code)(const struct iommu *i, const struct iommu_fault *f);
 };
+
+#define IOMMU_FAULT_RING 64
 
 struct iommu {
 	const struct iommu_make *make;
@@ -96,13 +101,20 @@ struct iommu {
 	struct iommu_caps caps;
 	struct memory *memory;
 	struct pt_mem *tables;
-	struct epoch_domain *epochs;
+	const struct epoch_domain *epochs;
 	const struct refuse_sink *sink;
-	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f); /* may be NULL; on the DMA thread */
+	/*
+	 * Told of every fault; may be NULL. Runs on the DMA thread inside its section: it must not wait for anybody who may be
+	 * waiting for that section (attach, unmap, revoke), so it takes no lock that is held across such calls.
+	 */
+	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f);
 	void *fault_arg;
-	pthread_mutex_t lock; /* attachment of its requesters */
+	struct lock lock; /* LOCK_IOMMU: requesters, and what each is attached to */
 	struct list requesters;
-	uint64_t nr_faults;
+	struct iommu_region msi; /* the interrupt window; start > last: none */
+	struct lock fault_lock;
+	struct iommu_fault fault_ring[IOMMU_FAULT_RING]; /* the newest; number n at n % IOMMU_FAULT_RING */
+	uint64_t nr_faults;				 /* ever; read atomically */
 };
 
 /* The table of makes, ended by NULL (makes.c). */
@@ -133,8 +145,9 @@ bool domain_enforces_coherency(const struct domain *d);
 int domain_enforce_coherency(struct domain *d);
 
 /*
- * [iova, last] changed: returns when no IOTLB of the domain's requesters holds it and no access under
- * the old translation runs, then frees what @g gathered (@g may be NULL).
+ * The table was changed at [iova, last], or its dirty tracking was switched (all of it): returns when no IOTLB of the
+ * domain's requesters holds anything of it and no access under the old translation runs, then frees what @g
+ * gathered (@g may be NULL).
  */
 void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt_gather *g);
 /* Forget everything cached of every requester of this IOMMU and wait (memory was revoked, a slot died). */
@@ -154,6 +167,8 @@ struct domain *requester_domain(struct requester *r);
 void requester_begin(struct requester *r);
 void requester_end(struct requester *r);
 struct epoch *requester_epoch(struct requester *r);
+/* Any other thread: returns when no section that is running now runs any more. A full fence comes first. */
+void requester_quiesce(struct requester *r);
 
 struct translation {
 	const struct memory_slot *slot;
@@ -172,7 +187,7 @@ struct translation {
 int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
 		    struct translation *out);
 
-/* Record and report a fault found after translation (FAULT_GONE, FAULT_NO_PEER). Returns -EFAULT. */
+/* Record and report a fault found by the DMA room (FAULT_GONE, FAULT_NO_PEER, FAULT_MSI, FAULT_BUS_MASTER). -EFAULT. */
 int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
 		       enum iommu_fault_reason reason);
 
@@ -183,5 +198,7 @@ struct requester_stats {
 void requester_get_stats(const struct requester *r, struct requester_stats *out);
 
 const char *iommu_fault_words(enum iommu_fault_reason reason);
+/* The newest faults, oldest first; returns how many were written to @out. */
+size_t iommu_recent_faults(struct iommu *i, struct iommu_fault *out, size_t max);
 
 #endif

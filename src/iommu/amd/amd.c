@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The AMD make: what its domains are, and how it numbers faults.
+ */
+#include "iommu/amd/amd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HW_INFO_AMD 4 /* 16.4 */
+
+/* 16.3, iommu_hw_info_amd. */
+struct hw_info_amd {
+	uint64_t efr;
+	uint64_t efr2;
+};
+_Static_assert(sizeof(struct hw_info_amd) == 16, "ABI");
+
+/* 2.1.2, special address ranges. */
+#define INTERRUPT_START 0xfee00000ull
+#define INTERRUPT_LAST	0xfeefffffull
+#define HT_START	0xfd00000000ull
+#define HT_LAST		0xffffffffffull
+
+static int amd_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
+{
+	struct amd *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	amd_init_caps(a, o);
+	i->make_data = a;
+	i->caps = (struct iommu_caps){
+		.dirty = a->efr & AMD_EFR_HDSUP,
+		.enforce_coherency = true,
+		.ats_not_supported = true,
+		.coherent_walk = true,
+		.ias = (uint8_t)min_u64(21 + 9 * (a->levels - 1), 64),
+		.oas = 52,
+	};
+	return 0;
+}
+
+static void amd_fini(struct iommu *i)
+{
+	free(i->make_data);
+}
+
+static int amd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)
+{
+	const struct amd *a = i->make_data;
+	struct hw_info_amd info = {.efr = a->efr, .efr2 = a->efr2};
+
+	if (in_type && in_type != HW_INFO_AMD)
+		return -EOPNOTSUPP;
+	memcpy(buf, &info, min_u64(*len, sizeof(info)));
+	*len = sizeof(info);
+	*type = HW_INFO_AMD;
+	return 0;
+}
+
+static size_t amd_regions(struct iommu *i, struct iommu_region *out, size_t max)
+{
+	const struct amd *a = i->make_data;
+	const struct iommu_region all[] = {
+		{.start = INTERRUPT_START, .last = INTERRUPT_LAST, .msi = true},
+		{.start = HT_START, .last = HT_LAST},
+	};
+	size_t n = a->efr2 & AMD_EFR2_HTRANGEIGNORE ? 1 : 2;
+
+	memcpy(out, all, min_u64(n, max) * sizeof(*out));
+	return n;
+}
+
+static uint32_t page_fault(uint64_t flags)
+{
+	return AMD_EVENT_IO_PAGE_FAULT << 12 | (uint32_t)flags;
+}
+
+/* Bits 63:48 of the event log entry: the event code and its flags. */
+static uint32_t amd_fault_code(const struct iommu *i, const struct iommu_fault *f)
+{
+	uint64_t rw = f->access & IOMMU_WRITE ? AMD_FAULT_RW : 0;
+
+	switch (f->reason) {
+	case FAULT_BLOCKED:
+	case FAULT_READ:
+	case FAULT_WRITE:
+		return page_fault(AMD_FAULT_PR | AMD_FAULT_PE | rw);
+	case FAULT_ADDRESS:
+	case FAULT_NOT_PRESENT:
+	case FAULT_GONE:
+		return page_fault(0);
+	case FAULT_MSI:
+		/* 2.5.9: type 000b is a read or a non-posted write in the interrupt range. */
+		if (f->access != IOMMU_WRITE)
+			return AMD_EVENT_INVALID_DEVICE_REQUEST << 12;
+		return page_fault(AMD_FAULT_I);
+	case FAULT_BUS_MASTER:
+	case FAULT_NO_PEER:
+		break;
+	}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The AMD IOMMU, as "AMD I/O Virtualization Technology (IOMMU) Specification" (48882), revision 3.08, numbers it.
+ *
+ * Domains are host (v1) tables. There is no guest translation (GTSup), so neither PASID nor nesting.
+ */
+#ifndef IOAS_IOMMU_AMD_AMD_H
+#define IOAS_IOMMU_AMD_AMD_H
+
+#include "iommu/iommu.h"
+
+/* 3.4.1, MMIO offset 0030h, Extended Feature Register. */
+#define AMD_EFR_PREFSUP BIT(0)
+#define AMD_EFR_XTSUP	BIT(2)
+#define AMD_EFR_IASUP	BIT(6)
+#define AMD_EFR_GASUP	BIT(7)
+#define AMD_EFR_HATS	FIELD(11, 10) /* levels of host tables, less four */
+#define AMD_EFR_HASUP	BIT(49)	      /* accessed flags in host tables */
+#define AMD_EFR_HDSUP	BIT(52)	      /* dirty flags in host tables */
+
+/* MMIO offset 01A0h, Extended Feature 2 Register. */
+#define AMD_EFR2_NUMINTREMAPSUP FIELD(9, 8)
+#define AMD_EFR2_HTRANGEIGNORE	BIT(11)
+
+/* 2.5, event codes: bits 63:60 of an event log entry. */
+#define AMD_EVENT_IO_PAGE_FAULT		 0x2u
+#define AMD_EVENT_INVALID_DEVICE_REQUEST 0x8u
+
+/* 2.5.3, flags of IO_PAGE_FAULT: bits 59:48 of the entry. */
+#define AMD_FAULT_I  BIT(3) /* an interrupt request */
+#define AMD_FAULT_PR BIT(4) /* the page, or the device's entry, is present; RW and PE mean something */
+#define AMD_FAULT_RW BIT(5)
+#define AMD_FAULT_PE BIT(6) /* the page does not permit it */
+
+struct amd {
+	uint64_t efr, efr2;
+	unsigned int levels;
+};
+
+/* The feature registers that the options ask for. */
+void amd_init_caps(struct amd *a, const struct options *o);
+extern const struct option_key amd_options[];
+
+extern const struct iommu_make amd_make;
+
+#endif

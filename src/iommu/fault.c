@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Faults: recorded in the IOMMU's ring, counted, and told to whoever listens.
+ */
+#include <errno.h>
+
+#include "iommu/requester.h"
+
+static const char *const words[] = {
+	[FAULT_BLOCKED] = "no address space is attached",
+	[FAULT_BUS_MASTER] = "bus mastering is off",
+	[FAULT_ADDRESS] = "beyond the IOMMU's input addresses",
+	[FAULT_NOT_PRESENT] = "not mapped",
+	[FAULT_READ] = "mapped without read permission",
+	[FAULT_WRITE] = "mapped without write permission",
+	[FAULT_MSI] = "no interrupt message",
+	[FAULT_GONE] = "mapped, but the program has taken the memory away",
+	[FAULT_NO_PEER] = "a BAR that does not answer",
+};
+
+const char *iommu_fault_words(enum iommu_fault_reason reason)
+{
+	return (size_t)reason < ARRAY_SIZE(words) ? words[reason] : "unknown";
+}
+
+static void record(struct iommu *i, const struct iommu_fault *f)
+{
+	lock_acquire(&i->fault_lock);
+	i->fault_ring[i->nr_faults % IOMMU_FAULT_RING] = *f;
+	__atomic_store_n(&i->nr_faults, i->nr_faults + 1, __ATOMIC_RELAXED);
+	lock_release(&i->fault_lock);
+}
+
+int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
+		       enum iommu_fault_reason reason)
+{
+	struct iommu *i = r->iommu;
+	struct iommu_fault f = {
+		.rid = r->rid,
+		.pasid = ~0u,
+		.iova = iova,
+		.len = len,
+		.access = access,
+		.reason = reason,
+	};
+
+	f.code = i->make->fault_code(i, &f);
+	stat_add(&r->stats.faults, 1);
+	record(i, &f);
+	if (i->fault)
+		i->fault(i->fault_arg, r, &f);
+	return -EFAULT;
+}
+
+size_t iommu_recent_faults(struct iommu *i, struct iommu_fault *out, size_t max)
+{
+	size_t n;
+
+	lock_acquire(&i->fault_lock);
+	n = min_u64(min_u64(i->nr_faults, IOMMU_FAULT_RING), max);
+	for (size_t k = 0; k < n; k++)
+		out[k] = i->fault_ring[(i->nr_faults - n + k) % IOMMU_FAULT_RING];
+	lock_release(&i->fault_lock);
+	return n;
+}

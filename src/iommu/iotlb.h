@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The translation cache of one requester. Only the requester's DMA thread touches it: no lock, no atomics.
+ *
+ * A set is one 64-byte line of four ways, and every page has one set, so that a lookup and the invalidation of a page
+ * each read one line for each page size that is present. An entry holds the pointer itself: a hit reads no
+ * table of slots or pages.
+ *
+ * tag: bits 63:12 the IOVA of the page, 11:10 its size (0: no entry), 9:0 the context
+ * val: bits 63:48 the memory slot, 47:12 the address of the page in this process, 1:0 what it permits (IOMMU_READ, IOMMU_WRITE)
+ *
+ * The context is a name of "whose translations, and since when". Forgetting everything takes the next one and
+ * leaves the lines alone; when the names run out the lines are cleared. A requester with PASIDs gives each its own.
+ *
+ * Invariants: count[s] is the number of entries of size s in the current context, present has bit s where it is not 0. No
+ * two entries have the same tag.
+ */
+#ifndef IOAS_IOMMU_IOTLB_H
+#define IOAS_IOMMU_IOTLB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bits.h"
+
+#define IOTLB_WAYS 4
+#define IOTLB_SETS 1024 /* a power of two; 64 KiB: half of a small L2 */
+
+enum iotlb_size { IOTLB_4K, IOTLB_2M, IOTLB_1G, IOTLB_NR_SIZES };
+
+#define IOTLB_CONTEXTS BIT(10) /* 0 is none's */
+#define IOTLB_PTR_MASK FIELD(47, 12)
+#define IOTLB_PERMS    FIELD(1, 0)
+
+struct iotlb_set {
+	uint64_t tag[IOTLB_WAYS];
+	uint64_t val[IOTLB_WAYS];
+} __attribute__((aligned(64)));
+
+struct iotlb {
+	struct iotlb_set *sets;
+	uint32_t present;
+	uint32_t context;
+	uint32_t count[IOTLB_NR_SIZES];
+	uint32_t victim; /* the way that the next fill of a full set replaces */
+};
+
+int iotlb_init(struct iotlb *t); /* -ENOMEM */
+void iotlb_fini(struct iotlb *t);
+
+static inline unsigned int iotlb_shift(enum iotlb_size size)
+{
+	return PAGE_SHIFT + 9 * (unsigned int)size;
+}
+
+static inline struct iotlb_set *iotlb_set(const struct iotlb *t, uint64_t page)
+{
+	/* Fibonacci hashing: neighbours land far apart and evenly. */
+	return &t->sets[page * 0x9e3779b97f4a7c15ull >> (64 - __builtin_ctz(IOTLB_SETS))];
+}
+
+static inline uint64_t iotlb_tag(const struct iotlb *t, uint64_t page, enum iotlb_size size)
+{
+	return page << iotlb_shift(size) | ((uint64_t)size + 1) << 10 | t->context;
+}
+
+/* The way of @set that has @tag, or any other way. Without branches: which way hits is not predictable. */
+static inline unsigned int iotlb_way(const struct iotlb_set *set, uint64_t tag)
+{
+	return (set->tag[1] == tag) | (set->tag[2] == tag) << 1 | (set->tag[3] == tag) * 3u;
+}
+
+/* The entry's val for @iova and, in *shift, its size; 0 where there is none. */
+static inline uint64_t iotlb_find(const struct iotlb *t, uint64_t iova, unsigned int *shift)
+{
+	for (uint32_t sizes = t->present; sizes; sizes &= sizes - 1) {
+		enum iotlb_size size = (enum iotlb_size)__builtin_ctz(sizes);
+		uint64_t page = iova >> iotlb_shift(size);
+		const struct iotlb_set *set = iotlb_set(t, page);
+		uint64_t tag = iotlb_tag(t, page, size);
+		unsigned int way = iotlb_way(set, tag);
+
+		if (likely(set->tag[way] == tag)) {
+			*shift = iotlb_shift(size);
+			return set->val[way];
+		}
+	}
+	return 0;
+}
+
+/* Can this page be cached at all? @ptr must be page-aligned and below 2^48. */
+static inline bool iotlb_can_hold(const void *ptr)
+{
+	return !((uintptr_t)ptr & ~IOTLB_PTR_MASK);
+}
+
+/* Remember the page of @size around @iova: it starts at @ptr, in @slot, and permits @perms (not 0). */
+void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void *ptr, uint16_t slot, unsigned int perms);
+
+/* Forget every entry that meets [iova, last], and no other. */
+void iotlb_forget(struct iotlb *t, uint64_t iova, uint64_t last);
+void iotlb_forget_all(struct iotlb *t);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A requester from the inside: the DMA thread's IOTLB, and the slot through which others tell it what to forget.
+ *
+ * When it returns, it is over: why an invalidation may promise that without touching the IOTLB.
+ *
+ *   writer                                      DMA thread
+ *   W1 change the page table or the domain      R1 epoch_enter(): word = inside
+ *   W2 post the command (commands.posted)       R2 load commands.posted; apply what is new
+ *   W3 epoch_fence()                            R3 look into the IOTLB, walk the table, copy
+ *   W4 awake? epoch_barrier()                   R4 epoch_exit(): word = outside
+ *   W5 epoch_wait()
+ *
+ * R1 and R2 are a store and a load with nothing but a compiler barrier between them; membarrier(2) in W4 puts a full
+ * fence somewhere into the DMA thread. If that falls before R2, R2 sees W2 (and, posted being released and
+ * acquired, W1): the section uses nothing old. If it falls after R2 it falls after R1 too, so that W5 sees the word
+ * inside and waits for R4. A parked requester (W4 sees it so) leaves that state with a full fence of its
+ * own between its store of awake and its first R2, so again either W4 sees it awake or R2 sees W2; hence neither
+ * system call nor wait is spent on an idle device. What R3 puts into the IOTLB during a section that did not see W2 is
+ * forgotten by R2 of the next one, since the command stays posted until it is applied.
+ *
+ * R2 runs at every translation, not only at the first of a section: it is one load that is predicted well.
+ */
+#ifndef IOAS_IOMMU_REQUESTER_H
+#define IOAS_IOMMU_REQUESTER_H
+
+#include "base/lock.h"
+#include "iommu/iommu.h"
+#include "iommu/iotlb.h"
+
+/* So many unapplied commands are kept apart; one more and all of them become "forget everything". A power of two. */
+#define COMMANDS 8
+
+/*
+ * The command slot. Writers hold lock; the DMA thread never does. Command n lies in ring[n % COMMANDS] until the DMA
+ * thread has counted it in requester.applied. Commands below flushed are one "forget everything".
+ */
+struct commands {
+	uint64_t posted;
+	uint64_t flushed;
+	struct lock lock;
+	struct {
+		uint64_t iova, last;
+	} ring[COMMANDS] __attribute__((aligned(64)));
+} __attribute__((aligned(64)));
+
+struct attachment {
+	struct list link; /* domain.attachments, under its lock */
+	struct requester *requester;
+};
+
+struct requester {
+	struct epoch epoch;
+	struct commands commands;
+
+	/* The DMA thread's; others read applied and stats. */
+	struct iotlb iotlb __attribute__((aligned(64)));
+	uint64_t applied;
+	struct memory *memory;
+	struct requester_stats stats;
+
+	/* Seldom written; read by misses. */
+	struct iommu *iommu __attribute__((aligned(64)));
+	struct domain *domain; /* under iommu->lock, read atomically by the DMA thread */
+	uint32_t rid;
+	struct list link;		 /* iommu->requesters */
+	struct attachment attachment[2]; /* to the domain, and to the next one while it is replaced */
+	unsigned int which;		 /* the attachment in force */
+};
+
+static inline void stat_add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+/* Writer: make the requester forget [iova, last] before its next translation. */
+void requester_post(struct requester *r, uint64_t iova, uint64_t last);
+void requester_post_all(struct requester *r);
+
+/* DMA thread: R2 above. */
+void requester_apply(struct requester *r);
+
+static inline void requester_catch_up(struct requester *r)
+{
+	if (unlikely(__atomic_load_n(&r->commands.posted, __ATOMIC_ACQUIRE) != r->applied))
+		requester_apply(r);
+}
+
+/* One writer's waiting for any number of requesters: W3 in quiesce_begin(), then W4 and W5 for each. */
+struct quiesce {
+	const struct epoch_domain *epochs;
+	bool fenced; /* the readers, by epoch_barrier() */
+};
+
+static inline void quiesce_begin(struct quiesce *q, const struct epoch_domain *epochs)
+{
+	*q = (struct quiesce){.epochs = epochs};
+	epoch_fence();
+}
+
+static inline void quiesce_wait(struct quiesce *q, const struct requester *r)
+{
+	if (!epoch_is_awake(&r->epoch))
+		return;
+	if (!q->fenced)
+		epoch_barrier(q->epochs);
+	q->fenced = true;
+	epoch_wait(&r->epoch);
+}
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The VT-d make: what its domains are, and how it numbers faults.
+ */
+#include "iommu/vtd/vtd.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HW_INFO_INTEL_VTD 1 /* 16.4 */
+
+/* 16.3, iommu_hw_info_vtd. */
+struct hw_info_vtd {
+	uint32_t flags;
+	uint32_t reserved;
+	uint64_t cap_reg;
+	uint64_t ecap_reg;
+};
+_Static_assert(sizeof(struct hw_info_vtd) == 24, "ABI");
+
+/* 3.14: writes to it are interrupt messages and no page table is asked. */
+#define INTERRUPT_START 0xfee00000ull
+#define INTERRUPT_LAST	0xfeefffffull
+#define REMAPPABLE	BIT(4) /* 5.1.2.2, of a message's address */
+
+static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
+{
+	struct vtd *v = calloc(1, sizeof(*v));
+	int rc;
+
+	if (!v)
+		return -ENOMEM;
+	rc = vtd_init_caps(v, o, why, why_len);
+	if (rc) {
+		free(v);
+		return rc;
+	}
+	i->make_data = v;
+	i->caps = (struct iommu_caps){
+		.dirty = v->ecap & VTD_ECAP_SSADS,
+		.enforce_coherency = v->ecap & VTD_ECAP_SC,
+		.ats_not_supported = true,
+		.ias = (uint8_t)v->aw,
+		.oas = 52,
+	};
+	return 0;
+}
+
+static void vtd_fini(struct iommu *i)
+{
+	free(i->make_data);
+}
+
+static int vtd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)
+{
+	const struct vtd *v = i->make_data;
+	struct hw_info_vtd info = {.cap_reg = v->cap, .ecap_reg = v->ecap};
+
+	if (in_type && in_type != HW_INFO_INTEL_VTD)
+		return -EOPNOTSUPP;
+	memcpy(buf, &info, min_u64(*len, sizeof(info)));
+	*len = sizeof(info);
+	*type = HW_INFO_INTEL_VTD;
+	return 0;
+}
+
+static size_t vtd_regions(struct iommu *i, struct iommu_region *out, size_t max)
+{
+	if (max)
+		out[0] = (struct iommu_region){.start = INTERRUPT_START, .last = INTERRUPT_LAST, .msi = true};
+	return 1;
+}
+
+/* 5.1.4: a message that the (empty) interrupt remapping table refuses, or a request that is no message at all. */
+static enum vtd_fault interrupt_fault(const struct vtd *v, const struct iommu_fault *f)
+{
+	if (f->access != IOMMU_WRITE || f->len != 4 || f->iova % 4)
+		return vtd_scalable(v) ? VTD_FAULT_SM_INTERRUPT_RANGE : VTD_FAULT_INTERRUPT_RANGE;
+	return f->iova & REMAPPABLE ? VTD_FAULT_IRTE_NOT_PRESENT : VTD_FAULT_COMPATIBILITY_INTERRUPT;
+}
+
+/* A second-stage entry has no present bit, only permissions; a request that lacks both is a write (7.3). */
+static enum vtd_fault permission_fault(const struct vtd *v, bool write)
+{
+	if (vtd_scalable(v))
+		return write ? VTD_FAULT_SM_WRITE : VTD_FAULT_SM_READ;
+	return write ? VTD_FAULT_WRITE : VTD_FAULT_READ;
+}
+
+static uint32_t vtd_fault_code(const struct iommu *i, const struct iommu_fault *f)
+{
+	const struct vtd *v = i->make_data;
+
+	switch (f->reason) {
+	case FAULT_BLOCKED:
+		return vtd_scalable(v) ? VTD_FAULT_PASID_NOT_PRESENT : VTD_FAULT_CONTEXT_NOT_PRESENT;
+	case FAULT_ADDRESS:
+		return vtd_scalable(v) ? VTD_FAULT_SM_BEYOND_INPUT : VTD_FAULT_BEYOND_MGAW;
+	case FAULT_NOT_PRESENT:
+	case FAULT_GONE:
+		return permission_fault(v, f->access & IOMMU_WRITE);
+	case FAULT_READ:
+		return permission_fault(v, false);
+	case FAULT_WRITE:
+		return permission_fault(v, true);
+	case FAULT_MSI:
+		return interrupt_fault(v, f);
+	case FAULT_BUS_MASTER:
+	case FAULT_NO_PEER:
+		break;
+	}
+	return 0;
+}

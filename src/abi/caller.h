@@ -50,7 +50,10 @@ struct caller {
 /* Not tied to a call. */
 struct abi_eventfd_ops {
 	void (*signal)(struct abi_eventfd *e);
+	/* Also ends a watch; returns when its function is not running. */
 	void (*put)(struct abi_eventfd *e);
+	/* From now on call @fn, on a thread of the door's, whenever the program signals; its count is consumed. -ENOMEM, -EAGAIN. */
+	int (*watch)(struct abi_eventfd *e, void (*fn)(void *arg), void *arg);
 };
 struct abi_eventfd {
 	const struct abi_eventfd_ops *ops;

@@ -34,7 +34,7 @@ static int check_prot(struct call *call, const char *rule, uint32_t flags)
 
 /* Maps @pages and gives their reference back. */
 static int map_pages(struct ioas *ioas, struct pages *pages, uint64_t length, uint32_t flags,
-		     uint64_t *iova)
+		     __u64 *iova)
 {
 	struct space_map map = {
 		.pages = pages,

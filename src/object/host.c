@@ -21,6 +21,7 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 	const struct memory_config mcfg = {
 		.ops = cfg->memory_ops, .ops_arg = cfg->memory_arg, .sink = &h->sink};
 	struct iommu_config icfg = {.epochs = &h->epochs, .sink = &h->sink};
+	uint64_t pa;
 	int rc;
 
 	snprintf(why, why_len, "out of memory");
@@ -31,10 +32,10 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 	rc = pt_mem_create(&h->tables);
 	if (rc)
 		return rc;
-	rc = memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables),
-			       pt_mem_pa_base(h->tables));
+	rc = memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables), &pa);
 	if (rc)
 		return rc;
+	pt_mem_set_pa(h->tables, pa);
 	icfg.memory = h->memory;
 	icfg.tables = h->tables;
 	rc = iommu_create(cfg->iommu ? cfg->iommu : "vtd", &icfg, &h->iommu, why, why_len);
@@ -67,6 +68,7 @@ static void destroy(struct host *h)
 		pt_mem_destroy(h->tables);
 	if (h->memory)
 		memory_destroy(h->memory);
+	pthread_mutex_destroy(&h->open_lock);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
 }
@@ -85,6 +87,7 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 	h->iommufd_container = cfg->iommufd_container;
 	h->strict = cfg->strict;
 	h->dma_entry_limit = cfg->dma_entry_limit ? cfg->dma_entry_limit : DMA_ENTRY_LIMIT;
+	pthread_mutex_init(&h->open_lock, NULL);
 	pthread_mutex_init(&h->lock, NULL);
 	list_init(&h->groups);
 	list_init(&h->devices);

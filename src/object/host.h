@@ -44,8 +44,8 @@ struct host_device {
 	struct host_group *group;
 	struct requester *requester;
 	void *hw;
-	void *idev;	   /* the iommufd DEVICE object while bound; under host->lock */
-	void *opened;	   /* abi/'s shared open state; under host->lock */
+	void *idev;	   /* the iommufd DEVICE object while bound; under the group's lock */
+	void *opened;	   /* abi/'s shared open state; under host->open_lock */
 	struct list group_link, link;
 };
 
@@ -55,6 +55,7 @@ struct host {
 	struct epoch_domain epochs;
 	struct refuse_sink sink;
 	struct iommu *iommu;
+	pthread_mutex_t open_lock; /* first opens and last closes of devices; outermost */
 	pthread_mutex_t lock;
 	struct list groups, devices;
 	unsigned int nr_devices;

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The legacy container, /dev/vfio/vfio: semantics 10.1.
+ *
+ * A group in the container holds a reference to its file, so that the container outlives its fd.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "abi/iommufd.h"
+#include "abi/vfio.h"
+
+struct container_group {
+	struct host_group *group;
+	struct list link;
+};
+
+struct container {
+	struct abi_file file;
+	struct host *host;
+	pthread_mutex_t lock;
+	struct list groups;
+	struct type1 *type1; /* NULL: SET_IOMMU is still to come */
+};
+
+static long check_extension(struct container *c, uint64_t ext)
+{
+	return type1_check_extension(c->host, c->type1, ext);
+}
+
+static void detach_all_before(struct container *c, struct type1 *t, struct list *stop)
+{
+	for (struct list *pos = c->groups.next; pos != stop; pos = pos->next)
+		type1_detach_group(t, list_entry(pos, struct container_group, link)->group);
+}
+
+static int attach_all(struct container *c, struct type1 *t)
+{
+	for (struct list *pos = c->groups.next; pos != &c->groups; pos = pos->next) {
+		int rc = type1_attach_group(t, list_entry(pos, struct container_group, link)->group);
+
+		if (rc) {
+			detach_all_before(c, t, pos);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int set_iommu(struct container *c, uint64_t type)
+{
+	struct type1 *t;
+	int rc;
+
+	if (list_empty(&c->groups) || c->type1)
+		return refuse(&c->host->sink, EINVAL, "CNT.SET_IOMMU.1", "type", type,
+			      "a container with a group, and SET_IOMMU once");
+	if (type == VFIO_UNMAP_ALL)
+		return refuse(&c->host->sink, EINVAL, "CNT.SET_IOMMU.3", "type", type, "TYPE1 1, TYPE1v2 3");
+	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
+		return refuse(&c->host->sink, ENODEV, "CNT.SET_IOMMU.3", "type", type, "TYPE1 1, TYPE1v2 3");
+	rc = type1_create(c->host, type == VFIO_TYPE1v2_IOMMU, &t);
+	if (rc)
+		return rc;
+	rc = attach_all(c, t);
+	if (rc) {
+		type1_destroy(t);
+		return rc;
+	}
+	c->type1 = t;
+	return 0;
+}
+
+static long container_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, struct caller *caller)
+{
+	struct container *c = container_of(f, struct container, file);
+	long rc;
+
+	if (cmd == VFIO_GET_API_VERSION)
+		return VFIO_API_VERSION;
+	pthread_mutex_lock(&c->lock);
+	if (cmd == VFIO_CHECK_EXTENSION)
+		rc = check_extension(c, arg);
+	else if (cmd == VFIO_SET_IOMMU)
+		rc = set_iommu(c, arg);
+	else if (!c->type1)
+		rc = refuse(&c->host->sink, EINVAL, "CNT.4", "command", cmd, "SET_IOMMU before");
+	else
+		rc = type1_ioctl(c->type1, cmd, arg, caller);
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+/* No group is left: each held a reference. */
+static void container_release(struct abi_file *f)
+{
+	struct container *c = container_of(f, struct container, file);
+
+	pthread_mutex_destroy(&c->lock);
+	host_put(c->host);
+	free(c);
+}
+
+static const struct abi_file_ops container_ops = {
+	.kind = ABI_CONTAINER,
+	.ioctl = container_ioctl,
+	.release = container_release,
+};
+
+struct container *abi_file_container(struct abi_file *f)
+{
+	return f->ops == &container_ops ? container_of(f, struct container, file) : NULL;
+}
+
+int abi_open_container(struct host *h, struct caller *caller, struct abi_file **out)
+{
+	struct container *c;
+
+	if (h->iommufd_container)
+		return abi_open_iommufd_mode(h, true, out);
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	host_get(h);
+	c->host = h;
+	list_init(&c->groups);
+	pthread_mutex_init(&c->lock, NULL);
+	abi_file_init(&c->file, &container_ops);
+	*out = &c->file;
+	return 0;
+}
+
+int container_add_group(struct container *c, struct host_group *g)
+{
+	struct container_group *cg = malloc(sizeof(*cg));
+	int rc;
+
+	if (!cg)
+		return -ENOMEM;
+	cg->group = g;
+	rc = host_group_claim(g, c);
+	if (rc) {
+		refuse(&c->host->sink, -rc, "GRP.SET.4", "group", g->id,
+		       "a group whose DMA nobody else owns");
+		goto out_free;
+	}
+	pthread_mutex_lock(&c->lock);
+	rc = c->type1 ? type1_attach_group(c->type1, g) : 0;
+	if (!rc)
+		list_add_tail(&c->groups, &cg->link);
+	pthread_mutex_unlock(&c->lock);
+	if (rc)
+		goto out_release;
+	abi_file_get(&c->file);
+	return 0;
+
+out_release:
+	host_group_release(g, c);
+out_free:
+	free(cg);
+	return rc;
+}
+
+/* Without groups the container is as new: the back end and every mapping go with the last one. */
+void container_remove_group(struct container *c, struct host_group *g)
+{
+	struct list *pos, *tmp;
+
+	pthread_mutex_lock(&c->lock);
+	list_for_each(pos, tmp, &c->groups) {
+		struct container_group *cg = list_entry(pos, struct container_group, link);
+
+		if (cg->group != g)
+			continue;
+		list_del(pos);
+		free(cg);
+		if (c->type1)
+			type1_detach_group(c->type1, g);
+	}
+	if (list_empty(&c->groups) && c->type1) {
+		type1_destroy(c->type1);
+		c->type1 = NULL;
+	}
+	pthread_mutex_unlock(&c->lock);
+	host_group_release(g, c);
+	abi_file_put(&c->file);
+}
+
+bool container_has_iommu(struct container *c)
+{
+	bool has;
+
+	pthread_mutex_lock(&c->lock);
+	has = c->type1;
+	pthread_mutex_unlock(&c->lock);
+	return has;
+}

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Hardware page tables behind one interface.
+ * Page tables in hardware's own formats: the engine's side.
  *
- * One writer at a time (the caller serialises); pt_translate(), pt_mark() and the dump run beside it without locks, inside
- * their requester's epoch. A table page that unmapping emptied goes into a gather and is given back by pt_gather_free(), which
- * the writer calls after no reader can hold it any more.
+ * A table is real: entries hold PAs, tables included, so that what is built here could be handed to
+ * the silicon. The walker is written once (walk.h) and compiled for each format (fmt_*.c).
  *
- * Tables are the specification's, bit for bit: an entry holds the physical address of the next table (pt_mem) or of the
- * page, in the host's physical space (memory/).
+ * Threads. One writer for each struct pt at a time: the caller serialises pt_map(), pt_unmap(),
+ * pt_cut(), pt_read_dirty() with clear, and the setters. pt_translate(), pt_mark(), pt_explain(),
+ * pt_read_dirty() without clear run at any time beside it, without locks, from inside the reader's
+ * epoch: what pt_unmap() takes out of the tree is gathered and must go back (pt_gather_free()) only
+ * after caches were invalidated and readers have left. struct pt_mem is thread-safe.
+ *
+ * Addresses are in bytes. iova, pa and len are multiples of the smallest page size. Errors are
+ * negative errnos.
  */
 #ifndef IOAS_PAGETABLE_PT_H
 #define IOAS_PAGETABLE_PT_H
@@ -18,105 +23,261 @@
 
 #include "base/bits.h"
 
+struct pt;
+struct pt_ops;
+
 /*
- * Table memory of one host: one reservation of address space, filled as needed. A table's physical address is pa_base + (pointer -
- * base), so that both conversions are one addition. Thread-safe.
+ * Table memory of one host: one large reservation of address space, handed out in 4 KiB tables. A
+ * table's PA is pa_base plus its offset in the reservation. What is known about a table (how many
+ * entries are in use) stands beside it, not in it.
  */
 struct pt_mem;
-int pt_mem_create(struct pt_mem **out); /* -ENOMEM */
-void pt_mem_destroy(struct pt_mem *m);
-char *pt_mem_base(const struct pt_mem *m);    /* 1 GiB aligned */
-uint64_t pt_mem_size(const struct pt_mem *m); /* bytes reserved, a multiple of 1 GiB */
-/* Where the reservation lies in the host's physical space; once, before the first pt_create(). */
-void pt_mem_set_pa(struct pt_mem *m, uint64_t pa_base);
-uint64_t pt_mem_in_use(const struct pt_mem *m); /* bytes of tables */
 
+/* -ENOMEM when not even the smallest reservation can be had. */
+int pt_mem_create(struct pt_mem **out);
+/* Every pt was destroyed and every gather freed. */
+void pt_mem_destroy(struct pt_mem *m);
+/* The reservation: 1 GiB aligned, a multiple of 1 GiB. */
+char *pt_mem_base(const struct pt_mem *m);
+size_t pt_mem_size(const struct pt_mem *m);
+/* Where the PA of pt_mem_base() is to be written, once, before the first pt_create(). 1 GiB
+ * aligned; 0 until then. */
+uint64_t *pt_mem_pa_base(struct pt_mem *m);
+/* Tables in use: live or gathered. */
+size_t pt_mem_tables(struct pt_mem *m);
+/* Let at most @n tables be in use at a time; beyond, -ENOMEM. Initially what the reservation holds.
+ */
+void pt_mem_set_limit(struct pt_mem *m, size_t n);
+/* The table at @pa, or NULL where the reservation has none. For walks by PA, as hardware does them.
+ */
+const uint64_t *pt_mem_table(const struct pt_mem *m, uint64_t pa);
+
+/* Tables taken out of a tree, not yet free. Begins as {0}; one struct pt_mem's only. */
+struct pt_gather {
+	uint32_t first, last; /* a list through the tables' descriptors */
+	uint32_t n;
+};
+
+static inline bool pt_gather_empty(const struct pt_gather *g)
+{
+	return !g->n;
+}
+
+/* Gives them back and leaves *g empty. No cache refers to them and no reader is in them any more.
+ */
+void pt_gather_free(struct pt_mem *m, struct pt_gather *g);
+
+/* Permissions of a leaf. */
 enum { PT_READ = 1, PT_WRITE = 2 };
 
 /* pt_config.flags */
-#define PT_DIRTY BIT(0) /* leaves carry dirty (and accessed) bits that the walker sets */
-#define PT_SNOOP BIT(1) /* leaves force snooping */
-
-struct pt_format; /* one const for each format: pt_vtd_ss, pt_amdv1 */
-extern const struct pt_format pt_vtd_ss, pt_amdv1;
+#define PT_DIRTY    BIT(0) /* leaves may carry accessed and dirty flags; tracking starts off */
+#define PT_COHERENT BIT(1) /* leaves force coherent (snooped) access whatever the device asks */
+#define PT_NO_HUGE  BIT(2) /* leaves of the smallest size only */
 
 struct pt_config {
-	const struct pt_format *format;
-	unsigned int levels; /* of the root: 3 to 5 for VT-d; 1 to 6 for AMD v1 */
-	unsigned int ias;    /* input bits, at most what the levels give */
-	unsigned int oas;    /* output bits */
-	uint64_t page_sizes; /* bitmap of leaf sizes to use; 0: all of the format's */
-	uint32_t flags;
+	const struct pt_ops *ops; /* the format */
+	unsigned int levels;	  /* VT-d second stage 3..5, AMD v1 1..6 (the mode) */
+	unsigned int ias,
+		oas; /* input and output width in bits; 0: all that the levels, the format, hold */
+	uint64_t page_sizes; /* leaf sizes allowed, a bitmap; 0: every one of the format's that fits
+			      */
+	unsigned int flags;
 };
 
-struct pt;
-int pt_create(struct pt_mem *mem, const struct pt_config *cfg, struct pt **out); /* -EINVAL, -ENOMEM */
-/* Frees every table. No reader may be left. */
+/* Tables that became empty are kept for the next map until as many others did. */
+#define PT_NR_KEPT 16
+
+/* One page table. Read-only outside this room. */
+struct pt {
+	const struct pt_ops *ops;
+	struct pt_mem *mem;
+	uint64_t *root;
+	uint64_t to_ptr;     /* a table's address minus its PA */
+	uint64_t page_sizes; /* leaf sizes that pt_map() uses */
+	uint64_t input_last, output_last;
+	uint64_t leaf_bits; /* set in every leaf: from the flags */
+	uint8_t levels;
+	bool can_dirty;
+	bool dirty_tracking; /* read by readers */
+	uint8_t next_kept;
+	uint64_t nr_leaf_bytes;	   /* mapped */
+	uint64_t kept[PT_NR_KEPT]; /* first IOVA of an empty leaf table, + 1; 0: none */
+};
+
+/* -EINVAL: a geometry that the format does not know; -ENOMEM. */
+int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out);
+/* Frees all tables at once: nothing caches or reads them any more. */
 void pt_destroy(struct pt *pt);
-uint64_t pt_page_sizes(const struct pt *pt); /* bitmap of the leaf sizes it uses */
-uint64_t pt_root(const struct pt *pt);	     /* physical address of the root table */
-const struct pt_config *pt_get_config(const struct pt *pt);
 
-/* Tables on their way back. Starts zeroed; a linked list through the pages themselves. */
-struct pt_gather {
-	void *tables;
-	size_t nr;
+/* What a context entry must point at. */
+uint64_t pt_root_pa(const struct pt *pt);
+
+static inline unsigned int pt_levels(const struct pt *pt)
+{
+	return pt->levels;
+}
+
+/* Bitmap of leaf sizes; the lowest bit is the alignment that it demands. */
+static inline uint64_t pt_page_sizes(const struct pt *pt)
+{
+	return pt->page_sizes;
+}
+
+static inline uint64_t pt_mapped_bytes(const struct pt *pt)
+{
+	return pt->nr_leaf_bytes;
+}
+
+/* Where an IOVA leads. */
+struct pt_leaf {
+	uint64_t pa;	 /* of the IOVA itself */
+	uint64_t raw;	 /* the entry as it was read */
+	uint64_t *entry; /* valid until the reader's section ends */
+	uint8_t lg2;	 /* size of the leaf, hence of what may be cached: 2^lg2 bytes, naturally
+			    aligned */
+	uint8_t prot;	 /* PT_READ | PT_WRITE */
+	bool accessed, dirty; /* always false unless PT_DIRTY */
 };
-void pt_gather_free(struct pt_mem *mem, struct pt_gather *g);
+
+/* One entry on the way to an IOVA, or one of a dump. */
+#define PT_MAX_LEVELS 7
+enum pt_step_kind { PT_STEP_EMPTY, PT_STEP_TABLE, PT_STEP_LEAF };
+struct pt_step {
+	uint64_t iova;	   /* first that the entry covers */
+	uint64_t table_pa; /* of the table it stands in */
+	uint64_t raw;
+	uint64_t pa; /* of the next table or of the leaf */
+	unsigned int index;
+	uint8_t level; /* 0: that of the smallest leaves */
+	uint8_t lg2;   /* bytes covered; the leaf's size for a leaf */
+	uint8_t prot;
+	uint8_t kind; /* enum pt_step_kind */
+};
+
+/* What a format supplies; instantiated from walk.h. Call through the functions below. */
+struct pt_ops {
+	const char *name;
+	unsigned int min_levels, max_levels;
+	/* Sets input_last, output_last, page_sizes to the most that @levels allow, and leaf_bits
+	 * from cfg->flags. -EINVAL. */
+	int (*init)(struct pt *pt, const struct pt_config *cfg);
+	/* The bits that PT_COHERENT sets in a leaf. */
+	uint64_t coherent_bits;
+	int (*map)(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot);
+	int (*unmap)(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
+		     uint64_t *unmapped);
+	int (*translate)(const struct pt *pt, uint64_t iova, struct pt_leaf *out);
+	int (*mark)(struct pt *pt, uint64_t iova, bool dirty);
+	int (*cut)(struct pt *pt, uint64_t iova);
+	int (*read_dirty)(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
+			  int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg);
+	size_t (*explain)(const struct pt *pt, uint64_t iova, struct pt_step *steps);
+	int (*dump)(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg);
+	void (*free_all)(struct pt *pt, struct pt_gather *g);
+};
+
+extern const struct pt_ops pt_vtd_ss; /* Intel VT-d second stage */
+extern const struct pt_ops pt_amdv1;  /* AMD I/O page tables, version 1 */
 
 /**
- * pt_map() - map the physically contiguous run [pa, pa + len) at @iova
- * @page_sizes: leaf sizes allowed for this run (a subset of pt_page_sizes(); 0: all)
+ * pt_map() - map [iova, iova + len) to [pa, pa + len)
  *
- * iova, pa and len are multiples of the smallest page. The largest leaves that iova, pa and what is left
- * allow are used. Returns 0, -EEXIST, -ERANGE (outside the input or output width), -ENOMEM; nothing stays of a call that failed.
+ * Leaves are as large as page_sizes, congruence of iova and pa, and len allow. All or nothing.
+ * -EEXIST: something is mapped there; -ENOMEM; -ERANGE: beyond the input or output width; -EINVAL:
+ * len 0, misaligned, or permissions that the format cannot express (VT-d: none at all). Needs no
+ * invalidation: nothing that was present changes.
  */
-int pt_map(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot, uint64_t page_sizes);
+static inline int pt_map(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot)
+{
+	return pt->ops->map(pt, iova, pa, len, prot);
+}
+
+/**
+ * pt_unmap() - unmap whatever is mapped in [iova, iova + len)
+ * @g: receives the tables that are no longer needed
+ * @unmapped: receives the bytes that were mapped; may be NULL
+ *
+ * Leaves that straddle an edge are split first. All or nothing.
+ * -ENOMEM: a split needed a table; -ERANGE, -EINVAL as pt_map(). The caller then invalidates [iova,
+ * iova + len) everywhere, upper levels included when @g is not empty, waits for readers, and calls
+ * pt_gather_free().
+ */
+static inline int pt_unmap(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
+			   uint64_t *unmapped)
+{
+	return pt->ops->unmap(pt, iova, len, g, unmapped);
+}
+
+/* Any IOVA, reader's side. 0, -ENOENT: not present, -ERANGE: beyond the input width. Permissions
+ * are the caller's to check. */
+static inline int pt_translate(const struct pt *pt, uint64_t iova, struct pt_leaf *out)
+{
+	return pt->ops->translate(pt, iova, out);
+}
+
+/**
+ * pt_mark() - set the accessed flag, and the dirty one if @dirty, of the leaf at any IOVA, as
+ * hardware would
+ *
+ * Reader's side, atomic: never brings back an entry that vanished. 0 when the flags are set;
+ * -ENOENT when no leaf is there any more, -EACCES for @dirty on a leaf that may not be written: the
+ * caller translates again.
+ */
+static inline int pt_mark(struct pt *pt, uint64_t iova, bool dirty)
+{
+	return pt->ops->mark(pt, iova, dirty);
+}
 
 /*
- * Unmap [iova, iova + len): holes are fine. *unmapped (may be NULL) counts bytes. A leaf that straddles an edge is split first
- * (-ENOMEM possible, then nothing was done). Emptied tables go to @g.
+ * Split until no leaf straddles @iova: translations stay what they are, flags are kept (a dirty
+ * leaf's pieces are all dirty). Cached copies of the larger leaf stay correct; an invalidation of a
+ * part must drop them. -ENOMEM: nothing changed.
  */
-int pt_unmap(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g, uint64_t *unmapped);
+static inline int pt_cut(struct pt *pt, uint64_t iova)
+{
+	return pt->ops->cut(pt, iova);
+}
 
-/* Split so that no leaf straddles @iova. Translations do not change at any moment. -ENOMEM. */
-int pt_cut(struct pt *pt, uint64_t iova);
-
-struct pt_leaf {
-	uint64_t pa;	 /* of iova */
-	uint64_t *entry; /* for pt_mark() */
-	uint64_t value;	 /* the entry as it was read */
-	uint8_t size_lg2;
-	uint8_t prot;
-};
-/* 0; -ENOENT: not present; -ERANGE: outside the input width. Lock-free. */
-int pt_translate(const struct pt *pt, uint64_t iova, struct pt_leaf *out);
-
-/*
- * A reader is about to access through @leaf: set accessed, and dirty if @write, as the format and tracking want. 0, or
- * -EAGAIN when the leaf changed: translate again.
+/**
+ * pt_read_dirty() - call @cb for every run of dirty bytes in [iova, last], ascending
+ * @clear: atomically clear the flags as they are read; the caller then invalidates [iova, last]
+ *
+ * A leaf that straddles an edge is reported as far as it lies inside, but cleared whole; who must
+ * not lose the rest calls pt_cut() first. A nonzero return of @cb ends the walk and is returned
+ * (what was passed to it, and no more, is cleared). -EOPNOTSUPP without PT_DIRTY.
  */
-int pt_mark(const struct pt *pt, const struct pt_leaf *leaf, bool write);
+static inline int pt_read_dirty(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
+				int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg)
+{
+	return pt->ops->read_dirty(pt, iova, last, clear, cb, arg);
+}
 
-/* Switch dirty tracking (only with PT_DIRTY). While it is off pt_mark() leaves dirty bits alone. */
-void pt_set_dirty_tracking(struct pt *pt, bool on);
-bool pt_dirty_tracking(const struct pt *pt);
+/* Should readers mark what they write? -EOPNOTSUPP to switch it on without PT_DIRTY. Leaves are not
+ * touched. */
+int pt_set_dirty_tracking(struct pt *pt, bool on);
 
-/*
- * Call @fn for each dirty leaf that meets [iova, last], ascending, with the leaf's range; @clear it atomically. A
- * negative return of @fn ends the walk and is returned.
- */
-typedef int (*pt_dirty_fn)(void *arg, uint64_t iova, uint64_t len);
-int pt_read_dirty(struct pt *pt, uint64_t iova, uint64_t last, bool clear, pt_dirty_fn fn, void *arg);
+static inline bool pt_dirty_tracking(const struct pt *pt)
+{
+	return __atomic_load_n(&pt->dirty_tracking, __ATOMIC_RELAXED);
+}
 
-/* The walk of one address, level by level, for tools: @fn gets each entry, root first. */
-struct pt_step {
-	unsigned int level, index;
-	uint64_t entry_pa, entry;
-	bool present, leaf;
-};
-void pt_explain(const struct pt *pt, uint64_t iova, void (*fn)(void *arg, const struct pt_step *s), void *arg);
-/* Every present leaf, ascending. */
-void pt_dump(const struct pt *pt, void (*fn)(void *arg, uint64_t iova, const struct pt_leaf *leaf), void *arg);
+/* As PT_COHERENT from now on. -EBUSY when something is mapped. */
+int pt_set_coherent(struct pt *pt);
+
+/* The entries on the way to @iova from the root on, into steps[PT_MAX_LEVELS]; returns how many.
+ * Reader's side. */
+static inline size_t pt_explain(const struct pt *pt, uint64_t iova, struct pt_step *steps)
+{
+	return pt->ops->explain(pt, iova, steps);
+}
+
+/* Every present entry, a table before what it holds, runs once. A nonzero return of @cb ends it and
+ * is returned. Reader's side. */
+static inline int pt_dump(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s),
+			  void *arg)
+{
+	return pt->ops->dump(pt, cb, arg);
+}
 
 #endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What lies at an address of the program: registered ranges, remembered VMAs, and the changes that make us forget.
+ *
+ * A VMA is remembered only where every change is reported (memory.tracked), and only if none was reported between the question
+ * and the answer. What is remembered is its kind: that a page exists and may be touched is probed at each pin.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "memory/private.h"
+
+static void drop_vmas(struct memory *m, uint64_t va, uint64_t last)
+{
+	struct range r;
+
+	for (bool more = range_first_overlap(&m->vmas, va, last, &r); more;
+	     more = range_next_overlap(&m->vmas, last, &r)) {
+		free(r.value);
+		range_erase(&m->vmas, r.start, NULL);
+	}
+}
+
+/* What was remembered of [va, last] holds no longer, nor will an answer that is on its way. */
+static void forget(struct memory *m, uint64_t va, uint64_t last)
+{
+	m->recent[++m->changes % ARRAY_SIZE(m->recent)] = (struct span){va, last};
+	drop_vmas(m, va, last);
+}
+
+void origin_init(struct memory *m)
+{
+	range_init(&m->registered, NULL);
+	range_init(&m->vmas, NULL);
+	list_init(&m->changing);
+}
+
+void origin_destroy(struct memory *m)
+{
+	struct range r;
+
+	while (range_first(&m->registered, &r)) {
+		free(r.value);
+		range_erase(&m->registered, r.start, NULL);
+	}
+	range_destroy(&m->registered);
+	drop_vmas(m, 0, U64MAX);
+	range_destroy(&m->vmas);
+}
+
+void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va, struct stretch *out)
+{
+	struct range r;
+
+	*out = (struct stretch){.first = va, .last = vma->last, .read = vma->read, .write = vma->write};
+	switch (vma->kind) {
+	case VMA_PRIVATE:
+		out->key.kind = MEMORY_PRIVATE;
+		break;
+	case VMA_SHARED:
+		out->key = (struct slot_key){.kind = MEMORY_SHARED,
+					     .dev = vma->dev,
+					     .ino = vma->ino,
+					     .delta = vma->offset - vma->start,
+					     .writable = vma->write};
+		break;
+	case VMA_BAR:
+		out->key = (struct slot_key){.kind = MEMORY_BAR,
+					     .dev = (uintptr_t)vma->bar.device,
+					     .ino = vma->bar.region,
+					     .delta = vma->bar.offset - vma->start};
+		break;
+	default:
+		out->key.kind = MEMORY_FREE;
+	}
+	if (range_first_overlap(&m->registered, va, out->last, &r))
+		out->last = r.start - 1;
+}
+
+bool origin_find(struct memory *m, uint64_t va, struct stretch *out)
+{
+	struct range r;
+
+	if (range_find(&m->registered, va, &r)) {
+		*out = (struct stretch){va, r.last, {.kind = MEMORY_REGISTERED}, true, true};
+		return true;
+	}
+	if (!range_find(&m->vmas, va, &r))
+		return false;
+	origin_from_vma(m, r.value, va, out);
+	return true;
+}
+
+void origin_remember(struct memory *m, const struct memory_vma *vma, uint64_t changes)
+{
+	struct memory_vma *copy;
+
+	if (!m->tracked || origin_changed(m, vma->start, vma->last, changes))
+		return;
+	copy = malloc(sizeof(*copy));
+	if (!copy)
+		return;
+	*copy = *vma;
+	/* Neighbours may have been merged with what was mapped beside them. */
+	drop_vmas(m, vma->start, vma->last);
+	if (range_insert(&m->vmas, vma->start, vma->last, copy))
+		free(copy);
+}
+
+void origin_count(struct memory *m, uint64_t va, uint64_t last, int n)
+{
+	struct range r;
+
+	for (bool more = range_first_overlap(&m->registered, va, last, &r); more;
+	     more = range_next_overlap(&m->registered, last, &r)) {
+		struct registered *reg = r.value;
+		uint64_t bytes = min_u64(r.last, last) - max_u64(r.start, va) + 1;
+
+		reg->pinned += (bytes >> PAGE_SHIFT) * (uint64_t)(int64_t)n;
+	}
+}
+
+bool origin_changing(const struct memory *m, uint64_t va, uint64_t last)
+{
+	struct list *pos, *tmp;
+
+	list_for_each(pos, tmp, &m->changing) {
+		const struct memory_change *c = list_entry(pos, struct memory_change, link);
+
+		if (c->va <= last && va <= c->last)
+			return true;
+	}
+	return false;
+}
+
+bool origin_changed(const struct memory *m, uint64_t va, uint64_t last, uint64_t changes)
+{
+	if (m->changes - changes > ARRAY_SIZE(m->recent))
+		return true;
+	for (uint64_t n = changes + 1; n <= m->changes; n++) {
+		const struct span *s = &m->recent[n % ARRAY_SIZE(m->recent)];
+
+		if (s->first <= last && va <= s->last)
+			return true;
+	}
+	return false;
+}
+
+int memory_register(struct memory *m, uint64_t va, uint64_t len)
+{
+	struct registered *reg;
+	uint64_t last;
+	int rc;
+
+	if (!len || !is_aligned(va | len, PAGE_SIZE) || __builtin_add_overflow(va, len - 1, &last))
+		return refuse(m->sink, EINVAL, "MEM.1", "len", len, "whole pages, at least one, that do not wrap");
+	reg = calloc(1, sizeof(*reg));
+	if (!reg)
+		return -ENOMEM;
+	lock_acquire(&m->lock);
+	rc = range_insert(&m->registered, va, last, reg);
+	lock_release(&m->lock);
+	if (!rc)
+		return 0;
+	free(reg);
+	if (rc == -EEXIST)
+		refuse(m->sink, EEXIST, "MEM.2", "va", va, "a range that meets no registered one");
+	return rc;
+}
+
+int memory_unregister(struct memory *m, uint64_t va, uint64_t len)
+{
+	struct registered *reg = NULL;
+	struct range r;
+	int rc = 0;
+
+	lock_acquire(&m->lock);
+	if (!range_find(&m->registered, va, &r) || r.start != va || r.last - r.start != len - 1)
+		rc = -ENOENT;
+	else if (((struct registered *)r.value)->pinned)
+		rc = -EBUSY;
+	if (!rc) {
+		reg = r.value;
+		range_erase(&m->registered, va, NULL);
+	}
+	lock_release(&m->lock);
+	free(reg);
+	if (rc == -ENOENT)
+		refuse(m->sink, ENOENT, "MEM.3", "va", va, "exactly a range that was registered");
+	else if (rc)
+		refuse(m->sink, EBUSY, "MEM.4", "va", va, "a range of which no page is mapped");
+	return rc;
+}
+
+void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len)
+{
+	bool stale;
+
+	c->va = align_down(va, PAGE_SIZE);
+	if (!len || __builtin_add_overflow(va, len - 1, &c->last))
+		c->last = len ? U64MAX : c->va;
+	c->last |= PAGE_MASK;
+	lock_acquire(&m->lock);
+	list_add_tail(&m->changing, &c->link);
+	forget(m, c->va, c->last);
+	stale = slots_change(m, c->va, c->last);
+	lock_release(&m->lock);
+	if (stale && m->ops.revoked)
+		m->ops.revoked(m->revoked_arg);
+}
+
+void memory_change_end(struct memory *m, struct memory_change *c)
+{
+	lock_acquire(&m->lock);
+	forget(m, c->va, c->last);
+	list_del(&c->link);
+	lock_release(&m->lock);
+}
+
+void memory_va_changed(struct memory *m, uint64_t va, uint64_t len)
+{
+	struct memory_change c;
+
+	memory_change_begin(m, &c, va, len);
+	memory_change_end(m, &c);
+}
+
+void memory_va_protected(struct memory *m, uint64_t va, uint64_t len)
+{
+	uint64_t last;
+
+	if (!len)
+		return;
+	if (__builtin_add_overflow(va, len - 1, &last))
+		last = U64MAX;
+	lock_acquire(&m->lock);
+	forget(m, va, last);
+	lock_release(&m->lock);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The pages object: where the bytes of one MAP come from, who holds it, who pays for it.
+ *
+ * Pinning takes the lock twice where memory has to be faulted in, once to give it PAs and once when the fault-in, which
+ * may take long and run into the program's own fault handlers, is over. In between the object is busy: other pins of it wait.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "memory/private.h"
+
+static int pages_create(struct memory *m, const struct memory_payer *payer, const struct pages *template,
+			struct pages **out)
+{
+	struct pages *p;
+
+	lock_acquire(&m->lock);
+	p = pool_alloc(&m->pages);
+	lock_release(&m->lock);
+	if (!p)
+		return -ENOMEM;
+	*p = *template;
+	p->memory = m;
+	p->refs = 1;
+	p->account = payer ? payer->account : NULL;
+	if (p->account)
+		memory_account_get(p->account);
+	*out = p;
+	return 0;
+}
+
+int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len, bool writable,
+		  bool allow_bar, struct pages **out)
+{
+	return pages_create(m, payer,
+			    &(struct pages){.start = va,
+					    .length = len,
+					    .fd = -1,
+					    .writable = writable,
+					    .allow_bar = allow_bar},
+			    out);
+}
+
+int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start, uint64_t len,
+		    bool writable, struct pages **out)
+{
+	int rc = pages_create(m, payer,
+			      &(struct pages){.start = start, .length = len, .fd = fd, .writable = writable}, out);
+
+	if (rc)
+		close(fd);
+	return rc;
+}
+
+void pages_get(struct pages *p)
+{
+	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+}
+
+void pages_put(struct pages *p)
+{
+	struct memory *m = p->memory;
+
+	/* The only holder need not tell the others. */
+	if (__atomic_load_n(&p->refs, __ATOMIC_ACQUIRE) != 1 &&
+	    __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) != 1)
+		return;
+	assert(!p->root.pins && !p->root.table);
+	if (p->account)
+		memory_account_put(p->account);
+	if (p->fd >= 0)
+		close(p->fd);
+	lock_acquire(&m->lock);
+	pool_free(&m->pages, p);
+	lock_release(&m->lock);
+}
+
+bool pages_writable(const struct pages *p)
+{
+	return p->writable;
+}
+
+bool pages_is_file(const struct pages *p)
+{
+	return p->fd >= 0;
+}
+
+uint64_t pages_length(const struct pages *p)
+{
+	return p->length;
+}
+
+uint64_t pages_start(const struct pages *p)
+{
+	return p->start;
+}
+
+/* Pinning. */
+
+/* Asks about op->need and what follows, up to @last or a hole. Without the lock. */
+static int resolve(struct pin_op *op, uint64_t last)
+{
+	struct memory *m = op->pages->memory;
+
+	for (uint64_t va = op->need; va <= last; va = op->vmas[op->nr_vmas++].last + 1) {
+		struct memory_vma *vmas = realloc(op->vmas, (op->nr_vmas + 1) * sizeof(*vmas));
+
+		if (!vmas)
+			return -ENOMEM;
+		op->vmas = vmas;
+		if (m->ops.vma(m->ops_arg, va, &vmas[op->nr_vmas]))
+			return va == op->need ? -EFAULT : 0;
+	}
+	return 0;
+}
+
+/* What a pin of [first, last] does about -EAGAIN. Takes and leaves with the lock held. */
+static int resolve_unlocked(struct pin_op *op, uint64_t first, uint64_t last)
+{
+	struct memory *m = op->pages->memory;
+	int rc;
+
+	if (op->nr_vmas && op->vmas[op->nr_vmas - 1].last >= op->need)
+		op->nr_vmas = 0;
+	if (!op->nr_vmas)
+		op->changes = m->changes;
+	lock_release(&m->lock);
+	rc = resolve(op, last);
+	lock_acquire(&m->lock);
+	if (origin_changed(m, first, last, op->changes))
+		op->nr_vmas = 0;
+	for (size_t i = 0; i < op->nr_vmas; i++)
+		origin_remember(m, &op->vmas[i], op->changes);
+	return rc;
+}
+
+static void wait_for_turn(struct pages *p, uint64_t first, uint64_t last)
+{
+	struct memory *m = p->memory;
+
+	while (p->root.busy || (p->fd < 0 && !list_empty(&m->changing) && origin_changing(m, first, last))) {
+		lock_release(&m->lock);
+		sched_yield();
+		lock_acquire(&m->lock);
+	}
+}
+
+/* Faults in what has just been given a PA. Takes and leaves with the lock held. */
+static int probe_runs(struct pin_op *op)
+{
+	struct pages *p = op->pages;
+	struct memory *m = p->memory;
+	int rc = 0;
+
+	p->root.busy = true;
+	lock_release(&m->lock);
+	for (size_t i = 0; i < op->nr_runs && !rc; i++)
+		rc = m->ops.probe(m->ops_arg, (uintptr_t)op->runs[i].base, op->runs[i].len, op->runs[i].write);
+	lock_acquire(&m->lock);
+	p->root.busy = false;
+	return rc ? -EFAULT : 0;
+}
+
+/* [first, last] are addresses of whole pages. With the lock held. */
+static int pin(struct pin_op *op, uint64_t first, uint64_t last)
+{
+	struct pages *p = op->pages;
+	bool paid = true;
+	int rc;
+
+	do {
+		wait_for_turn(p, first, last);
+		rc = pin_range(op, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+		if (rc != -EAGAIN)
+			break;
+		rc = resolve_unlocked(op, first, last);
+	} while (!rc);
+	if (rc)
+		return rc;
+	if (p->account && op->acquired)
+		paid = account_charge(p->account, op->acquired);
+	if (op->nr_runs)
+		rc = probe_runs(op);
+	/* As in Linux: memory that is not there is the graver error. */
+	if (!rc && !paid)
+		rc = -ENOMEM;
+	if (unlikely(rc)) {
+		uint64_t released = unpin_range(p, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+
+		if (p->account)
+			account_uncharge(p->account, released);
+	}
+	return rc;
+}
+
+int pages_pin(struct pages *p, uint64_t off, uint64_t len)
+{
+	uint64_t first = align_down(p->start + off, PAGE_SIZE), last = (p->start + off + len - 1) | PAGE_MASK;
+	struct pin_op op = {.pages = p};
+	int rc;
+
+	if (p->fd >= 0) {
+		rc = hold_check_file(p->fd, first, last, &op.file.key);
+		if (rc)
+			return rc;
+		op.file.last = U64MAX;
+	}
+	lock_acquire(&p->memory->lock);
+	rc = pin(&op, first, last);
+	lock_release(&p->memory->lock);
+	free(op.runs);
+	free(op.vmas);
+	return rc;
+}
+
+void pages_unpin(struct pages *p, uint64_t off, uint64_t len)
+{
+	uint64_t first = (p->start + off) >> PAGE_SHIFT, last = (p->start + off + len - 1) >> PAGE_SHIFT, released;
+
+	lock_acquire(&p->memory->lock);
+	released = unpin_range(p, first, last);
+	if (p->account && released)
+		account_uncharge(p->account, released);
+	lock_release(&p->memory->lock);
+}
+
+bool pages_is_pinned(const struct pages *p)
+{
+	bool pinned;
+
+	lock_acquire(&p->memory->lock);
+	pinned = p->root.pins || p->root.table;
+	lock_release(&p->memory->lock);
+	return pinned;
+}
+
+/* The caller's pin keeps a root without a table as it is; whatever another pin may do to it, its slot stays the same. */
+uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run)
+{
+	uint64_t addr = p->start + off, last = pages_last(p);
+	uint16_t slot;
+
+	if (likely(!__atomic_load_n(&p->root.table, __ATOMIC_ACQUIRE))) {
+		slot = __atomic_load_n(&p->root.slot, __ATOMIC_RELAXED);
+	} else {
+		lock_acquire(&p->memory->lock);
+		slot = pin_slot(p, addr >> PAGE_SHIFT, &last);
+		lock_release(&p->memory->lock);
+	}
+	*run = min_u64((last << PAGE_SHIFT | PAGE_MASK) - addr, p->length - off - 1) + 1;
+	return (uint64_t)slot << MEMORY_SLOT_SHIFT | (addr & MEMORY_SLOT_MASK);
+}
+
+/* Paying. */
+
+void pages_set_payer(struct pages *p, const struct memory_payer *payer)
+{
+	struct memory_account *old;
+	uint64_t n;
+
+	lock_acquire(&p->memory->lock);
+	n = pin_count(p);
+	old = p->account;
+	p->account = payer->account;
+	if (p->account) {
+		memory_account_get(p->account);
+		account_charge(p->account, n);
+	}
+	if (old)
+		account_uncharge(old, n);
+	lock_release(&p->memory->lock);
+	memory_account_put(old);
+}
+
+const struct memory_account *pages_account(const struct pages *p)
+{
+	return p->account;
+}
+
+uint64_t pages_charged(const struct pages *p)
+{
+	uint64_t n;
+
+	lock_acquire(&p->memory->lock);
+	n = p->account ? pin_count(p) : 0;
+	lock_release(&p->memory->lock);
+	return n;
+}

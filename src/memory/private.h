@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of this room share. Everything here is guarded by memory->lock unless it says otherwise.
+ *
+ * From top to bottom: a pages object (pages.c) pins stretches of bytes (pin.c); origin.c says what lies at an address;
+ * slots.c gives it PAs; hold.c keeps shared memory and files mapped.
+ */
+#ifndef IOAS_MEMORY_PRIVATE_H
+#define IOAS_MEMORY_PRIVATE_H
+
+#include "base/lock.h"
+#include "base/pool.h"
+#include "base/range.h"
+#include "memory/memory.h"
+
+#define SLOT_PAGES  (MEMORY_SLOT_SIZE >> PAGE_SHIFT)
+#define SLOT_WORDS  (SLOT_PAGES / 64)
+#define BLOCK_SHIFT 9 /* pages to a block: 2 MiB */
+#define BLOCK_PAGES (1u << BLOCK_SHIFT)
+#define SLOT_BLOCKS (SLOT_PAGES / BLOCK_PAGES)
+
+/*
+ * What a slot stands for. Two slots in use differ in their keys, but for PRIVATE, where a new slot is made when what is
+ * wanted is stale in the older ones.
+ */
+struct slot_key {
+	uint64_t gib;	   /* VA >> 30; FILE: offset >> 30 */
+	uint64_t dev, ino; /* SHARED, FILE: the file; BAR: device and region */
+	uint64_t delta;	   /* SHARED: file offset - VA; BAR: BAR offset - VA */
+	uint8_t kind;	   /* enum memory_kind */
+	bool writable;	   /* SHARED */
+};
+
+struct slot {
+	struct slot_key key;
+	struct slot *next; /* same bucket */
+	uint64_t pinned;   /* pages, each pin of a page counted */
+	uint32_t index;
+
+	/* PRIVATE: pages pinned in each block; pages that are stale. A block with nothing pinned has no stale page. */
+	uint32_t *block_pinned;
+	uint64_t *stale;
+	uint64_t nr_stale;
+
+	/* SHARED, FILE: 1 GiB of our own address space. */
+	char *hold;
+	uint64_t *held;	   /* SHARED: pages that are mapped there */
+	uint64_t held_end; /* FILE: bytes that are mapped there, from the start */
+	bool detached;	   /* SHARED: the program's mapping changed: goes with the last pin */
+	bool read_only;	   /* FILE: cannot be mapped for writing */
+	bool holed;	   /* the reservation is no longer all ours: never unmapped */
+};
+
+/* An embedder's promise: value of memory.registered. */
+struct registered {
+	uint64_t pinned; /* pages, as above */
+};
+
+struct span {
+	uint64_t first, last;
+};
+
+struct memory {
+	struct memory_slot *slots; /* MEMORY_SLOTS of them, read without the lock */
+	struct slot **info;	   /* what else there is to know of each */
+	struct slot **buckets;	   /* by key */
+	uint64_t *used;		   /* bit for each slot */
+	uint32_t nr_slots;
+	uint32_t next_slot; /* no free slot below */
+
+	struct lock lock;
+	bool tracked;
+	struct range_tree registered;
+	struct range_tree vmas;	   /* remembered answers of ops.vma: struct memory_vma *; tracked only */
+	uint64_t changes;	   /* counts changes of the address space */
+	struct span recent[16];	   /* the last ones: change n is in recent[n % 16] */
+	struct list changing;	   /* struct memory_change: begun, not ended */
+	struct pool pages;	   /* struct pages */
+
+	struct memory_ops ops;
+	void *ops_arg;
+	void *revoked_arg;
+	const struct refuse_sink *sink;
+};
+
+/* The pins of a part of a pages object: either one number for all of it, or a table of its parts (pin.c). */
+struct pin_node {
+	uint32_t pins;
+	uint16_t slot; /* valid while pins */
+	bool busy;     /* root only: what a pin acquired is being probed, other pins wait */
+	struct pin_table *table;
+};
+
+struct pages {
+	struct memory *memory;
+	struct memory_account *account;
+	uint64_t start, length; /* VA or file offset */
+	struct pin_node root;
+	uint32_t refs; /* atomic */
+	signed int fd : 30; /* -1: process memory */
+	unsigned int writable : 1, allow_bar : 1;
+};
+
+/* origin.c. What lies at an address, as far as slots are concerned: [first, last] with one key but for key.gib. */
+struct stretch {
+	uint64_t first, last;
+	struct slot_key key; /* kind FREE: nothing that can be pinned */
+	bool read, write;
+};
+void origin_init(struct memory *m);
+void origin_destroy(struct memory *m);
+/* A registered range or a remembered VMA at @va. */
+bool origin_find(struct memory *m, uint64_t va, struct stretch *out);
+/* From @va to the end of @vma, or to the next registered range. */
+void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va, struct stretch *out);
+/* Remembers @vma, which was asked for when memory.changes was @changes. Harmless when it cannot. */
+void origin_remember(struct memory *m, const struct memory_vma *vma, uint64_t changes);
+/* Count @n pins (may be negative) of each page of registered memory. */
+void origin_count(struct memory *m, uint64_t va, uint64_t last, int n);
+/* Is a change of [va, last] under way? Has one been (perhaps) since memory.changes was @changes? */
+bool origin_changing(const struct memory *m, uint64_t va, uint64_t last);
+bool origin_changed(const struct memory *m, uint64_t va, uint64_t last, uint64_t changes);
+
+/* slots.c. */
+int slots_create(struct memory *m);
+void slots_destroy(struct memory *m);
+/*
+ * Pins @pages pages from @addr (VA or file offset), which lie in one slot of @key (key.gib is filled in). The slot's
+ * index in *index. -ENOMEM; what hold_file() says.
+ */
+int slot_pin(struct memory *m, struct slot_key *key, uint64_t addr, uint64_t pages, int fd, uint16_t *index);
+void slot_unpin(struct memory *m, uint16_t index, uint64_t addr, uint64_t pages);
+/* The program changes [va, last]. True when something pinned there became stale. */
+bool slots_change(struct memory *m, uint64_t va, uint64_t last);
+
+/* hold.c. Fills slot->hold and slot->held. */
+int hold_create(struct slot *s);
+void hold_destroy(struct slot *s);
+/* Makes pages [first, first + n) of the slot mapped. Any error: it cannot be held. */
+int hold_shared(struct slot *s, uint64_t first, uint64_t n);
+int hold_file(struct slot *s, int fd, uint64_t end);
+/* What file is it, and may bytes [start, last] of it be pinned? -EINVAL. */
+int hold_check_file(int fd, uint64_t start, uint64_t last, struct slot_key *key);
+
+/* pin.c. A part of what one pin made resident, still to be probed: in program memory or in a mapping of ours. */
+struct pin_run {
+	char *base;
+	uint64_t len;
+	bool write;
+};
+struct pin_op {
+	struct pages *pages;
+	struct stretch file;	 /* pages->fd >= 0 */
+	struct memory_vma *vmas; /* answers of ops.vma, ascending */
+	size_t nr_vmas;
+	uint64_t changes; /* memory.changes when the first of them was asked for */
+	uint64_t need;	  /* the VA that -EAGAIN asks for */
+	struct pin_run *runs;
+	size_t nr_runs;
+	uint64_t acquired; /* pages that were not pinned before and have to be paid for */
+};
+/* Pins pages [first, last] (address >> PAGE_SHIFT), all or nothing. -EAGAIN: ask ops.vma about op->need and on. */
+int pin_range(struct pin_op *op, uint64_t first, uint64_t last);
+/* Undoes one pin_range() and returns how many pages need no longer be paid for. */
+uint64_t unpin_range(struct pages *p, uint64_t first, uint64_t last);
+/* Pages that are pinned and have to be paid for. */
+uint64_t pin_count(const struct pages *p);
+/* The slot of @page, which is pinned, and the last page from there up to @last that is in the same slot. */
+uint16_t pin_slot(const struct pages *p, uint64_t page, uint64_t *last);
+
+/* account.c. Adds @n pages; false when that is beyond the limit (they are added all the same). */
+bool account_charge(struct memory_account *a, uint64_t n);
+void account_uncharge(struct memory_account *a, uint64_t n);
+
+/* process.c. Checks [va, va + len) page by page, where the kernel has no MADV_POPULATE_*. */
+int process_touch(uint64_t va, uint64_t len, bool write);
+
+static inline uint64_t pages_first(const struct pages *p)
+{
+	return p->start >> PAGE_SHIFT;
+}
+
+static inline uint64_t pages_last(const struct pages *p)
+{
+	return (p->start + p->length - 1) >> PAGE_SHIFT;
+}
+
+#endif

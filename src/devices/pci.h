@@ -107,7 +107,9 @@ struct pci_dev {
 	unsigned int msi_cap, msix_cap, pcie_cap, pm_cap; /* offsets; 0: absent */
 	unsigned int msix_vectors, msix_bar;
 	uint64_t msix_table, msix_pba; /* offsets in msix_bar */
-	const struct pci_irq_ops *irq_ops; /* under lock; NULL: interrupts go nowhere */
+	uint8_t cap_end[PCI_CONFIG_SIZE / 4]; /* by offset / 4: where the capability there ends, for placing the next */
+	pthread_mutex_t irq_lock;
+	const struct pci_irq_ops *irq_ops; /* under irq_lock; NULL: interrupts go nowhere */
 	void *irq_arg;
 	bool intx_level;
 	struct pci_worker *worker;
@@ -184,7 +186,7 @@ bool pci_memory_enabled(struct pci_dev *dev); /* COMMAND.MSE; the worker of a di
  */
 void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, const void *data);
 void pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, void *data);
-/* Function reset: worker quiet, model reset, configuration space to power-on values except what VFIO restores (@keep_config). */
+/* Function reset: worker quiet, then the model's reset. Configuration space stays as it is: vfio-pci saves and restores it. */
 void pci_reset(struct pci_dev *dev);
 void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *arg);
 /* Set or clear the enable bit of MSI or MSI-X, or INTx's "not disabled", which the host's kernel owns (SET_IRQS). */

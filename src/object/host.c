@@ -21,7 +21,6 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 	const struct memory_config mcfg = {
 		.ops = cfg->memory_ops, .ops_arg = cfg->memory_arg, .sink = &h->sink};
 	struct iommu_config icfg = {.epochs = &h->epochs, .sink = &h->sink};
-	uint64_t pa;
 	int rc;
 
 	snprintf(why, why_len, "out of memory");
@@ -32,10 +31,10 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 	rc = pt_mem_create(&h->tables);
 	if (rc)
 		return rc;
-	rc = memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables), &pa);
+	rc = memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables),
+			       pt_mem_pa_base(h->tables));
 	if (rc)
 		return rc;
-	pt_mem_set_pa(h->tables, pa);
 	icfg.memory = h->memory;
 	icfg.tables = h->tables;
 	rc = iommu_create(cfg->iommu ? cfg->iommu : "vtd", &icfg, &h->iommu, why, why_len);

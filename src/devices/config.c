@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Configuration space of a PCI function: PCI Local Bus 3.0 section 6, PCI Express 5.0 section 7.5.
+ *
+ * wmask and w1cmask say what a write changes; side effects follow from comparing before and after: COMMAND's Bus Master gates DMA, an
+ * FLR bit resets, the rest is the model's (config_written).
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <string.h>
+
+#include "devices/private.h"
+#include "devices/worker.h"
+
+#define FIRST_CAP 0x40
+/* BARs are placed here at power-on, one after the other: above the ranges that a PC keeps for itself. */
+#define FIRST_MEM_ADDRESS 0xc0000000u
+#define FIRST_IO_ADDRESS  0xc000u
+
+static void put16(uint8_t *space, unsigned int off, uint16_t v)
+{
+	memcpy(space + off, &v, sizeof(v));
+}
+
+static void put32(uint8_t *space, unsigned int off, uint32_t v)
+{
+	memcpy(space + off, &v, sizeof(v));
+}
+
+static uint16_t get16(const uint8_t *space, unsigned int off)
+{
+	uint16_t v;
+
+	memcpy(&v, space + off, sizeof(v));
+	return v;
+}
+
+static uint32_t get32(const uint8_t *space, unsigned int off)
+{
+	uint32_t v;
+
+	memcpy(&v, space + off, sizeof(v));
+	return v;
+}
+
+void config_init(struct pci_dev *dev)
+{
+	dev->config_len = PCI_CONFIG_SIZE;
+	put16(dev->wmask, PCI_COMMAND,
+	      PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
+		      PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+	put16(dev->w1cmask, PCI_STATUS,
+	      PCI_STATUS_PARITY | PCI_STATUS_SIG_TARGET_ABORT | PCI_STATUS_REC_TARGET_ABORT |
+		      PCI_STATUS_REC_MASTER_ABORT | PCI_STATUS_SIG_SYSTEM_ERROR |
+		      PCI_STATUS_DETECTED_PARITY);
+	dev->wmask[PCI_CACHE_LINE_SIZE] = 0xff;
+	dev->wmask[PCI_INTERRUPT_LINE] = 0xff;
+	pthread_mutex_init(&dev->irq_lock, NULL);
+}
+
+/* PCI Express capability version 2 of an endpoint: 60 bytes. */
+#define PCIE_CAP_LEN 60
+
+static void add_pcie_cap(struct pci_dev *dev)
+{
+	uint8_t body[PCIE_CAP_LEN] = {0}, wmask[PCIE_CAP_LEN] = {0};
+
+	put16(body, PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
+	put32(body, PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
+	put16(wmask, PCI_EXP_DEVCTL, 0x7fff);
+	put32(body, PCI_EXP_LNKCAP, 0x11); /* 2.5 GT/s, x1 */
+	put16(body, PCI_EXP_LNKSTA, 0x11);
+	put16(wmask, PCI_EXP_LNKCTL, 0x3);
+	dev->pcie_cap = pci_add_cap(dev, PCI_CAP_ID_EXP, body, wmask, sizeof(body));
+	put16(dev->w1cmask, dev->pcie_cap + PCI_EXP_DEVSTA, 0xf);
+}
+
+static void add_pm_cap(struct pci_dev *dev)
+{
+	uint8_t body[PCI_PM_SIZEOF] = {0}, wmask[PCI_PM_SIZEOF] = {0};
+
+	put16(body, PCI_PM_PMC, 3);
+	put16(body, PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
+	put16(wmask, PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
+	dev->pm_cap = pci_add_cap(dev, PCI_CAP_ID_PM, body, wmask, sizeof(body));
+}
+
+void pci_set_ids(struct pci_dev *dev, const struct pci_ids *ids)
+{
+	put16(dev->config, PCI_VENDOR_ID, ids->vendor);
+	put16(dev->config, PCI_DEVICE_ID, ids->device);
+	put16(dev->config, PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor);
+	put16(dev->config, PCI_SUBSYSTEM_ID, ids->subsystem);
+	put32(dev->config, PCI_CLASS_REVISION, ids->class_code << 8 | ids->revision);
+	if (ids->pcie) {
+		dev->config_len = PCIE_CONFIG_SIZE;
+		add_pm_cap(dev);
+		add_pcie_cap(dev);
+	}
+}
+
+static unsigned int next_free(const struct pci_dev *dev)
+{
+	unsigned int end = FIRST_CAP;
+
+	for (unsigned int at = dev->config[PCI_CAPABILITY_LIST]; at; at = dev->config[at + 1])
+		if (dev->cap_end[at / 4] > end)
+			end = dev->cap_end[at / 4];
+	return end;
+}
+
+unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, const void *wmask, unsigned int len)
+{
+	unsigned int at = (unsigned int)align_up(next_free(dev), 4);
+	uint8_t *link = &dev->config[PCI_CAPABILITY_LIST];
+
+	if (at + len > PCI_CONFIG_SIZE)
+		return 0;
+	while (*link)
+		link = &dev->config[*link + 1];
+	*link = at;
+	memcpy(dev->config + at, body, len);
+	if (wmask)
+		memcpy(dev->wmask + at, wmask, len);
+	dev->config[at] = id;
+	dev->config[at + 1] = 0;
+	dev->wmask[at] = dev->wmask[at + 1] = 0;
+	dev->cap_end[at / 4] = at + len;
+	put16(dev->config, PCI_STATUS, get16(dev->config, PCI_STATUS) | PCI_STATUS_CAP_LIST);
+	return at;
+}
+
+int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable)
+{
+	uint8_t body[PCI_MSI_MASK_64 + 8] = {0}, wmask[PCI_MSI_MASK_64 + 8] = {0};
+	unsigned int len = maskable ? sizeof(body) : PCI_MSI_DATA_64 + 2;
+
+	if (!is_pow2(vectors) || vectors > 32)
+		return -EINVAL;
+	put16(body, PCI_MSI_FLAGS,
+	      PCI_MSI_FLAGS_64BIT | log2_floor(vectors) << 1 | (maskable ? PCI_MSI_FLAGS_MASKBIT : 0));
+	put16(wmask, PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	put32(wmask, PCI_MSI_ADDRESS_LO, 0xfffffffc);
+	put32(wmask, PCI_MSI_ADDRESS_HI, 0xffffffff);
+	put16(wmask, PCI_MSI_DATA_64, 0xffff);
+	if (maskable)
+		put32(wmask, PCI_MSI_MASK_64, (uint32_t)MASK(vectors));
+	dev->msi_cap = pci_add_cap(dev, PCI_CAP_ID_MSI, body, wmask, len);
+	return dev->msi_cap ? 0 : -ENOSPC;
+}
+
+int pci_add_msix(struct pci_dev *dev, unsigned int bar, unsigned int vectors, uint64_t table, uint64_t pba)
+{
+	uint8_t body[PCI_CAP_MSIX_SIZEOF] = {0}, wmask[PCI_CAP_MSIX_SIZEOF] = {0};
+
+	if (!vectors || vectors > PCI_MAX_MSIX || !is_aligned(table | pba, 8) ||
+	    table + vectors * 16ull > dev->bars[bar].size)
+		return -EINVAL;
+	put16(body, PCI_MSIX_FLAGS, vectors - 1);
+	put32(body, PCI_MSIX_TABLE, (uint32_t)table | bar);
+	put32(body, PCI_MSIX_PBA, (uint32_t)pba | bar);
+	put16(wmask, PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	dev->msix_cap = pci_add_cap(dev, PCI_CAP_ID_MSIX, body, wmask, sizeof(body));
+	dev->msix_bar = bar;
+	dev->msix_vectors = vectors;
+	dev->msix_table = table;
+	dev->msix_pba = pba;
+	return dev->msix_cap ? 0 : -ENOSPC;
+}
+
+void pci_set_intx_pin(struct pci_dev *dev, unsigned int pin)
+{
+	dev->config[PCI_INTERRUPT_PIN] = pin;
+}
+
+void config_add_bar(struct pci_dev *dev, unsigned int index)
+{
+	const struct pci_bar *bar = &dev->bars[index];
+	unsigned int at = PCI_BASE_ADDRESS_0 + index * 4;
+	uint64_t mask = ~(bar->size - 1);
+
+	if (bar->is_io) {
+		put32(dev->config, at, PCI_BASE_ADDRESS_SPACE_IO);
+		put32(dev->wmask, at, (uint32_t)(mask & PCI_BASE_ADDRESS_IO_MASK));
+		return;
+	}
+	put32(dev->config, at,
+	      (bar->is_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) | (bar->prefetch ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
+	put32(dev->wmask, at, (uint32_t)(mask & PCI_BASE_ADDRESS_MEM_MASK));
+	if (bar->is_64)
+		put32(dev->wmask, at + 4, (uint32_t)(mask >> 32));
+}
+
+/* What a host's firmware would have left: every BAR at an address of its own, within a window for each function. */
+static void place_bars(struct pci_dev *dev)
+{
+	uint64_t mem = FIRST_MEM_ADDRESS + ((uint64_t)(dev->cfg.rid & 0xff) << 20), io = FIRST_IO_ADDRESS;
+
+	for (unsigned int i = 0; i < PCI_NUM_BARS; i++) {
+		const struct pci_bar *bar = &dev->bars[i];
+		unsigned int at = PCI_BASE_ADDRESS_0 + i * 4;
+		uint64_t *next = bar->is_io ? &io : &mem;
+
+		if (!bar->size)
+			continue;
+		*next = align_up(*next, bar->size);
+		put32(dev->config, at, get32(dev->config, at) | (uint32_t)*next);
+		if (bar->is_64)
+			put32(dev->config, at + 4, (uint32_t)(*next >> 32));
+		*next += bar->size;
+	}
+}
+
+void config_power_on(struct pci_dev *dev)
+{
+	place_bars(dev);
+}
+
+bool config_is_msix_table(const struct pci_dev *dev, unsigned int bar, uint64_t off)
+{
+	uint64_t pba_len = align_up((dev->msix_vectors + 7) / 8, 8);
+
+	if (!dev->msix_cap || bar != dev->msix_bar)
+		return false;
+	return (off >= dev->msix_table && off < dev->msix_table + dev->msix_vectors * 16ull) ||
+	       (off >= dev->msix_pba && off < dev->msix_pba + pba_len);
+}
+
+/* Applies the masks to one write. */
+static void apply(struct pci_dev *dev, unsigned int off, unsigned int len, const uint8_t *data)
+{
+	for (unsigned int i = 0; i < len; i++) {
+		unsigned int at = off + i;
+		uint8_t old = __atomic_load_n(&dev->config[at], __ATOMIC_RELAXED);
+		uint8_t val = (old & ~dev->wmask[at]) | (data[i] & dev->wmask[at]);
+
+		val &= ~(data[i] & dev->w1cmask[at]);
+		__atomic_store_n(&dev->config[at], val, __ATOMIC_RELAXED);
+	}
+}
+
+static bool wants_flr(struct pci_dev *dev, unsigned int off, unsigned int len, const uint8_t *data)
+{
+	unsigned int at = dev->pcie_cap + PCI_EXP_DEVCTL + 1; /* the byte of bit 15 */
+
+	return dev->pcie_cap && off <= at && at < off + len && (data[at - off] & PCI_EXP_DEVCTL_BCR_FLR >> 8);
+}
+
+void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int len, const void *data)
+{
+	bool master, flr;
+
+	pci_lock(dev);
+	flr = wants_flr(dev, off, len, data);
+	apply(dev, off, len, data);
+	master = get16(dev->config, PCI_COMMAND) & PCI_COMMAND_MASTER;
+	if (dev->model->config_written)
+		dev->model->config_written(dev, off, len);
+	pci_unlock(dev);
+	if (off <= PCI_COMMAND + 1 && off + len > PCI_COMMAND) {
+		dma_set_bus_master(&dev->port, master);
+		if (master)
+			pci_kick(dev);
+	}
+	if (flr)
+		pci_reset(dev);
+}
+
+void pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int len, void *data)
+{
+	uint8_t *out = data;
+
+	pci_lock(dev);
+	for (unsigned int i = 0; i < len; i++)
+		out[i] = dev->config[off + i];
+	pci_unlock(dev);
+}
+
+static uint16_t read16_atomic(const struct pci_dev *dev, unsigned int off)
+{
+	return (uint16_t)(__atomic_load_n(&dev->config[off], __ATOMIC_RELAXED) |
+			  __atomic_load_n(&dev->config[off + 1], __ATOMIC_RELAXED) << 8);
+}
+
+bool pci_memory_enabled(struct pci_dev *dev)
+{
+	return read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY;
+}
+
+bool config_intx_enabled(struct pci_dev *dev)
+{
+	return !(read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
+}
+
+bool pci_msix_enabled(struct pci_dev *dev)
+{
+	return dev->msix_cap && (read16_atomic(dev, dev->msix_cap + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE);
+}
+
+bool pci_msi_enabled(struct pci_dev *dev)
+{
+	return dev->msi_cap && (read16_atomic(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE);
+}
+
+static void set_bits16(struct pci_dev *dev, unsigned int off, uint16_t bits, bool on)
+{
+	uint16_t v = get16(dev->config, off);
+
+	v = on ? v | bits : v & ~bits;
+	__atomic_store_n(&dev->config[off], (uint8_t)v, __ATOMIC_RELAXED);
+	__atomic_store_n(&dev->config[off + 1], (uint8_t)(v >> 8), __ATOMIC_RELAXED);
+}
+
+void pci_irq_enable(struct pci_dev *dev, enum pci_irq kind, bool on)
+{
+	pci_lock(dev);
+	if (kind == PCI_MSIX && dev->msix_cap)
+		set_bits16(dev, dev->msix_cap + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE, on);
+	else if (kind == PCI_MSI && dev->msi_cap)
+		set_bits16(dev, dev->msi_cap + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE, on);
+	else if (kind == PCI_INTX)
+		set_bits16(dev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, !on);
+	pci_unlock(dev);
+}
+
+unsigned int pci_irq_count(struct pci_dev *dev, enum pci_irq kind)
+{
+	switch (kind) {
+	case PCI_INTX:
+		return dev->config[PCI_INTERRUPT_PIN] ? 1 : 0;
+	case PCI_MSI:
+		return dev->msi_cap ? 1u << ((get16(dev->config, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QMASK) >> 1)
+				    : 0;
+	case PCI_MSIX:
+		return dev->msix_vectors;
+	case PCI_ERR:
+		return dev->pcie_cap ? 1 : 0;
+	case PCI_REQ:
+		return 1;
+	default:
+		return 0;
+	}
+}

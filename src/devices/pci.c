@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A PCI function's life: creation, registers, reset, peers. Configuration space is config.c's.
+ */
+#include "devices/pci.h"
+
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "devices/private.h"
+#include "devices/worker.h"
+
+static void *default_shm_alloc(void *arg, uint64_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void default_shm_free(void *arg, void *p, uint64_t len)
+{
+	munmap(p, len);
+}
+
+static int default_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg)
+{
+	sigset_t all, old;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(t, NULL, fn, fn_arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!rc)
+		pthread_setname_np(*t, name);
+	return -rc;
+}
+
+static const struct pci_host_ops default_ops = {
+	.shm_alloc = default_shm_alloc,
+	.shm_free = default_shm_free,
+	.thread_start = default_thread_start,
+};
+
+/* Peers' DMA: a posted write is delivered by this device's own worker, so no initiator ever runs this model. */
+static int peer_write(struct dma_peer *p, uint32_t bar, uint64_t offset, const void *data, unsigned int size)
+{
+	struct pci_dev *dev = container_of(p, struct pci_dev, peer);
+	uint64_t value = 0;
+
+	if (bar >= PCI_NUM_BARS || offset >= dev->bars[bar].size || !pci_memory_enabled(dev))
+		return -EFAULT;
+	memcpy(&value, data, size);
+	return worker_post(dev->worker, bar, offset, value, size) ? -EFAULT : 0;
+}
+
+static int peer_read(struct dma_peer *p, uint32_t bar, uint64_t offset, void *data, unsigned int size)
+{
+	struct pci_dev *dev = container_of(p, struct pci_dev, peer);
+
+	if (bar >= PCI_NUM_BARS || offset + size > dev->bars[bar].size || !pci_memory_enabled(dev))
+		return -EFAULT;
+	memcpy(data, dev->bars[bar].mem + offset, size);
+	return 0;
+}
+
+static const struct dma_peer_ops peer_ops = {
+	.write = peer_write,
+	.read = peer_read,
+};
+
+static void free_bars(struct pci_dev *dev)
+{
+	for (unsigned int i = 0; i < PCI_NUM_BARS; i++) {
+		struct pci_bar *bar = &dev->bars[i];
+
+		if (bar->mem)
+			dev->cfg.ops->shm_free(dev->cfg.ops_arg, bar->mem, align_up(bar->size, PAGE_SIZE));
+		free(bar->pages);
+	}
+}
+
+static void default_missing_ops(struct pci_dev *dev)
+{
+	if (!dev->cfg.ops)
+		dev->cfg.ops = &default_ops;
+}
+
+static int create_model(struct pci_dev *dev, const char *text, char *why, size_t why_len)
+{
+	struct options o;
+	int rc;
+
+	rc = options_parse(text, dev->model->keys, &o, why, why_len);
+	if (rc)
+		return rc;
+	rc = dev->model->create(dev, &o, why, why_len);
+	options_free(&o);
+	return rc;
+}
+
+int pci_create(const struct pci_model *model, const char *text, const struct pci_config *cfg,
+	       struct pci_dev **out, char *why, size_t why_len)
+{
+	struct pci_dev *dev = calloc(1, sizeof(*dev));
+	int rc = -ENOMEM;
+
+	snprintf(why, why_len, "out of memory");
+	if (!dev)
+		return -ENOMEM;
+	dev->model = model;
+	dev->cfg = *cfg;
+	default_missing_ops(dev);
+	pthread_mutex_init(&dev->lock, NULL);
+	snprintf(dev->name, sizeof(dev->name), "%04x:%02x:%02x.%x", cfg->domain, cfg->rid >> 8,
+		 cfg->rid >> 3 & 0x1f, cfg->rid & 7);
+	dev->peer.ops = &peer_ops;
+	dma_port_init(&dev->port, cfg->requester, cfg->memory);
+	config_init(dev);
+	rc = worker_create(dev, &dev->worker);
+	if (rc)
+		goto out_free;
+	rc = create_model(dev, text, why, why_len);
+	if (rc)
+		goto out_worker;
+	config_power_on(dev);
+	pci_lock(dev);
+	model->reset(dev);
+	pci_unlock(dev);
+	*out = dev;
+	return 0;
+
+out_worker:
+	worker_destroy(dev->worker);
+	free_bars(dev);
+out_free:
+	pthread_mutex_destroy(&dev->irq_lock);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+	return rc;
+}
+
+void pci_destroy(struct pci_dev *dev)
+{
+	dma_set_bus_master(&dev->port, false);
+	worker_destroy(dev->worker);
+	dev->model->destroy(dev);
+	free_bars(dev);
+	pthread_mutex_destroy(&dev->irq_lock);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
+void pci_kick(struct pci_dev *dev)
+{
+	worker_kick(dev->worker);
+}
+
+bool pci_stopping(struct pci_dev *dev)
+{
+	return worker_stopping(dev->worker);
+}
+
+void pci_reset(struct pci_dev *dev)
+{
+	worker_pause(dev->worker);
+	pci_lock(dev);
+	dev->model->reset(dev);
+	dev->intx_level = false;
+	pci_unlock(dev);
+	worker_resume(dev->worker);
+}
+
+static int add_bar(struct pci_dev *dev, unsigned int index, const struct pci_bar *want)
+{
+	struct pci_bar *bar = &dev->bars[index];
+	uint64_t len = align_up(want->size, PAGE_SIZE);
+
+	if (index >= PCI_NUM_BARS || !is_pow2(want->size) || bar->size || (want->is_64 && index == PCI_NUM_BARS - 1))
+		return -EINVAL;
+	*bar = *want;
+	bar->mem = dev->cfg.ops->shm_alloc(dev->cfg.ops_arg, len);
+	bar->pages = calloc(len / PAGE_SIZE, 1);
+	if (!bar->mem || !bar->pages)
+		return -ENOMEM;
+	config_add_bar(dev, index);
+	return 0;
+}
+
+int pci_add_bar(struct pci_dev *dev, unsigned int bar, uint64_t size, bool is_64, bool prefetch)
+{
+	return add_bar(dev, bar, &(struct pci_bar){.size = size, .is_64 = is_64, .prefetch = prefetch});
+}
+
+int pci_add_io_bar(struct pci_dev *dev, unsigned int bar, uint32_t size)
+{
+	return add_bar(dev, bar, &(struct pci_bar){.size = size, .is_io = true});
+}
+
+void pci_set_page_flags(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len, uint8_t flags)
+{
+	for (uint64_t p = off / PAGE_SIZE; p <= (off + len - 1) / PAGE_SIZE; p++)
+		dev->bars[bar].pages[p] = flags;
+}
+
+void pci_bar_store32(struct pci_dev *dev, unsigned int bar, uint64_t off, uint32_t val)
+{
+	__atomic_store_n((uint32_t *)(dev->bars[bar].mem + off), val, __ATOMIC_RELEASE);
+}
+
+void pci_bar_store64(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t val)
+{
+	__atomic_store_n((uint64_t *)(dev->bars[bar].mem + off), val, __ATOMIC_RELEASE);
+}
+
+uint32_t pci_bar_load32(struct pci_dev *dev, unsigned int bar, uint64_t off)
+{
+	return __atomic_load_n((uint32_t *)(dev->bars[bar].mem + off), __ATOMIC_ACQUIRE);
+}
+
+uint64_t pci_bar_load64(struct pci_dev *dev, unsigned int bar, uint64_t off)
+{
+	return __atomic_load_n((uint64_t *)(dev->bars[bar].mem + off), __ATOMIC_ACQUIRE);
+}
+
+/* The largest naturally aligned piece of at most 8 bytes. */
+static unsigned int piece_at(uint64_t off, unsigned int len)
+{
+	unsigned int size = off ? 1u << min_u64(lowest_bit(off), 3) : 8;
+
+	while (size > len)
+		size >>= 1;
+	return size;
+}
+
+static void store_plain(char *at, uint64_t val, unsigned int size)
+{
+	switch (size) {
+	case 8:
+		__atomic_store_n((uint64_t *)at, val, __ATOMIC_RELEASE);
+		break;
+	case 4:
+		__atomic_store_n((uint32_t *)at, (uint32_t)val, __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n((uint16_t *)at, (uint16_t)val, __ATOMIC_RELEASE);
+		break;
+	default:
+		__atomic_store_n((uint8_t *)at, (uint8_t)val, __ATOMIC_RELEASE);
+	}
+}
+
+static uint64_t load_plain(const char *at, unsigned int size)
+{
+	switch (size) {
+	case 8:
+		return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
+	case 4:
+		return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+	case 2:
+		return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
+	default:
+		return __atomic_load_n((const uint8_t *)at, __ATOMIC_ACQUIRE);
+	}
+}
+
+static bool is_plain(const struct pci_bar *bar, uint64_t off)
+{
+	return bar->pages[off / PAGE_SIZE] & PCI_PAGE_PLAIN;
+}
+
+void pci_bar_write(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, const void *data)
+{
+	struct pci_bar *bar = &dev->bars[index];
+	const uint8_t *p = data;
+
+	pci_lock(dev);
+	while (len) {
+		unsigned int size = piece_at(off, len);
+		uint64_t val = 0;
+
+		memcpy(&val, p, size);
+		if (!dev->model->bar_write || is_plain(bar, off) || config_is_msix_table(dev, index, off))
+			store_plain(bar->mem + off, val, size);
+		else
+			dev->model->bar_write(dev, index, off, size, val);
+		off += size;
+		p += size;
+		len -= size;
+	}
+	pci_unlock(dev);
+}
+
+void pci_bar_read(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, void *data)
+{
+	struct pci_bar *bar = &dev->bars[index];
+	uint8_t *p = data;
+
+	pci_lock(dev);
+	while (len) {
+		unsigned int size = piece_at(off, len);
+		uint64_t val;
+
+		if (!dev->model->bar_read || is_plain(bar, off) || config_is_msix_table(dev, index, off))
+			val = load_plain(bar->mem + off, size);
+		else
+			val = dev->model->bar_read(dev, index, off, size);
+		memcpy(p, &val, size);
+		off += size;
+		p += size;
+		len -= size;
+	}
+	pci_unlock(dev);
+}
+
+void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *arg)
+{
+	pthread_mutex_lock(&dev->irq_lock);
+	dev->irq_ops = ops;
+	dev->irq_arg = arg;
+	pthread_mutex_unlock(&dev->irq_lock);
+}
+
+/* irq_lock keeps the receiver from going away; it is taken on its own or under dev->lock. */
+static void deliver(struct pci_dev *dev, enum pci_irq kind, unsigned int vector)
+{
+	pthread_mutex_lock(&dev->irq_lock);
+	if (dev->irq_ops)
+		dev->irq_ops->raise(dev->irq_arg, kind, vector);
+	pthread_mutex_unlock(&dev->irq_lock);
+}
+
+void pci_raise(struct pci_dev *dev, unsigned int vector)
+{
+	if (pci_msix_enabled(dev))
+		deliver(dev, PCI_MSIX, vector);
+	else if (pci_msi_enabled(dev))
+		deliver(dev, PCI_MSI, vector);
+	else
+		pci_set_intx(dev, true);
+}
+
+void pci_set_intx(struct pci_dev *dev, bool level)
+{
+	bool was = __atomic_exchange_n(&dev->intx_level, level, __ATOMIC_ACQ_REL);
+
+	if (was == level)
+		return;
+	if (level) {
+		if (config_intx_enabled(dev))
+			deliver(dev, PCI_INTX, 0);
+		return;
+	}
+	pthread_mutex_lock(&dev->irq_lock);
+	if (dev->irq_ops)
+		dev->irq_ops->lower(dev->irq_arg);
+	pthread_mutex_unlock(&dev->irq_lock);
+}
+
+bool pci_intx_asserted(struct pci_dev *dev)
+{
+	return __atomic_load_n(&dev->intx_level, __ATOMIC_ACQUIRE) && config_intx_enabled(dev);
+}

@@ -35,8 +35,14 @@ struct dma_stats {
 struct dma_port {
 	struct requester *requester;
 	struct memory *memory;
-	bool bus_master; /* written under the device's lock, read atomically */
-	struct dma_stats stats; /* of the DMA thread */
+	bool bus_master; /* use dma_set_bus_master() */
+	/*
+	 * Takes a 4-byte write into the interrupt window, outside any section; -EFAULT refuses it. NULL: every such write is a
+	 * fault, as with an empty interrupt remapping table. Set before DMA.
+	 */
+	int (*msi)(void *arg, uint64_t address, uint32_t data);
+	void *msi_arg;
+	struct dma_stats stats; /* written by the DMA thread; dma_get_stats() from any */
 };
 
 void dma_port_init(struct dma_port *p, struct requester *r, struct memory *m);
@@ -60,5 +66,7 @@ int dma_read(struct dma_port *p, uint64_t iova, void *dst, size_t len);
 int dma_write(struct dma_port *p, uint64_t iova, const void *src, size_t len);
 /* Fill with a repeated 64-bit pattern (byte i of the range is byte i % 8 of @pattern). */
 int dma_fill(struct dma_port *p, uint64_t iova, uint64_t pattern, size_t len);
+
+void dma_get_stats(const struct dma_port *p, struct dma_stats *out);
 
 #endif

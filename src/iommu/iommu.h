@@ -141,7 +141,7 @@ struct iommu *domain_iommu(struct domain *d);
 void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last);
 uint64_t domain_page_sizes(const struct domain *d);
 bool domain_enforces_coherency(const struct domain *d);
-/* Make this domain enforce coherency from now on; only before anything is mapped. -EINVAL when the IOMMU cannot. */
+/* Make this domain enforce coherency from now on. -EINVAL: an IOMMU behind it cannot; -EBUSY: something is mapped. */
 int domain_enforce_coherency(struct domain *d);
 
 /*

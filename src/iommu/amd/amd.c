@@ -38,6 +38,7 @@ static int amd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.coherent_walk = true,
 		.ias = (uint8_t)min_u64(21 + 9 * (a->levels - 1), 64),
 		.oas = 52,
+		.page_sizes = ~PAGE_MASK,
 	};
 	return 0;
 }
@@ -57,6 +58,24 @@ static int amd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *
 	memcpy(buf, &info, min_u64(*len, sizeof(info)));
 	*len = sizeof(info);
 	*type = HW_INFO_AMD;
+	return 0;
+}
+
+/* 4.2. PASID wants a guest (v2) table and NEST_PARENT guest translation: there is neither. */
+static int amd_domain_config(struct iommu *i, uint32_t flags, struct pt_config *cfg)
+{
+	const struct amd *a = i->make_data;
+
+	if (flags & ~(uint32_t)DOMAIN_DIRTY || (flags & DOMAIN_DIRTY && !i->caps.dirty))
+		return -EOPNOTSUPP;
+	*cfg = (struct pt_config){
+		.ops = &pt_amdv1,
+		.levels = a->levels,
+		.ias = i->caps.ias,
+		.oas = i->caps.oas,
+		/* Linux sets FC in every leaf and says that all of its domains are coherent. */
+		.flags = PT_COHERENT | (flags & DOMAIN_DIRTY ? PT_DIRTY : 0),
+	};
 	return 0;
 }
 
@@ -103,3 +122,15 @@ static uint32_t amd_fault_code(const struct iommu *i, const struct iommu_fault *
 	}
 	return 0;
 }
+
+const struct iommu_make amd_make = {
+	.name = "amd",
+	.summary = "AMD IOMMU: host (v1) tables of up to 6 levels, pages of every power of two",
+	.keys = amd_options,
+	.init = amd_init,
+	.fini = amd_fini,
+	.hw_info = amd_hw_info,
+	.domain_config = amd_domain_config,
+	.regions = amd_regions,
+	.fault_code = amd_fault_code,
+};

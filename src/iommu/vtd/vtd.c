@@ -41,8 +41,10 @@ static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.dirty = v->ecap & VTD_ECAP_SSADS,
 		.enforce_coherency = v->ecap & VTD_ECAP_SC,
 		.ats_not_supported = true,
+		.coherent_walk = v->ecap & (vtd_scalable(v) ? VTD_ECAP_SMPWCS : VTD_ECAP_C),
 		.ias = (uint8_t)v->aw,
 		.oas = 52,
+		.page_sizes = v->page_sizes,
 	};
 	return 0;
 }
@@ -62,6 +64,29 @@ static int vtd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *
 	memcpy(buf, &info, min_u64(*len, sizeof(info)));
 	*len = sizeof(info);
 	*type = HW_INFO_INTEL_VTD;
+	return 0;
+}
+
+/*
+ * 4.2. A first-stage table, which Linux would prefer for {} and {PASID}, does not exist here; PASID is accepted as it is by
+ * Linux on hardware without (attaching one is what fails).
+ */
+static int vtd_domain_config(struct iommu *i, uint32_t flags, struct pt_config *cfg)
+{
+	const struct vtd *v = i->make_data;
+
+	if (flags & ~(uint32_t)(DOMAIN_DIRTY | DOMAIN_PASID))
+		return -EOPNOTSUPP;
+	if (flags & DOMAIN_DIRTY && !(v->ecap & VTD_ECAP_SSADS))
+		return -EOPNOTSUPP;
+	*cfg = (struct pt_config){
+		.ops = &pt_vtd_ss,
+		.levels = (v->aw - PAGE_SHIFT) / 9,
+		.ias = v->aw,
+		.oas = i->caps.oas,
+		.page_sizes = v->page_sizes,
+		.flags = flags & DOMAIN_DIRTY ? PT_DIRTY : 0,
+	};
 	return 0;
 }
 
@@ -112,3 +137,15 @@ static uint32_t vtd_fault_code(const struct iommu *i, const struct iommu_fault *
 	}
 	return 0;
 }
+
+const struct iommu_make vtd_make = {
+	.name = "vtd",
+	.summary = "Intel VT-d: second-stage tables of 3, 4 or 5 levels",
+	.keys = vtd_options,
+	.init = vtd_init,
+	.fini = vtd_fini,
+	.hw_info = vtd_hw_info,
+	.domain_config = vtd_domain_config,
+	.regions = vtd_regions,
+	.fault_code = vtd_fault_code,
+};

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Reads and writes on the bus.
+ *
+ * A transfer is cut into pieces of at most DMA_PIECE bytes. Each piece is one section of the requester's epoch, in
+ * which bus mastering is looked at, every page is translated and its bytes are moved; so whoever changes any of these
+ * waits for one piece at most, and what a piece found is true until its end.
+ */
+#include "dma/dma.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A fill is a write whose source is so much of the pattern, again and again. */
+#define FILL_BYTES 4096u
+
+/* One call. Byte n of it is at IOVA iova + n. */
+struct transfer {
+	struct dma_port *port;
+	enum iommu_access access;
+	uint64_t iova;
+	uint64_t len, done;
+	char *dst;	 /* of a read */
+	const char *src; /* of a write; of a fill FILL_BYTES of the pattern and 8 more */
+	bool fill;
+};
+
+static void count(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+void dma_port_init(struct dma_port *p, struct requester *r, struct memory *m)
+{
+	*p = (struct dma_port){.requester = r, .memory = m};
+}
+
+void dma_begin(struct dma_port *p)
+{
+	requester_begin(p->requester);
+}
+
+void dma_end(struct dma_port *p)
+{
+	requester_end(p->requester);
+}
+
+/* The store, and the fence that requester_quiesce() begins with, pair with epoch_enter() and the load in run_piece(). */
+void dma_set_bus_master(struct dma_port *p, bool on)
+{
+	__atomic_store_n(&p->bus_master, on, __ATOMIC_RELEASE);
+	if (!on)
+		requester_quiesce(p->requester);
+}
+
+void dma_get_stats(const struct dma_port *p, struct dma_stats *out)
+{
+	out->reads = __atomic_load_n(&p->stats.reads, __ATOMIC_RELAXED);
+	out->writes = __atomic_load_n(&p->stats.writes, __ATOMIC_RELAXED);
+	out->read_bytes = __atomic_load_n(&p->stats.read_bytes, __ATOMIC_RELAXED);
+	out->written_bytes = __atomic_load_n(&p->stats.written_bytes, __ATOMIC_RELAXED);
+	out->faults = __atomic_load_n(&p->stats.faults, __ATOMIC_RELAXED);
+}
+
+static int fault(struct transfer *t, uint64_t n, enum iommu_fault_reason reason)
+{
+	return iommu_report_fault(t->port->requester, t->iova + t->done, n, t->access, reason);
+}
+
+static const char *source(const struct transfer *t)
+{
+	return t->src + (t->fill ? t->done % 8 : t->done);
+}
+
+/*
+ * One load and one store, where the memory is promised to be there; false for what is no naturally aligned word. The side
+ * in memory is the aligned one; the device's own buffer need not be.
+ */
+static bool copy_word(const struct transfer *t, char *ptr, uint64_t n)
+{
+#define COPY_WORD(type)                                                                             \
+	do {                                                                                        \
+		type word;                                                                          \
+		if (t->access == IOMMU_READ) {                                                      \
+			word = __atomic_load_n((type *)(void *)ptr, __ATOMIC_ACQUIRE);              \
+			memcpy(t->dst + t->done, &word, sizeof(word));                              \
+		} else {                                                                            \
+			memcpy(&word, source(t), sizeof(word));                                     \
+			__atomic_store_n((type *)(void *)ptr, word, __ATOMIC_RELEASE);              \
+		}                                                                                   \
+	} while (0)
+
+	if (n > 8 || !is_pow2(n) || !is_aligned((uintptr_t)ptr, n))
+		return false;
+	if (n == 8)
+		COPY_WORD(uint64_t);
+	else if (n == 4)
+		COPY_WORD(uint32_t);
+	else if (n == 2)
+		COPY_WORD(uint16_t);
+	else
+		COPY_WORD(uint8_t);
+	return true;
+#undef COPY_WORD
+}
+
+static int copy_memory(struct transfer *t, const struct translation *tr, uint64_t n)
+{
+	int rc;
+
+	if (tr->slot->kind == MEMORY_REGISTERED && copy_word(t, tr->ptr, n))
+		return 0;
+	if (t->access == IOMMU_READ)
+		rc = memory_copy(t->port->memory, tr->slot, t->dst + t->done, tr->ptr, n);
+	else
+		rc = memory_copy(t->port->memory, tr->slot, tr->ptr, source(t), n);
+	return rc ? fault(t, n, FAULT_GONE) : 0;
+}
+
+/* The widest access that a register file takes at @offset. */
+static unsigned int access_size(uint64_t offset, uint64_t left)
+{
+	unsigned int size = 8;
+
+	while (size > left || !is_aligned(offset, size))
+		size /= 2;
+	return size;
+}
+
+static int copy_bar(struct transfer *t, const struct translation *tr, uint64_t n)
+{
+	struct memory_bar bar;
+	struct dma_peer *peer;
+	int rc = memory_bar_at(t->port->memory, tr->pa, &bar);
+
+	if (rc || !bar.device)
+		return fault(t, n, FAULT_NO_PEER);
+	peer = bar.device;
+	for (uint64_t off = 0; off < n && !rc;) {
+		unsigned int size = access_size(bar.offset + off, n - off);
+
+		if (t->access == IOMMU_READ)
+			rc = peer->ops->read(peer, bar.region, bar.offset + off, t->dst + t->done + off, size);
+		else
+			rc = peer->ops->write(peer, bar.region, bar.offset + off, source(t) + off, size);
+		off += size;
+	}
+	return rc ? fault(t, n, FAULT_NO_PEER) : 0;
+}
+
+/* A message is one aligned doubleword. Who takes it may do as it likes, so the section is left for it. */
+static int send_message(struct transfer *t, uint64_t n)
+{
+	struct epoch *epoch = requester_epoch(t->port->requester);
+	uint64_t address = t->iova + t->done;
+	uint32_t data;
+	int rc;
+
+	if (t->len != sizeof(data) || address % sizeof(data) || !t->port->msi)
+		return fault(t, n, FAULT_MSI);
+	memcpy(&data, source(t), sizeof(data));
+	epoch_exit(epoch);
+	rc = t->port->msi(t->port->msi_arg, address, data);
+	epoch_enter(epoch);
+	return rc ? fault(t, n, FAULT_MSI) : 0;
+}
+
+/* What one translation covers, at most @max bytes. */
+static int step(struct transfer *t, uint64_t max)
+{
+	struct translation tr;
+	int rc;
+
+	if (unlikely(t->iova + t->done < t->iova)) /* beyond the last address, not at 0 */
+		return fault(t, max, FAULT_ADDRESS);
+	rc = iommu_translate(t->port->requester, t->iova + t->done, max, t->access, &tr);
+	if (rc)
+		return rc;
+	if (likely(tr.ptr != NULL))
+		rc = copy_memory(t, &tr, tr.len);
+	else if (tr.msi)
+		rc = send_message(t, tr.len);
+	else
+		rc = copy_bar(t, &tr, tr.len);
+	if (!rc)
+		t->done += tr.len;
+	return rc;
+}
+
+static int run_piece(struct transfer *t)
+{
+	struct epoch *epoch = requester_epoch(t->port->requester);
+	uint64_t end = t->done + min_u64(t->len - t->done, DMA_PIECE);
+	int rc = 0;
+
+	epoch_enter(epoch);
+	if (unlikely(!__atomic_load_n(&t->port->bus_master, __ATOMIC_ACQUIRE)))
+		rc = fault(t, t->len - t->done, FAULT_BUS_MASTER);
+	while (!rc && t->done < end)
+		rc = step(t, t->fill ? min_u64(end - t->done, FILL_BYTES) : end - t->done);
+	epoch_exit(epoch);
+	return rc;
+}
+
+static int run(struct transfer *t)
+{
+	struct dma_stats *s = &t->port->stats;
+	bool read = t->access == IOMMU_READ;
+	int rc = 0;
+
+	while (!rc && t->done < t->len)
+		rc = run_piece(t);
+	count(read ? &s->reads : &s->writes, 1);
+	count(read ? &s->read_bytes : &s->written_bytes, t->done);
+	if (unlikely(rc))
+		count(&s->faults, 1);
+	return rc;
+}
+
+int dma_read(struct dma_port *p, uint64_t iova, void *dst, size_t len)
+{
+	return run(&(struct transfer){.port = p, .access = IOMMU_READ, .iova = iova, .len = len, .dst = dst});
+}
+
+int dma_write(struct dma_port *p, uint64_t iova, const void *src, size_t len)
+{
+	return run(&(struct transfer){.port = p, .access = IOMMU_WRITE, .iova = iova, .len = len, .src = src});
+}
+
+int dma_fill(struct dma_port *p, uint64_t iova, uint64_t pattern, size_t len)
+{
+	uint64_t words[FILL_BYTES / 8 + 1];
+	size_t n = min_u64(len / 8 + 2, ARRAY_SIZE(words));
+
+	for (size_t w = 0; w < n; w++)
+		words[w] = pattern;
+	return run(&(struct transfer){
+		.port = p,
+		.access = IOMMU_WRITE,
+		.iova = iova,
+		.len = len,
+		.src = (const char *)words,
+		.fill = true,
+	});
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Domains: made as the make wants them, and invalidated.
+ */
+#include "iommu/domain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "iommu/requester.h"
+
+int domain_alloc(struct iommu *i, uint32_t flags, struct domain **out)
+{
+	struct pt_config cfg = {0};
+	struct domain *d;
+	int rc;
+
+	rc = i->make->domain_config(i, flags, &cfg);
+	if (rc)
+		return rc;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	rc = pt_create(i->tables, &cfg, &d->pt);
+	if (rc) {
+		free(d);
+		return rc;
+	}
+	d->iommu = i;
+	d->flags = flags;
+	d->coherent = cfg.flags & PT_COHERENT;
+	lock_init(&d->lock, LOCK_DOMAIN);
+	list_init(&d->attachments);
+	*out = d;
+	return 0;
+}
+
+void domain_free(struct domain *d)
+{
+	pt_destroy(d->pt);
+	free(d);
+}
+
+struct pt *domain_pt(struct domain *d)
+{
+	return d->pt;
+}
+
+struct iommu *domain_iommu(struct domain *d)
+{
+	return d->iommu;
+}
+
+void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last)
+{
+	*start = 0;
+	*last = d->pt->input_last;
+}
+
+uint64_t domain_page_sizes(const struct domain *d)
+{
+	return pt_page_sizes(d->pt);
+}
+
+bool domain_enforces_coherency(const struct domain *d)
+{
+	return d->coherent;
+}
+
+int domain_check(const struct domain *d, const struct iommu *i)
+{
+	const struct iommu_caps *caps = &i->caps;
+
+	if (d->iommu == i)
+		return 0;
+	/* Tables, slots and epochs are the host's. */
+	if (d->iommu->make != i->make || d->iommu->tables != i->tables || d->iommu->epochs != i->epochs)
+		return -EINVAL;
+	if ((d->flags & DOMAIN_DIRTY && !caps->dirty) || (d->coherent && !caps->enforce_coherency))
+		return -EINVAL;
+	if (d->pt->input_last > MASK(caps->ias) || pt_page_sizes(d->pt) & ~caps->page_sizes)
+		return -EINVAL;
+	/* The tables of a coherent walk are not flushed from the caches for one that is not. */
+	return d->iommu->caps.coherent_walk && !caps->coherent_walk ? -EINVAL : 0;
+}
+
+/* Domain's lock held. */
+static void post(struct domain *d, uint64_t iova, uint64_t last)
+{
+	struct list *pos, *tmp;
+
+	list_for_each(pos, tmp, &d->attachments)
+		requester_post(list_entry(pos, struct attachment, link)->requester, iova, last);
+}
+
+/* Domain's lock held, commands posted. */
+static void wait_quiet(struct domain *d)
+{
+	struct list *pos, *tmp;
+	struct quiesce q;
+
+	if (list_empty(&d->attachments))
+		return;
+	quiesce_begin(&q, d->iommu->epochs);
+	list_for_each(pos, tmp, &d->attachments)
+		quiesce_wait(&q, list_entry(pos, struct attachment, link)->requester);
+}
+
+/*
+ * The lock is held while sections end, which is harmless because no section ever takes it (iommu.fault says so to its
+ * listener too); without it a requester could be destroyed while it is waited for.
+ */
+void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt_gather *g)
+{
+	lock_acquire(&d->lock);
+	post(d, iova, last);
+	wait_quiet(d);
+	lock_release(&d->lock);
+	if (g)
+		pt_gather_free(d->iommu->tables, g);
+}
+
+int domain_enforce_coherency(struct domain *d)
+{
+	struct list *pos, *tmp;
+	int rc = d->iommu->caps.enforce_coherency ? 0 : -EINVAL;
+
+	if (domain_enforces_coherency(d))
+		return 0;
+	lock_acquire(&d->lock);
+	list_for_each(pos, tmp, &d->attachments)
+		if (!list_entry(pos, struct attachment, link)->requester->iommu->caps.enforce_coherency)
+			rc = -EINVAL;
+	if (!rc)
+		rc = pt_set_coherent(d->pt);
+	d->coherent = !rc;
+	lock_release(&d->lock);
+	return rc;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One IOMMU: made from its options, and what concerns all its requesters.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "iommu/requester.h"
+
+static int explain_make(const char *name, char *why, size_t why_len)
+{
+	size_t used = (size_t)snprintf(why, why_len, "there is no IOMMU '%s'; there are:", name);
+
+	for (size_t n = 0; iommu_makes[n] && used < why_len; n++)
+		used += (size_t)snprintf(why + used, why_len - used, " %s", iommu_makes[n]->name);
+	return -EINVAL;
+}
+
+static int parse(const char *text, const struct iommu_make **make, struct options *o, char *why, size_t why_len)
+{
+	char *name = options_name(text);
+	int rc;
+
+	if (!name) {
+		snprintf(why, why_len, "out of memory");
+		return -ENOMEM;
+	}
+	*make = iommu_make_find(name);
+	rc = *make ? options_parse(text, (*make)->keys, o, why, why_len) : explain_make(name, why, why_len);
+	free(name);
+	return rc;
+}
+
+static void find_msi_window(struct iommu *i)
+{
+	struct iommu_region regions[8];
+	size_t n = min_u64(i->make->regions(i, regions, ARRAY_SIZE(regions)), ARRAY_SIZE(regions));
+
+	i->msi = (struct iommu_region){.start = 1, .last = 0};
+	for (size_t k = 0; k < n; k++)
+		if (regions[k].msi)
+			i->msi = regions[k];
+}
+
+int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why, size_t why_len)
+{
+	const struct iommu_make *make;
+	struct options options;
+	struct iommu *i;
+	int rc;
+
+	rc = parse(text, &make, &options, why, why_len);
+	if (rc)
+		return rc;
+	i = calloc(1, sizeof(*i));
+	if (!i) {
+		snprintf(why, why_len, "out of memory");
+		rc = -ENOMEM;
+		goto out_options;
+	}
+	i->make = make;
+	i->index = cfg->index;
+	i->memory = cfg->memory;
+	i->tables = cfg->tables;
+	i->epochs = cfg->epochs;
+	i->sink = cfg->sink;
+	lock_init(&i->lock, LOCK_IOMMU);
+	lock_init(&i->fault_lock, LOCK_FAULT);
+	list_init(&i->requesters);
+	rc = make->init(i, &options, why, why_len);
+	if (rc) {
+		free(i);
+		goto out_options;
+	}
+	find_msi_window(i);
+	*out = i;
+out_options:
+	options_free(&options);
+	return rc;
+}
+
+void iommu_destroy(struct iommu *i)
+{
+	i->make->fini(i);
+	free(i);
+}
+
+void iommu_invalidate_all(struct iommu *i)
+{
+	struct list *pos, *tmp;
+	struct quiesce q;
+
+	lock_acquire(&i->lock);
+	list_for_each(pos, tmp, &i->requesters)
+		requester_post_all(list_entry(pos, struct requester, link));
+	quiesce_begin(&q, i->epochs);
+	list_for_each(pos, tmp, &i->requesters)
+		quiesce_wait(&q, list_entry(pos, struct requester, link));
+	lock_release(&i->lock);
+}

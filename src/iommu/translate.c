@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where a DMA goes. The hit path is what every DMA of every device takes: it writes its result and one counter.
+ */
+#include <errno.h>
+
+#include "iommu/domain.h"
+#include "iommu/requester.h"
+
+/* One request that the IOTLB could not answer. */
+struct miss {
+	struct requester *r;
+	uint64_t iova, len;
+	enum iommu_access access;
+	struct translation *out;
+};
+
+static int miss_fault(const struct miss *m, enum iommu_fault_reason reason)
+{
+	return iommu_report_fault(m->r, m->iova, m->len, m->access, reason);
+}
+
+/* Interrupt messages are not translated, whatever is attached (VT-d 3.14, AMD 2.1.2). */
+static int miss_msi(const struct miss *m, const struct iommu_region *window)
+{
+	if (m->access != IOMMU_WRITE)
+		return miss_fault(m, FAULT_MSI);
+	*m->out = (struct translation){
+		.pa = m->iova,
+		.len = min_u64(m->len, window->last - m->iova + 1),
+		.msi = true,
+	};
+	return 0;
+}
+
+/* Permissions first: a request that fails leaves no mark. -EAGAIN: the leaf changed under us. */
+static int check_and_mark(const struct miss *m, struct pt *pt, struct pt_leaf *leaf)
+{
+	bool write = m->access & IOMMU_WRITE;
+
+	if (write && !(leaf->prot & PT_WRITE))
+		return miss_fault(m, FAULT_WRITE);
+	if (m->access & IOMMU_READ && !(leaf->prot & PT_READ))
+		return miss_fault(m, FAULT_READ);
+	if (!pt_dirty_tracking(pt) || (write ? leaf->dirty : leaf->accessed))
+		return 0;
+	if (pt_mark(pt, m->iova, write))
+		return -EAGAIN;
+	leaf->accessed = true;
+	leaf->dirty |= write;
+	return 0;
+}
+
+/* The leaf for the request, marked as its access wants. 0 or a fault's -EFAULT. */
+static int walk(const struct miss *m, struct pt *pt, struct pt_leaf *leaf)
+{
+	int rc;
+
+	do {
+		rc = pt_translate(pt, m->iova, leaf);
+		if (rc)
+			return miss_fault(m, rc == -ERANGE ? FAULT_ADDRESS : FAULT_NOT_PRESENT);
+		rc = check_and_mark(m, pt, leaf);
+	} while (rc == -EAGAIN);
+	return rc;
+}
+
+/*
+ * While writes are tracked, only a page that is marked dirty may be written without asking the table again. (Whoever
+ * switches tracking on, or clears the marks, invalidates then.)
+ */
+static unsigned int cached_perms(const struct pt *pt, const struct pt_leaf *leaf)
+{
+	return leaf->prot & (pt_dirty_tracking(pt) && !leaf->dirty ? IOMMU_READ : IOMMU_READ | IOMMU_WRITE);
+}
+
+/*
+ * May the page of @size around the request be one entry? Then it lies within the leaf, clear of the interrupt window
+ * (hits do not look for it), and all of it is still the program's.
+ */
+static bool fits(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot, enum iotlb_size size)
+{
+	const struct iommu_region *msi = &m->r->iommu->msi;
+	uint64_t bytes = BIT(iotlb_shift(size)), start = align_down(m->iova, bytes);
+
+	if (leaf->lg2 < iotlb_shift(size))
+		return false;
+	if (start <= msi->last && start + (bytes - 1) >= msi->start)
+		return false;
+	return !slot->has_stale || !memory_stale(m->r->memory, align_down(leaf->pa, bytes), bytes);
+}
+
+/* The answer is one page of an IOTLB size, so that a miss and a hit answer alike. */
+static int answer_memory(const struct miss *m, const struct pt *pt, const struct pt_leaf *leaf, const struct memory_slot *slot)
+{
+	enum iotlb_size size = IOTLB_1G;
+	uint64_t mask;
+	char *page;
+
+	while (!fits(m, leaf, slot, size)) {
+		if (size == IOTLB_4K)
+			return miss_fault(m, FAULT_GONE);
+		size--;
+	}
+	mask = MASK(iotlb_shift(size));
+	page = slot->base + (leaf->pa & ~mask & MEMORY_SLOT_MASK);
+	if (iotlb_can_hold(page))
+		iotlb_fill(&m->r->iotlb, m->iova, size, page, (uint16_t)(leaf->pa >> MEMORY_SLOT_SHIFT),
+			   cached_perms(pt, leaf));
+	*m->out = (struct translation){
+		.slot = slot,
+		.ptr = page + (m->iova & mask),
+		.pa = leaf->pa,
+		.len = min_u64(m->len, mask + 1 - (m->iova & mask)),
+	};
+	return 0;
+}
+
+/* A BAR is not cached: each access looks whether it still answers. */
+static int answer_bar(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot)
+{
+	uint64_t left = BIT(leaf->lg2) - (m->iova & MASK(leaf->lg2));
+
+	*m->out = (struct translation){
+		.slot = slot,
+		.pa = leaf->pa,
+		.len = min_u64(m->len, min_u64(left, MEMORY_SLOT_SIZE - (leaf->pa & MEMORY_SLOT_MASK))),
+	};
+	return 0;
+}
+
+static __attribute__((noinline)) int translate_miss(const struct miss *m)
+{
+	const struct iommu_region *msi = &m->r->iommu->msi;
+	const struct memory_slot *slot;
+	struct pt_leaf leaf;
+	struct domain *d;
+	int rc;
+
+	stat_add(&m->r->stats.misses, 1);
+	if (m->iova >= msi->start && m->iova <= msi->last)
+		return miss_msi(m, msi);
+	d = requester_domain(m->r);
+	if (!d)
+		return miss_fault(m, FAULT_BLOCKED);
+	rc = walk(m, d->pt, &leaf);
+	if (rc)
+		return rc;
+	slot = memory_slot(m->r->memory, leaf.pa);
+	switch ((enum memory_kind)slot->kind) {
+	case MEMORY_PRIVATE:
+	case MEMORY_REGISTERED:
+	case MEMORY_SHARED:
+	case MEMORY_FILE:
+		return answer_memory(m, d->pt, &leaf, slot);
+	case MEMORY_BAR:
+		return answer_bar(m, &leaf, slot);
+	case MEMORY_FREE:
+	case MEMORY_TABLE:
+		break;
+	}
+	return miss_fault(m, FAULT_GONE);
+}
+
+int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access, struct translation *out)
+{
+	const struct memory_slot *slot;
+	unsigned int shift = 0;
+	uint64_t val, offset, pa;
+	char *ptr;
+
+	requester_catch_up(r);
+	val = iotlb_find(&r->iotlb, iova, &shift);
+	if (unlikely((val & access) != access))
+		return translate_miss(&(struct miss){r, iova, len, access, out});
+	stat_add(&r->stats.hits, 1);
+	offset = iova & MASK(shift);
+	ptr = (char *)(uintptr_t)(val & IOTLB_PTR_MASK) + offset;
+	pa = val >> 48 << MEMORY_SLOT_SHIFT;
+	slot = memory_slot(r->memory, pa);
+	out->slot = slot;
+	out->ptr = ptr;
+	out->pa = pa + (uint64_t)(ptr - slot->base);
+	out->len = min_u64(len, MASK(shift) + 1 - offset);
+	out->msi = false;
+	return 0;
+}

@@ -372,23 +372,19 @@ void *road_bar_map(struct road *r, unsigned int bar, size_t len)
 
 int road_msix_eventfd(struct road *r)
 {
-	struct {
-		struct vfio_irq_set head;
-		int32_t fd;
-	} set = {
-		.head =
-			{
-				.argsz = sizeof(set),
-				.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-				.index = VFIO_PCI_MSIX_IRQ_INDEX,
-				.count = 1,
-			},
-	};
+	const size_t len = sizeof(struct vfio_irq_set) + sizeof(int32_t);
+	struct vfio_irq_set *set = calloc(1, len);
+	int32_t fd = eventfd(0, EFD_CLOEXEC);
 
-	set.fd = eventfd(0, EFD_CLOEXEC);
-	if (set.fd < 0)
+	if (!set || fd < 0)
 		err(1, "eventfd");
-	if (ioctl(r->device, VFIO_DEVICE_SET_IRQS, &set))
+	set->argsz = len;
+	set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	set->index = VFIO_PCI_MSIX_IRQ_INDEX;
+	set->count = 1;
+	memcpy(set->data, &fd, sizeof(fd));
+	if (ioctl(r->device, VFIO_DEVICE_SET_IRQS, set))
 		err(1, "VFIO_DEVICE_SET_IRQS: MSI-X of %s", r->bdf);
-	return set.fd;
+	free(set);
+	return fd;
 }

@@ -149,6 +149,18 @@ const struct vfio_id *vfio_neighbour(const struct vfio_id *id)
 	return NULL;
 }
 
+const struct vfio_id *vfio_pair(const struct vfio_id **first)
+{
+	enumerate();
+	for (unsigned int i = 0; i < nr_ids; i++) {
+		*first = &ids[i];
+		if (vfio_neighbour(*first))
+			return vfio_neighbour(*first);
+	}
+	*first = NULL;
+	return NULL;
+}
+
 int open_node(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);

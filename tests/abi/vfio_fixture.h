@@ -34,8 +34,9 @@ const struct vfio_id *vfio_any(void);
 const struct vfio_id *vfio_of_class(uint32_t class);
 const struct vfio_id *vfio_of_group(unsigned int n);
 const struct vfio_id *vfio_named(uint16_t vendor, uint16_t device);
-/* Another device of the same group as ID; NULL if it is alone. */
+/* Another device of the group of ID, or NULL; two devices that share a group, or NULL twice. */
 const struct vfio_id *vfio_neighbour(const struct vfio_id *id);
+const struct vfio_id *vfio_pair(const struct vfio_id **first);
 
 /* A device on one of the roads; what a road does not have is -1. */
 enum vfio_road { ROAD_TYPE1, ROAD_TYPE1V2, ROAD_CDEV };

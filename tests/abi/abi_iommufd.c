@@ -345,6 +345,8 @@ int cdev_detach(int dev_fd)
 	return abi_ioctl(dev_fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
 }
 
+static struct bound kept = { .fd = -1, .dev_fd = -1 };
+
 bool bound_open(struct bound *bound)
 {
 	const struct device *device = device_or_skip();
@@ -352,6 +354,11 @@ bool bound_open(struct bound *bound)
 
 	if (!device)
 		return false;
+	if (kept.fd >= 0) {
+		*bound = kept;
+		kept.fd = -1;
+		return true;
+	}
 	bound->fd = iommufd_open();
 	bound->dev_fd = cdev_open_ok(device);
 	err = cdev_bind(bound->dev_fd, bound->fd, &bound->dev);
@@ -362,8 +369,22 @@ bool bound_open(struct bound *bound)
 
 void bound_close(struct bound *bound)
 {
-	close(bound->dev_fd);
-	close(bound->fd);
+	if (bound->fd >= 0 && bound->dev_fd >= 0 && !cdev_detach(bound->dev_fd) &&
+	    next_id(bound->fd) == bound->dev + 1) {
+		kept = *bound;
+		return;
+	}
+	fd_close(bound->dev_fd);
+	fd_close(bound->fd);
+}
+
+void bound_forget(void)
+{
+	if (kept.fd < 0)
+		return;
+	close(kept.dev_fd);
+	close(kept.fd);
+	kept.fd = -1;
 }
 
 int hw_info(int fd, uint32_t dev, struct iommu_hw_info *info)
@@ -384,6 +405,44 @@ bool has_dirty_tracking(const struct bound *bound)
 	return info.out_capabilities & IOMMU_HW_CAP_DIRTY_TRACKING;
 }
 
+bool attached_open(struct attached *attached)
+{
+	int err;
+
+	if (!bound_open(&attached->bound))
+		return false;
+	attached->ioas = ioas_alloc_ok(attached->bound.fd);
+	attached->hwpt = attached->ioas;
+	err = cdev_attach(attached->bound.dev_fd, &attached->hwpt);
+	if (err)
+		abi_broken("ATTACH to an empty IOAS: %s", abi_errno_name(err));
+	return true;
+}
+
+void attached_close(struct attached *attached)
+{
+	if (attached->bound.fd >= 0 && attached->bound.dev_fd >= 0) {
+		cdev_detach(attached->bound.dev_fd);
+		object_destroy(attached->bound.fd, attached->ioas);
+	}
+	bound_close(&attached->bound);
+}
+
+bool reserved_range(int fd, uint32_t ioas, struct iommu_iova_range *reserved)
+{
+	struct ranges ranges;
+
+	ioas_ranges(fd, ioas, &ranges);
+	for (uint32_t i = 0; i + 1 < ranges.nr; i++) {
+		reserved->start = ranges.range[i].last + 1;
+		reserved->last = ranges.range[i + 1].start - 1;
+		if (!(reserved->start % abi_page) && reserved->start >= 2 * abi_page)
+			return true;
+	}
+	abi_skip("this IOMMU reserves nothing in the middle");
+	return false;
+}
+
 char *world_memory(void)
 {
 	static char *memory;
@@ -393,11 +452,15 @@ char *world_memory(void)
 	return memory;
 }
 
+/* Of WORLD_IOAS, in the world made last. */
+static uint64_t world_alignment;
+
 int world_setup(void)
 {
 	char *va = world_memory();
 	int fd = iommufd_open();
 
+	world_alignment = 1;
 	if (ioas_alloc_ok(fd) != WORLD_IOAS || ioas_alloc_ok(fd) != WORLD_OTHER)
 		abi_broken("a fresh context does not give the ids 1 and 2");
 	ioas_map_ok(fd, WORLD_IOAS, FIXED_RW, va, WORLD_PAGES_A * abi_page, WORLD_AREA_A);
@@ -409,6 +472,17 @@ int world_setup(void)
 	return fd;
 }
 
+int world_setup_aligned(void)
+{
+	int fd = world_setup();
+	int err = ioas_huge_pages(fd, WORLD_IOAS, 0);
+
+	if (err)
+		abi_broken("OPTION HUGE_PAGES: %s", abi_errno_name(err));
+	world_alignment = abi_page;
+	return fd;
+}
+
 static void audit_ranges(int fd, uint32_t ioas)
 {
 	struct ranges ranges;
@@ -417,7 +491,7 @@ static void audit_ranges(int fd, uint32_t ioas)
 	abi_equal(ranges.nr, 1);
 	abi_equal(ranges.range[0].start, 0);
 	abi_equal(ranges.range[0].last, UINT64_MAX);
-	abi_equal(ranges.alignment, 1);
+	abi_equal(ranges.alignment, ioas == WORLD_IOAS ? world_alignment : 1);
 }
 
 void world_audit(int fd)

@@ -85,19 +85,36 @@ int cdev_bind(int dev_fd, int iommufd, uint32_t *dev_id);
 int cdev_attach(int dev_fd, uint32_t *pt);
 int cdev_detach(int dev_fd);
 
-/* A context with a device bound to it. */
+/* A context with a device bound to it, whose id is 1. A row that closes an fd sets it to -1. */
 struct bound {
 	int fd;
 	int dev_fd;
 	uint32_t dev;
 };
 
-/* Opens both and binds the first device; false after abi_skip() when there is none. */
+/*
+ * Opens both and binds the first device; false after abi_skip() when there is none. Since closing a
+ * device resets it, which takes real hardware 100 ms, bound_close() keeps a context in which nothing
+ * but the device is left for the next row. bound_forget() closes that too.
+ */
 bool bound_open(struct bound *bound);
 void bound_close(struct bound *bound);
+void bound_forget(void);
 
 int hw_info(int fd, uint32_t dev, struct iommu_hw_info *info);
 bool has_dirty_tracking(const struct bound *bound);
+
+/* A context with a device attached to an IOAS by an automatic HWPT. */
+struct attached {
+	struct bound bound;
+	uint32_t ioas, hwpt;
+};
+
+bool attached_open(struct attached *attached);
+void attached_close(struct attached *attached);
+
+/* A range that a device's IOMMU reserves between two that it allows; else false after abi_skip(). */
+bool reserved_range(int fd, uint32_t ioas, struct iommu_iova_range *reserved);
 
 /*
  * A world: a context with two IOASes, whose ids are 1 and 2, holding known areas. What a refused
@@ -118,6 +135,9 @@ bool has_dirty_tracking(const struct bound *bound);
 #define WORLD_BYTES ((WORLD_PAGES_A + WORLD_PAGES_B + WORLD_PAGES_C) * 4096ull)
 
 int world_setup(void);
+
+/* The same, but WORLD_IOAS takes whole pages only, as if a domain were there. */
+int world_setup_aligned(void);
 void world_audit(int fd);
 void world_teardown(int fd);
 

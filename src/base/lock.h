@@ -19,6 +19,7 @@ enum lock_rank {
 	LOCK_REQUESTER, /* writers of a command slot */
 	LOCK_FAULT,  /* an IOMMU's fault ring */
 	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in */
+	LOCK_TABLES, /* free page-table memory; nothing is taken inside */
 };
 
 struct lock {

@@ -102,7 +102,7 @@ struct pt {
 	bool dirty_tracking; /* read by readers */
 	uint8_t next_kept;
 	uint64_t nr_leaf_bytes;	   /* mapped */
-	uint64_t kept[PT_NR_KEPT]; /* first IOVA of an empty leaf table, + 1; 0: none */
+	uint64_t kept[PT_NR_KEPT]; /* empty tables: an IOVA below, level << 1 | 1; 0: none */
 };
 
 /* -EINVAL: a geometry that the format does not know; -ENOMEM. */
@@ -155,26 +155,29 @@ struct pt_step {
 	uint8_t kind; /* enum pt_step_kind */
 };
 
-/* What a format supplies; instantiated from walk.h. Call through the functions below. */
+/* What a format supplies; its functions are instantiated from walk.h. Call through those below. */
 struct pt_ops {
 	const char *name;
 	unsigned int min_levels, max_levels;
-	/* Sets input_last, output_last, page_sizes to the most that @levels allow, and leaf_bits
-	 * from cfg->flags. -EINVAL. */
-	int (*init)(struct pt *pt, const struct pt_config *cfg);
-	/* The bits that PT_COHERENT sets in a leaf. */
-	uint64_t coherent_bits;
+	unsigned int page_lg2, index_lg2; /* smallest leaf; entries of a table */
+	unsigned int max_ias, max_oas;	  /* bits */
+	uint64_t
+		page_sizes; /* leaf sizes with enough levels; the lowest of each level among them */
+	uint64_t coherent_bits; /* set in a leaf for PT_COHERENT */
 	int (*map)(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot);
 	int (*unmap)(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
 		     uint64_t *unmapped);
 	int (*translate)(const struct pt *pt, uint64_t iova, struct pt_leaf *out);
+	size_t (*translate_batch)(const struct pt *pt, const uint64_t *iova, size_t n,
+				  struct pt_leaf *out);
 	int (*mark)(struct pt *pt, uint64_t iova, bool dirty);
 	int (*cut)(struct pt *pt, uint64_t iova);
 	int (*read_dirty)(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
 			  int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg);
 	size_t (*explain)(const struct pt *pt, uint64_t iova, struct pt_step *steps);
 	int (*dump)(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg);
-	void (*free_all)(struct pt *pt, struct pt_gather *g);
+	/* Moves every table, the root included, to @g. */
+	void (*gather_all)(struct pt *pt, struct pt_gather *g);
 };
 
 extern const struct pt_ops pt_vtd_ss; /* Intel VT-d second stage */
@@ -199,9 +202,9 @@ static inline int pt_map(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len
  * @unmapped: receives the bytes that were mapped; may be NULL
  *
  * Leaves that straddle an edge are split first. All or nothing.
- * -ENOMEM: a split needed a table; -ERANGE, -EINVAL as pt_map(). The caller then invalidates [iova,
- * iova + len) everywhere, upper levels included when @g is not empty, waits for readers, and calls
- * pt_gather_free().
+ * -ENOMEM: a split needed a table; -ERANGE, -EINVAL as pt_map(). The caller then invalidates
+ * [iova, iova + len) everywhere; when @g is not empty also what is cached of upper levels, whatever
+ * its IOVA; waits for readers; and calls pt_gather_free().
  */
 static inline int pt_unmap(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
 			   uint64_t *unmapped)
@@ -214,6 +217,16 @@ static inline int pt_unmap(struct pt *pt, uint64_t iova, uint64_t len, struct pt
 static inline int pt_translate(const struct pt *pt, uint64_t iova, struct pt_leaf *out)
 {
 	return pt->ops->translate(pt, iova, out);
+}
+
+/*
+ * As many translations, at once: faster for IOVAs far apart. Returns how many are present;
+ * out[i].lg2 is 0 where none is.
+ */
+static inline size_t pt_translate_batch(const struct pt *pt, const uint64_t *iova, size_t n,
+					struct pt_leaf *out)
+{
+	return pt->ops->translate_batch(pt, iova, n, out);
 }
 
 /**

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Table memory, seen from the walker. Private to this room.
+ *
+ * A table is 4 KiB of the reservation. Its descriptor stands in an array beside it; index 0 is
+ * never handed out and ends lists. A table is in one of: the never used rest, the free list,
+ * somebody's list (struct pt_gather: reserved or gathered), a tree.
+ */
+#ifndef IOAS_PAGETABLE_TABLE_H
+#define IOAS_PAGETABLE_TABLE_H
+
+#include "base/lock.h"
+#include "pagetable/pt.h"
+
+#define TABLE_LG2  12
+#define TABLE_SIZE BIT(TABLE_LG2)
+
+#define TABLE_ZERO BIT(0) /* not in a tree: holds zeros only */
+#define TABLE_KEPT BIT(1) /* in a tree: in its pt's list of kept tables */
+
+struct pt_table {
+	uint32_t next;	/* in a list; 0 ends it */
+	uint16_t count; /* entries that are present */
+	uint8_t level;
+	uint8_t flags;
+};
+
+struct pt_mem {
+	char *base;
+	size_t size;
+	uint64_t pa_base;
+	struct pt_table *tables;
+	struct lock lock; /* guards what follows */
+	uint32_t free;	  /* list */
+	uint32_t fresh;	  /* from here on never used */
+	size_t used, limit;
+};
+
+static inline struct pt_table *table_desc(const struct pt_mem *m, const uint64_t *table)
+{
+	return &m->tables[(uint64_t)((const char *)table - m->base) >> TABLE_LG2];
+}
+
+static inline uint64_t *table_at(const struct pt_mem *m, uint32_t i)
+{
+	return (uint64_t *)(m->base + ((uint64_t)i << TABLE_LG2));
+}
+
+/* Reserves @n tables into the list *g, or none: -ENOMEM. Content is arbitrary without TABLE_ZERO.
+ */
+int pt_mem_take(struct pt_mem *m, uint32_t n, struct pt_gather *g);
+
+/* The first table of a list that is not empty. */
+static inline uint64_t *gather_pop(struct pt_mem *m, struct pt_gather *g)
+{
+	uint32_t i = g->first;
+
+	g->first = m->tables[i].next;
+	g->n--;
+	return table_at(m, i);
+}
+
+/* Appends a table, which no tree holds any more. */
+static inline void gather_push(struct pt_mem *m, struct pt_gather *g, const uint64_t *table)
+{
+	struct pt_table *d = table_desc(m, table);
+	uint32_t i = (uint32_t)(d - m->tables);
+
+	d->next = 0;
+	if (g->n++)
+		m->tables[g->last].next = i;
+	else
+		g->first = i;
+	g->last = i;
+}
+
+#endif

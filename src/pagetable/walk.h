@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The walker: everything that is done to or read from a page table, written once for all formats.
+ *
+ * A format is a constant struct pt_format of small inline functions. Each fmt_*.c passes its own to
+ * the functions below, which are always inlined, so that the compiler folds shifts and entry
+ * layouts into straight code. The short
+ * *_fast() functions serve a request that stays within one table which is there; they answer
+ * WALK_SLOW, having changed nothing, for whatever is not that simple, and the format's out-of-line
+ * instance of the full function does it.
+ *
+ * Words. Level 0 holds the smallest leaves. An entry of level l covers 2^walk_shift(l) bytes, a
+ * table of level l one entry of level l + 1. A leaf may be a *run*: several entries that repeat one
+ * larger leaf. A table's count, beside it, says how many of its entries are present.
+ *
+ * Order. A table is published by a release store after it was filled, and read by acquire loads.
+ * Entries that readers can see are written by single atomic stores; an accessed or dirty flag is
+ * set by compare and exchange, so that neither side brings back what the other took away.
+ *
+ * Empty tables. A table whose last leaf went is kept (pt.kept) because a driver that maps and
+ * unmaps a buffer would otherwise pay for it each time. One that lies wholly within an unmapped
+ * range goes at once, unread.
+ */
+#ifndef IOAS_PAGETABLE_WALK_H
+#define IOAS_PAGETABLE_WALK_H
+
+#include <errno.h>
+#include <string.h>
+
+#include "pagetable/table.h"
+
+#define WALK static inline __attribute__((always_inline))
+
+struct pt_format {
+	unsigned int page_lg2, index_lg2; /* as in struct pt_ops */
+	bool runs;			  /* leaves may be larger than an entry */
+	bool (*present)(uint64_t e);
+	/* Of a present entry: */
+	bool (*is_table)(uint64_t e, unsigned int level);
+	uint64_t (*table_pa)(uint64_t e);
+	unsigned int (*leaf_lg2)(uint64_t e, unsigned int level);
+	uint64_t (*leaf_pa)(uint64_t e, unsigned int level); /* of the leaf's first byte */
+	int (*prot)(uint64_t e);
+	bool (*accessed)(uint64_t e);
+	bool (*dirty)(uint64_t e);
+	uint64_t (*mark)(uint64_t e,
+			 bool dirty);  /* with the accessed, and perhaps the dirty, flag */
+	uint64_t (*clean)(uint64_t e); /* without the dirty flag */
+	/* Making entries: */
+	bool (*expressible)(int prot);
+	uint64_t (*make_table)(uint64_t pa, unsigned int level);
+	uint64_t (*make_leaf)(uint64_t pa, unsigned int level, unsigned int lg2, int prot);
+};
+
+enum { WALK_SLOW = 1, WALK_EMPTIED = 2 };
+
+/* Small things. */
+
+WALK unsigned int walk_shift(const struct pt_format *f, unsigned int level)
+{
+	return f->page_lg2 + level * f->index_lg2;
+}
+
+/* The bytes that an entry of @level covers, less one. */
+WALK uint64_t walk_low(const struct pt_format *f, unsigned int level)
+{
+	return BIT(walk_shift(f, level)) - 1;
+}
+
+WALK unsigned int walk_entries(const struct pt_format *f)
+{
+	return 1u << f->index_lg2;
+}
+
+/* The level whose table holds a leaf of this size. */
+WALK unsigned int walk_level(const struct pt_format *f, unsigned int lg2)
+{
+	return (lg2 - f->page_lg2) / f->index_lg2;
+}
+
+WALK unsigned int walk_index(const struct pt_format *f, uint64_t iova, unsigned int level)
+{
+	return (iova >> walk_shift(f, level)) & (walk_entries(f) - 1);
+}
+
+WALK uint64_t walk_get(const uint64_t *e)
+{
+	return __atomic_load_n(e, __ATOMIC_ACQUIRE);
+}
+
+WALK void walk_put(uint64_t *e, uint64_t v)
+{
+	__atomic_store_n(e, v, __ATOMIC_RELEASE);
+}
+
+WALK uint64_t *walk_table(const struct pt_format *f, const struct pt *pt, uint64_t e)
+{
+	return (uint64_t *)(uintptr_t)(f->table_pa(e) + pt->to_ptr);
+}
+
+WALK uint64_t walk_pa(const struct pt *pt, const uint64_t *table)
+{
+	return (uintptr_t)table - pt->to_ptr;
+}
+
+/* The largest of @sizes at which an address with these low bits is aligned and which fits @len. */
+WALK unsigned int walk_choose(uint64_t sizes, uint64_t address, uint64_t len)
+{
+	return log2_floor(sizes & (address ^ (address - 1)) & ((2ull << log2_floor(len)) - 1));
+}
+
+WALK int walk_check(const struct pt_format *f, const struct pt *pt, uint64_t iova, uint64_t pa,
+		    uint64_t len)
+{
+	if (unlikely(!len || ((iova | pa | len) & walk_low(f, 0))))
+		return -EINVAL;
+	if (unlikely(iova > pt->input_last || len - 1 > pt->input_last - iova))
+		return -ERANGE;
+	if (unlikely(pa > pt->output_last || len - 1 > pt->output_last - pa))
+		return -ERANGE;
+	return 0;
+}
+
+/* Goes down towards @iova as far as there are tables, @level at the least. */
+WALK uint64_t *walk_down(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			 unsigned int to, unsigned int *level)
+{
+	uint64_t *table = pt->root;
+	unsigned int l = pt->levels - 1;
+
+	for (; l > to; l--) {
+		uint64_t e = walk_get(&table[walk_index(f, iova, l)]);
+
+		if (!f->present(e) || !f->is_table(e, l))
+			break;
+		table = walk_table(f, pt, e);
+	}
+	*level = l;
+	return table;
+}
+
+/* Reading. */
+
+WALK void walk_fill_leaf(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			 uint64_t *entry, uint64_t e, unsigned int level, struct pt_leaf *out)
+{
+	unsigned int lg2 = f->runs ? f->leaf_lg2(e, level) : walk_shift(f, level);
+
+	out->pa = f->leaf_pa(e, level) | (iova & MASK(lg2));
+	out->raw = e;
+	out->entry = entry;
+	out->lg2 = (uint8_t)lg2;
+	out->prot = (uint8_t)f->prot(e);
+	out->accessed = pt->can_dirty && f->accessed(e);
+	out->dirty = pt->can_dirty && f->dirty(e);
+}
+
+WALK int walk_translate(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			struct pt_leaf *out)
+{
+	const uint64_t *table = pt->root;
+
+	if (unlikely(iova > pt->input_last))
+		return -ERANGE;
+	for (unsigned int level = pt->levels - 1;; level--) {
+		const uint64_t *entry = &table[walk_index(f, iova, level)];
+		uint64_t e = walk_get(entry);
+
+		if (unlikely(!f->present(e)))
+			return -ENOENT;
+		if (!f->is_table(e, level)) {
+			walk_fill_leaf(f, pt, iova, (uint64_t *)entry, e, level, out);
+			return 0;
+		}
+		table = walk_table(f, pt, e);
+	}
+}
+
+#define WALK_BATCH 16
+
+/* At most WALK_BATCH walks level by level, so that their loads overlap. */
+WALK size_t walk_translate_some(const struct pt_format *f, const struct pt *pt,
+				const uint64_t *iova, size_t n, struct pt_leaf *out)
+{
+	const uint64_t *entry[WALK_BATCH];
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		out[i].lg2 = 0;
+		entry[i] = iova[i] > pt->input_last
+				   ? NULL
+				   : &pt->root[walk_index(f, iova[i], pt->levels - 1u)];
+	}
+	for (unsigned int level = pt->levels - 1u;; level--) {
+		for (size_t i = 0; i < n; i++) {
+			uint64_t e = entry[i] ? walk_get(entry[i]) : 0;
+
+			if (!entry[i] || !f->present(e)) {
+				entry[i] = NULL;
+			} else if (f->is_table(e, level)) {
+				entry[i] = walk_table(f, pt, e) + walk_index(f, iova[i], level - 1);
+				__builtin_prefetch(entry[i]);
+			} else {
+				walk_fill_leaf(f, pt, iova[i], (uint64_t *)entry[i], e, level,
+					       &out[i]);
+				entry[i] = NULL;
+				found++;
+			}
+		}
+		if (!level)
+			return found;
+	}
+}
+
+WALK size_t walk_translate_batch(const struct pt_format *f, const struct pt *pt,
+				 const uint64_t *iova, size_t n, struct pt_leaf *out)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i += WALK_BATCH)
+		found += walk_translate_some(f, pt, &iova[i], min_u64(n - i, WALK_BATCH), &out[i]);
+	return found;
+}
+
+WALK int walk_mark(const struct pt_format *f, struct pt *pt, uint64_t iova, bool dirty)
+{
+	struct pt_leaf leaf;
+	uint64_t want;
+	int rc = walk_translate(f, pt, iova, &leaf);
+
+	if (rc)
+		return -ENOENT;
+	for (;;) {
+		if (dirty && !(f->prot(leaf.raw) & PT_WRITE))
+			return -EACCES;
+		want = f->mark(leaf.raw, dirty);
+		if (want == leaf.raw ||
+		    __atomic_compare_exchange_n(leaf.entry, &leaf.raw, want, false,
+						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			return 0;
+		rc = walk_translate(f, pt, iova, &leaf);
+		if (rc)
+			return -ENOENT;
+	}
+}
+
+WALK void walk_fill_step(const struct pt_format *f, const struct pt *pt, const uint64_t *table,
+			 unsigned int index, unsigned int level, uint64_t iova, struct pt_step *s)
+{
+	uint64_t e = walk_get(&table[index]);
+
+	*s = (struct pt_step){.iova = iova,
+			      .table_pa = walk_pa(pt, table),
+			      .raw = e,
+			      .index = index,
+			      .level = (uint8_t)level,
+			      .lg2 = (uint8_t)walk_shift(f, level)};
+	if (!f->present(e))
+		return;
+	if (f->is_table(e, level)) {
+		s->kind = PT_STEP_TABLE;
+		s->pa = f->table_pa(e);
+		return;
+	}
+	s->kind = PT_STEP_LEAF;
+	s->pa = f->leaf_pa(e, level);
+	s->lg2 = (uint8_t)f->leaf_lg2(e, level);
+	s->prot = (uint8_t)f->prot(e);
+}
+
+WALK size_t walk_explain(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			 struct pt_step *steps)
+{
+	const uint64_t *table = pt->root;
+	size_t n = 0;
+
+	if (iova > pt->input_last)
+		return 0;
+	for (unsigned int level = pt->levels - 1u;; level--) {
+		struct pt_step *s = &steps[n++];
+
+		walk_fill_step(f, pt, table, walk_index(f, iova, level), level,
+			       align_down(iova, BIT(walk_shift(f, level))), s);
+		if (s->kind != PT_STEP_TABLE)
+			return n;
+		table = walk_table(f, pt, s->raw);
+	}
+}
+
+WALK int walk_dump(const struct pt_format *f, const struct pt *pt,
+		   int (*cb)(void *arg, const struct pt_step *s), void *arg)
+{
+	const uint64_t *table[PT_MAX_LEVELS];
+	unsigned int next[PT_MAX_LEVELS], top = pt->levels - 1u, level = top;
+	uint64_t base[PT_MAX_LEVELS];
+
+	table[level] = pt->root;
+	next[level] = 0;
+	base[level] = 0;
+	for (;;) {
+		unsigned int shift = walk_shift(f, level), i = next[level];
+		struct pt_step s;
+		int rc;
+
+		if (i == walk_entries(f)) {
+			if (level++ == top)
+				return 0;
+			continue;
+		}
+		walk_fill_step(f, pt, table[level], i, level, base[level] + ((uint64_t)i << shift),
+			       &s);
+		next[level] = s.kind == PT_STEP_LEAF ? i + (1u << (s.lg2 - shift)) : i + 1;
+		if (s.kind == PT_STEP_EMPTY)
+			continue;
+		rc = cb(arg, &s);
+		if (rc)
+			return rc;
+		if (s.kind == PT_STEP_TABLE) {
+			level--;
+			table[level] = walk_table(f, pt, s.raw);
+			next[level] = 0;
+			base[level] = s.iova;
+		}
+	}
+}
+
+/* Dirty flags. */
+
+/* Is a leaf of @n entries dirty? */
+WALK bool walk_leaf_dirty(const struct pt_format *f, const uint64_t *entry, unsigned int n)
+{
+	bool dirty = false;
+
+	for (unsigned int i = 0; i < n; i++)
+		dirty |= f->dirty(walk_get(&entry[i]));
+	return dirty;
+}
+
+WALK void walk_clean_leaf(const struct pt_format *f, uint64_t *entry, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t e = walk_get(&entry[i]);
+
+		while (f->dirty(e) &&
+		       !__atomic_compare_exchange_n(&entry[i], &e, f->clean(e), false,
+						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			;
+	}
+}
+
+/* Adjacent dirty leaves are reported as one. */
+struct walk_report {
+	int (*cb)(void *arg, uint64_t iova, uint64_t len);
+	void *arg;
+	uint64_t iova, len;
+};
+
+WALK int walk_report_flush(struct walk_report *r)
+{
+	int rc = r->len ? r->cb(r->arg, r->iova, r->len) : 0;
+
+	r->len = 0;
+	return rc;
+}
+
+WALK int walk_report_add(struct walk_report *r, uint64_t iova, uint64_t len)
+{
+	int rc = 0;
+
+	if (r->len && r->iova + r->len != iova)
+		rc = walk_report_flush(r);
+	if (!r->len)
+		r->iova = iova;
+	r->len += len;
+	return rc;
+}
+
+WALK int walk_read_dirty(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t last,
+			 bool clear, struct walk_report *report)
+{
+	unsigned int level, shift, lg2;
+	uint64_t *table, *entry, e, end;
+	bool done = false;
+	int rc;
+
+	if (!pt->can_dirty)
+		return -EOPNOTSUPP;
+	if (iova > last || last > pt->input_last)
+		return -ERANGE;
+	do {
+		table = walk_down(f, pt, iova, 0, &level);
+		shift = walk_shift(f, level);
+		do {
+			entry = &table[walk_index(f, iova, level)];
+			e = walk_get(entry);
+			if (f->present(e) && f->is_table(e, level))
+				break;
+			lg2 = f->present(e) ? f->leaf_lg2(e, level) : shift;
+			end = min_u64(iova | MASK(lg2), last);
+			entry -= (iova & MASK(lg2)) >> shift;
+			if (f->present(e) && walk_leaf_dirty(f, entry, 1u << (lg2 - shift))) {
+				rc = walk_report_add(report, iova, end - iova + 1);
+				if (rc)
+					return rc;
+				if (clear)
+					walk_clean_leaf(f, entry, 1u << (lg2 - shift));
+			}
+			done = end == last;
+			iova = end + 1;
+		} while (!done && walk_index(f, iova, level));
+	} while (!done);
+	return walk_report_flush(report);
+}
+
+#endif

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The walker's writing half: map, unmap, cut. walk.h says how it is used.
+ *
+ * All or nothing: whatever can fail (is the place empty, are there tables) is found out before the
+ * first entry is written.
+ */
+#ifndef IOAS_PAGETABLE_WALK_WRITE_H
+#define IOAS_PAGETABLE_WALK_WRITE_H
+
+#include "pagetable/walk.h"
+
+/* A table that no reader sees yet, with arbitrary content if its flags do not say TABLE_ZERO. */
+WALK uint64_t *walk_new_table(struct pt *pt, struct pt_gather *spare, unsigned int level)
+{
+	uint64_t *table = gather_pop(pt->mem, spare);
+	struct pt_table *d = table_desc(pt->mem, table);
+
+	*d = (struct pt_table){.level = (uint8_t)level, .flags = d->flags & TABLE_ZERO};
+	return table;
+}
+
+/* Before its first use, unless all of it is overwritten. */
+WALK void walk_zero_table(struct pt *pt, uint64_t *table)
+{
+	struct pt_table *d = table_desc(pt->mem, table);
+
+	if (!(d->flags & TABLE_ZERO))
+		memset(table, 0, TABLE_SIZE);
+	d->flags = 0;
+}
+
+/* A run of equal-sized leaves to write: @n entries of one table from @entry on. */
+struct walk_run {
+	uint64_t *entry;
+	uint64_t iova, pa, n;
+	int prot;
+	unsigned int level;
+};
+
+WALK void walk_fill_entries(const struct pt_format *f, const struct pt *pt,
+			    const struct walk_run *r)
+{
+	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = pt->leaf_bits, n = r->n;
+	uint64_t *entry = r->entry;
+
+	for (; n; n--, pa += step)
+		walk_put(entry++,
+			 f->make_leaf(pa, r->level, walk_shift(f, r->level), r->prot) | bits);
+}
+
+/* As above, into a table that no reader sees. */
+WALK void walk_fill_fresh(const struct pt_format *f, const struct pt *pt, const struct walk_run *r)
+{
+	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = pt->leaf_bits;
+	uint64_t *entry = r->entry;
+
+	for (uint64_t i = 0; i < r->n; i++)
+		entry[i] = f->make_leaf(pa + i * step, r->level, walk_shift(f, r->level), r->prot) |
+			   bits;
+}
+
+/* With leaves that repeat: at each place the largest that @pt allows and that this level can hold.
+ */
+WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct walk_run r)
+{
+	unsigned int shift = walk_shift(f, r.level);
+	uint64_t sizes = pt->page_sizes & MASK(walk_shift(f, r.level + 1));
+
+	while (r.n) {
+		unsigned int lg2 = walk_choose(sizes, r.iova | r.pa, r.n << shift);
+		uint64_t larger = sizes & ~MASK(lg2 + 1), leaves = r.n >> (lg2 - shift), e;
+
+		larger &= -larger;
+		if (larger && !((r.iova ^ r.pa) & (larger - 1)) && (r.iova & (larger - 1)))
+			leaves = min_u64(leaves, (-r.iova & (larger - 1)) >> lg2);
+		for (r.n -= leaves << (lg2 - shift); leaves; leaves--) {
+			e = f->make_leaf(r.pa, r.level, lg2, r.prot) | pt->leaf_bits;
+			for (unsigned int k = 1u << (lg2 - shift); k; k--)
+				walk_put(r.entry++, e);
+			r.iova += BIT(lg2);
+			r.pa += BIT(lg2);
+		}
+	}
+}
+
+WALK void walk_fill(const struct pt_format *f, const struct pt *pt, const struct walk_run *r,
+		    bool fresh)
+{
+	if (f->runs)
+		walk_fill_runs(f, pt, *r);
+	else if (fresh)
+		walk_fill_fresh(f, pt, r);
+	else
+		walk_fill_entries(f, pt, r);
+}
+
+/* Mapping. */
+
+WALK int walk_map_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t pa,
+		       uint64_t len, int prot)
+{
+	struct walk_run r = {.iova = iova, .pa = pa, .prot = prot};
+	unsigned int want, shift;
+	uint64_t *table;
+	int rc = walk_check(f, pt, iova, pa, len);
+
+	if (unlikely(rc))
+		return rc;
+	if (unlikely(!f->expressible(prot)))
+		return -EINVAL;
+	want = walk_level(f, walk_choose(pt->page_sizes, iova | pa, len));
+	table = walk_down(f, pt, iova, want, &r.level);
+	if (unlikely(r.level != want))
+		return WALK_SLOW;
+	shift = walk_shift(f, want);
+	r.n = len >> shift;
+	r.entry = &table[walk_index(f, iova, want)];
+	if (unlikely((len & walk_low(f, want)) ||
+		     walk_index(f, iova, want) + r.n > walk_entries(f)))
+		return WALK_SLOW;
+	for (uint64_t i = 0; i < r.n; i++) {
+		if (unlikely(f->present(walk_get(&r.entry[i]))))
+			return WALK_SLOW;
+	}
+	walk_fill(f, pt, &r, false);
+	table_desc(pt->mem, table)->count += (uint16_t)r.n;
+	pt->nr_leaf_bytes += len;
+	return 0;
+}
+
+/* How many tables [iova, last], congruent to @pa, takes below an absent entry of @level. */
+WALK uint32_t walk_tables_needed(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+				 uint64_t last, uint64_t pa, unsigned int level)
+{
+	uint64_t congruent = iova == pa ? U64MAX : MASK(lowest_bit(iova ^ pa) + 1);
+	unsigned int most = walk_level(f, log2_floor(pt->page_sizes & congruent));
+	uint32_t n = 0;
+
+	for (unsigned int l = 0; l < level; l++) {
+		unsigned int shift = walk_shift(f, l + 1);
+		bool head = iova & MASK(shift), tail = (last + 1) & MASK(shift);
+		uint64_t tables = (last >> shift) - (iova >> shift) + 1;
+
+		if (l >= most)
+			n += (uint32_t)tables;
+		else
+			n += tables == 1 ? head || tail : head + tail;
+	}
+	return n;
+}
+
+/* Is [iova, last] empty? -EEXIST, or 0 and in *need how many tables it takes to map it to @pa. */
+WALK int walk_survey(const struct pt_format *f, const struct pt *pt, uint64_t iova, uint64_t last,
+		     uint64_t pa, uint32_t *need)
+{
+	uint64_t delta = pa - iova, end;
+	unsigned int level;
+	bool done = false;
+
+	*need = 0;
+	do {
+		const uint64_t *table = walk_down(f, pt, iova, 0, &level);
+
+		do {
+			uint64_t e = walk_get(&table[walk_index(f, iova, level)]);
+
+			if (f->present(e) && f->is_table(e, level))
+				break;
+			if (f->present(e))
+				return -EEXIST;
+			end = min_u64(iova | walk_low(f, level), last);
+			*need += walk_tables_needed(f, pt, iova, end, iova + delta, level);
+			done = end == last;
+			iova = end + 1;
+		} while (!done && walk_index(f, iova, level));
+	} while (!done);
+	return 0;
+}
+
+/* How many entries of a table, from @index on, [.., len) fills before it meets an (empty, kept)
+ * table. */
+WALK uint64_t walk_room(const struct pt_format *f, const uint64_t *table, unsigned int index,
+			unsigned int level, uint64_t len)
+{
+	uint64_t most = min_u64(walk_entries(f) - index, len >> walk_shift(f, level)), n = 1;
+
+	if (!level)
+		return most;
+	while (n < most && !f->present(walk_get(&table[index + n])))
+		n++;
+	return n;
+}
+
+/* The part of a mapping that goes into one table: made where it is missing, filled, published.
+ * Returns its bytes. */
+WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct walk_run r,
+			     uint64_t len, struct pt_gather *spare)
+{
+	unsigned int want = walk_level(f, walk_choose(pt->page_sizes, r.iova | r.pa, len)), index;
+	uint64_t *table = pt->root, *link = NULL, link_value = 0, *e;
+	bool fresh = false;
+
+	for (r.level = pt->levels - 1u;; r.level--) {
+		index = walk_index(f, r.iova, r.level);
+		e = &table[index];
+		if (r.level <= want && (fresh || !f->present(walk_get(e))))
+			break;
+		if (f->present(walk_get(e))) {
+			table = walk_table(f, pt, walk_get(e));
+			continue;
+		}
+		table_desc(pt->mem, table)->count++;
+		table = walk_new_table(pt, spare, r.level - 1);
+		fresh = r.level - 1 == want;
+		if (!fresh)
+			walk_zero_table(pt, table);
+		if (link) {
+			*e = f->make_table(walk_pa(pt, table), r.level);
+		} else {
+			link = e;
+			link_value = f->make_table(walk_pa(pt, table), r.level);
+		}
+	}
+	if (fresh)
+		r.n = min_u64(walk_entries(f) - index, len >> walk_shift(f, r.level));
+	else
+		r.n = walk_room(f, table, index, r.level, len);
+	if (fresh && r.n < walk_entries(f))
+		walk_zero_table(pt, table);
+	r.entry = &table[index];
+	walk_fill(f, pt, &r, fresh);
+	table_desc(pt->mem, table)->flags &= (uint8_t)~TABLE_ZERO;
+	table_desc(pt->mem, table)->count += (uint16_t)r.n;
+	if (link)
+		walk_put(link, link_value);
+	return r.n << walk_shift(f, r.level);
+}
+
+WALK int walk_map_full(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t pa,
+		       uint64_t len, int prot)
+{
+	struct walk_run r = {.iova = iova, .pa = pa, .prot = prot};
+	struct pt_gather spare = {0};
+	uint64_t done = 0;
+	uint32_t need;
+	int rc = walk_survey(f, pt, iova, iova + (len - 1), pa, &need);
+
+	if (!rc)
+		rc = pt_mem_take(pt->mem, need, &spare);
+	if (rc)
+		return rc;
+	while (done < len) {
+		uint64_t n = walk_build_one(f, pt, r, len - done, &spare);
+
+		r.iova += n;
+		r.pa += n;
+		done += n;
+	}
+	pt->nr_leaf_bytes += len;
+	pt_gather_free(pt->mem, &spare);
+	return 0;
+}
+
+/* Cutting. */
+
+/* Fills with leaves none of which straddles @cut, as far as this level can, and all of which are
+ * flagged like @old. */
+WALK void walk_fill_around(const struct pt_format *f, const struct pt *pt, struct walk_run r,
+			   uint64_t cut, uint64_t old)
+{
+	uint64_t entry = BIT(walk_shift(f, r.level)), left = align_down(cut, entry) - r.iova;
+	uint64_t parts[] = {left >> walk_shift(f, r.level), is_aligned(cut, entry) ? 0 : 1, r.n};
+	struct walk_run part = r;
+
+	for (unsigned int i = 0; f->runs && i < 3; i++) {
+		part.n = min_u64(parts[i], (uint64_t)(r.entry + r.n - part.entry));
+		walk_fill_runs(f, pt, part);
+		part.entry += part.n;
+		part.iova += part.n * entry;
+		part.pa += part.n * entry;
+	}
+	if (!f->runs)
+		walk_fill_fresh(f, pt, &r);
+	for (uint64_t i = 0; f->accessed(old) && i < r.n; i++)
+		r.entry[i] = f->mark(r.entry[i], f->dirty(old));
+}
+
+/* The run of 2^lg2 bytes around @iova becomes smaller runs, in the same table. */
+WALK void walk_cut_run(const struct pt_format *f, struct pt *pt, uint64_t *table,
+		       unsigned int level, uint64_t iova, unsigned int lg2)
+{
+	uint64_t start = align_down(iova, BIT(lg2)), new[TABLE_SIZE / sizeof(uint64_t)], old,
+		 flags = 0;
+	uint64_t *entry = &table[walk_index(f, start, level)];
+	struct walk_run r = {.entry = new,
+			     .iova = start,
+			     .n = BIT(lg2) >> walk_shift(f, level),
+			     .pa = f->leaf_pa(walk_get(entry), level),
+			     .prot = f->prot(walk_get(entry)),
+			     .level = level};
+
+	for (uint64_t i = 0; i < r.n; i++) {
+		old = walk_get(&entry[i]);
+		flags = f->accessed(old) ? f->mark(flags, f->dirty(old)) : flags;
+	}
+	walk_fill_around(f, pt, r, iova, flags);
+	for (uint64_t i = 0; i < r.n; i++) {
+		old = __atomic_exchange_n(&entry[i], new[i], __ATOMIC_ACQ_REL);
+		flags = f->accessed(old) ? f->mark(flags, f->dirty(old)) : flags;
+	}
+	/* What a reader flagged meanwhile. */
+	for (uint64_t i = 0; i < r.n; i++) {
+		old = walk_get(&entry[i]);
+		while (f->accessed(flags) && f->mark(old, f->dirty(flags)) != old &&
+		       !__atomic_compare_exchange_n(&entry[i], &old, f->mark(old, f->dirty(flags)),
+						    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+			;
+	}
+}
+
+/* The leaf at @entry, which is no run, becomes a table. Returns that. */
+WALK uint64_t *walk_cut_entry(const struct pt_format *f, struct pt *pt, uint64_t *entry,
+			      unsigned int level, uint64_t iova, struct pt_gather *spare)
+{
+	uint64_t *table = walk_new_table(pt, spare, level - 1), e = walk_get(entry);
+	struct pt_table *d = table_desc(pt->mem, table);
+	struct walk_run r = {.entry = table,
+			     .iova = align_down(iova, BIT(walk_shift(f, level))),
+			     .n = walk_entries(f),
+			     .pa = f->leaf_pa(e, level),
+			     .prot = f->prot(e),
+			     .level = level - 1};
+
+	d->flags = 0;
+	d->count = (uint16_t)walk_entries(f);
+	do {
+		walk_fill_around(f, pt, r, iova, e);
+	} while (!__atomic_compare_exchange_n(entry, &e, f->make_table(walk_pa(pt, table), level),
+					      false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	return table;
+}
+
+WALK int walk_cut(const struct pt_format *f, struct pt *pt, uint64_t iova)
+{
+	struct pt_gather spare = {0};
+	unsigned int level, lg2;
+	uint64_t *table, e;
+	uint32_t need = 0;
+	int rc;
+
+	if (iova & walk_low(f, 0))
+		return -EINVAL;
+	if (iova > pt->input_last)
+		return 0;
+	table = walk_down(f, pt, iova, 0, &level);
+	e = walk_get(&table[walk_index(f, iova, level)]);
+	lg2 = f->present(e) ? f->leaf_lg2(e, level) : 0;
+	if (!(iova & MASK(lg2)))
+		return 0;
+	for (unsigned int l = level; l && (iova & walk_low(f, l)); l--)
+		need++;
+	rc = pt_mem_take(pt->mem, need, &spare);
+	if (rc)
+		return rc;
+	if (lg2 > walk_shift(f, level))
+		walk_cut_run(f, pt, table, level, iova, lg2);
+	for (; level && (iova & walk_low(f, level)); level--)
+		table = walk_cut_entry(f, pt, &table[walk_index(f, iova, level)], level, iova,
+				       &spare);
+	return 0;
+}
+
+/* Unmapping. */
+
+/* Moves a table that readers may still be in to @g. */
+WALK void walk_retire(struct pt *pt, uint64_t *table, bool zero, struct pt_gather *g)
+{
+	struct pt_table *d = table_desc(pt->mem, table);
+
+	d->flags = zero ? TABLE_ZERO : 0;
+	gather_push(pt->mem, g, table);
+}
+
+/* Retires a table, already unlinked, and all below it. Returns the bytes that were mapped. */
+WALK uint64_t walk_drop(const struct pt_format *f, struct pt *pt, uint64_t *table,
+			struct pt_gather *g)
+{
+	struct pt_mem *m = pt->mem;
+	uint64_t bytes = 0;
+
+	walk_retire(pt, table, false, g);
+	for (uint32_t i = g->last; i; i = m->tables[i].next) {
+		unsigned int level = m->tables[i].level;
+
+		table = table_at(m, i);
+		if (!level)
+			bytes += (uint64_t)m->tables[i].count << f->page_lg2;
+		for (unsigned int k = 0; level && k < walk_entries(f); k++) {
+			uint64_t e = walk_get(&table[k]);
+
+			if (!f->present(e))
+				continue;
+			if (f->is_table(e, level))
+				walk_retire(pt, walk_table(f, pt, e), false, g);
+			else
+				bytes += BIT(walk_shift(f, level));
+		}
+	}
+	return bytes;
+}
+
+/* The tables on the way to an IOVA. */
+struct walk_path {
+	uint64_t *table[PT_MAX_LEVELS];
+};
+
+/* Takes out the table of @level on the path if it is empty, and what that leaves empty above it. */
+WALK void walk_prune(const struct pt_format *f, struct pt *pt, const struct walk_path *p,
+		     unsigned int level, uint64_t iova, struct pt_gather *g)
+{
+	while (level + 1 < pt->levels && !table_desc(pt->mem, p->table[level])->count) {
+		uint64_t *parent = p->table[level + 1];
+
+		walk_put(&parent[walk_index(f, iova, level + 1)], 0);
+		table_desc(pt->mem, parent)->count--;
+		walk_retire(pt, p->table[level], true, g);
+		level++;
+	}
+}
+
+/* Forgets one kept table: takes it out unless it is in use again or gone already. */
+WALK void walk_evict(const struct pt_format *f, struct pt *pt, uint64_t kept, struct pt_gather *g)
+{
+	uint64_t iova = align_down(kept, BIT(f->page_lg2)), e;
+	unsigned int level = (kept >> 1) & 7, l = pt->levels - 1u;
+	struct walk_path p;
+
+	p.table[l] = pt->root;
+	for (; l > level; l--) {
+		e = walk_get(&p.table[l][walk_index(f, iova, l)]);
+		if (!f->present(e) || !f->is_table(e, l))
+			return;
+		p.table[l - 1] = walk_table(f, pt, e);
+	}
+	table_desc(pt->mem, p.table[level])->flags &= (uint8_t)~TABLE_KEPT;
+	walk_prune(f, pt, &p, level, iova, g);
+}
+
+/* The last leaf of the table that @iova leads to went: keeps it in the place of the one kept
+ * longest. */
+WALK void walk_keep(const struct pt_format *f, struct pt *pt, uint64_t iova, struct pt_gather *g)
+{
+	uint64_t *slot = &pt->kept[pt->next_kept % PT_NR_KEPT];
+	unsigned int level;
+	struct pt_table *d = table_desc(pt->mem, walk_down(f, pt, iova, 0, &level));
+
+	if (d->flags & TABLE_KEPT)
+		return;
+	d->flags |= TABLE_KEPT;
+	if (*slot)
+		walk_evict(f, pt, *slot, g);
+	*slot = align_down(iova, BIT(f->page_lg2)) | level << 1 | 1;
+	pt->next_kept++;
+}
+
+/* May [entry, entry + n) be cleared: no tables, and no leaf that straddles an edge? */
+WALK bool walk_clearable(const struct pt_format *f, const uint64_t *entry, uint64_t n,
+			 unsigned int level, uint64_t iova, uint64_t len)
+{
+	uint64_t first = walk_get(&entry[0]), last = walk_get(&entry[n - 1]);
+
+	for (uint64_t i = 0; level && i < n; i++) {
+		uint64_t e = walk_get(&entry[i]);
+
+		if (f->present(e) && f->is_table(e, level))
+			return false;
+	}
+	if (!f->runs)
+		return true;
+	return !(f->present(first) && (iova & MASK(f->leaf_lg2(first, level)))) &&
+	       !(f->present(last) && ((iova + len) & MASK(f->leaf_lg2(last, level))));
+}
+
+/* WALK_EMPTIED: done, and walk_keep() is to be called. */
+WALK int walk_unmap_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t len,
+			 uint64_t *unmapped)
+{
+	unsigned int level, shift, index, gone = 0;
+	uint64_t *table, *entry, n;
+	struct pt_table *d;
+	int rc = walk_check(f, pt, iova, 0, len);
+
+	if (unlikely(rc))
+		return rc;
+	table = walk_down(f, pt, iova, 0, &level);
+	shift = walk_shift(f, level);
+	n = len >> shift;
+	index = walk_index(f, iova, level);
+	entry = &table[index];
+	if (unlikely(((iova | len) & walk_low(f, level)) || index + n > walk_entries(f)))
+		return WALK_SLOW;
+	if (unlikely(n == walk_entries(f) || !walk_clearable(f, entry, n, level, iova, len)))
+		return WALK_SLOW;
+	for (uint64_t i = 0; i < n; i++) {
+		gone += f->present(walk_get(&entry[i]));
+		walk_put(&entry[i], 0);
+	}
+	d = table_desc(pt->mem, table);
+	d->count -= (uint16_t)gone;
+	pt->nr_leaf_bytes -= (uint64_t)gone << shift;
+	if (unmapped)
+		*unmapped = (uint64_t)gone << shift;
+	return !d->count && !(d->flags & TABLE_KEPT) && table != pt->root ? WALK_EMPTIED : 0;
+}
+
+/* Clears what lies in one table, or drops one. Returns the first IOVA not dealt with, less one;
+ * adds to *bytes. */
+WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t last,
+			     struct pt_gather *g, uint64_t *bytes)
+{
+	unsigned int level = pt->levels - 1u, shift, gone = 0;
+	uint64_t *entry, e, end, first = iova;
+	struct walk_path p;
+
+	for (p.table[level] = pt->root;; level--) {
+		shift = walk_shift(f, level);
+		entry = &p.table[level][walk_index(f, iova, level)];
+		e = walk_get(entry);
+		if (!f->present(e) || !f->is_table(e, level))
+			break;
+		if (is_aligned(iova, BIT(shift)) && last - iova >= walk_low(f, level)) {
+			walk_put(entry, 0);
+			table_desc(pt->mem, p.table[level])->count--;
+			*bytes += walk_drop(f, pt, walk_table(f, pt, e), g);
+			walk_prune(f, pt, &p, level, iova, g);
+			return iova | walk_low(f, level);
+		}
+		p.table[level - 1] = walk_table(f, pt, e);
+	}
+	do {
+		end = iova | walk_low(f, level);
+		gone += f->present(e);
+		walk_put(entry++, 0);
+		iova = end + 1;
+		if (end >= last || !walk_index(f, iova, level))
+			break;
+		e = walk_get(entry);
+	} while (!f->present(e) || !f->is_table(e, level));
+	*bytes += (uint64_t)gone << shift;
+	table_desc(pt->mem, p.table[level])->count -= (uint16_t)gone;
+	if (gone && !table_desc(pt->mem, p.table[level])->count && p.table[level] != pt->root)
+		walk_keep(f, pt, first, g);
+	return end;
+}
+
+WALK int walk_unmap_full(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t len,
+			 struct pt_gather *g, uint64_t *unmapped)
+{
+	uint64_t last = iova + (len - 1), bytes = 0, end;
+	int rc = walk_cut(f, pt, iova);
+
+	if (!rc)
+		rc = walk_cut(f, pt, last + 1);
+	if (rc)
+		return rc;
+	do {
+		end = walk_clear_one(f, pt, iova, last, g, &bytes);
+		iova = end + 1;
+	} while (end < last);
+	pt->nr_leaf_bytes -= bytes;
+	if (unmapped)
+		*unmapped = bytes;
+	return 0;
+}
+
+#endif

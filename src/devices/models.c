@@ -4,6 +4,7 @@
 #include <string.h>
 
 const struct pci_model *const pci_models[] = {
+	&nvme_model,
 	&ioat_model,
 	&scratch_model,
 	NULL,

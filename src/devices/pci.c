@@ -5,6 +5,7 @@
 #include "devices/pci.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +42,15 @@ static int default_thread_start(void *arg, pthread_t *t, const char *name, void 
 	return -rc;
 }
 
+static int default_file_open(void *arg, const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 static const struct pci_host_ops default_ops = {
+	.file_open = default_file_open,
 	.shm_alloc = default_shm_alloc,
 	.shm_free = default_shm_free,
 	.thread_start = default_thread_start,

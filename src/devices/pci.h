@@ -77,6 +77,8 @@ struct pci_host_ops {
 	/* Shared, zeroed, page aligned memory that the door can map a second time. */
 	void *(*shm_alloc)(void *arg, uint64_t len);
 	void (*shm_free)(void *arg, void *p, uint64_t len);
+	/* open(2) with O_CLOEXEC, where the program's own fds are not in the way. fd or -errno; closed with close(2). */
+	int (*file_open)(void *arg, const char *path, int flags);
 	/* Start a thread with all signals blocked and the name @name (15 characters). 0 or -errno. */
 	int (*thread_start)(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg);
 };

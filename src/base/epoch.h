@@ -49,7 +49,7 @@ static inline void epoch_unpark(struct epoch *e)
 {
 	uint64_t w = __atomic_load_n(&e->word, __ATOMIC_RELAXED);
 
-	e->owner = pthread_self();
+	__atomic_store_n(&e->owner, pthread_self(), __ATOMIC_RELAXED);
 	__atomic_exchange_n(&e->word, w | EPOCH_AWAKE, __ATOMIC_SEQ_CST);
 }
 

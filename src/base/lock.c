@@ -33,7 +33,7 @@ void lock_wake(struct lock *l)
 
 #if LOCK_CHECKED
 /* How many locks of each rank this thread holds. */
-static _Thread_local unsigned int held[LOCK_MEMORY + 1];
+static _Thread_local unsigned int held[LOCK_NR_RANKS];
 
 void lock_check_acquire(const struct lock *l)
 {

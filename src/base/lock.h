@@ -14,12 +14,13 @@
 
 enum lock_rank {
 	LOCK_SPACE,  /* one IOAS: its areas, reserved and allowed ranges, mirrors; change-process takes several */
-	LOCK_IOMMU,  /* requesters of an IOMMU and their attachments; held while their sections end */
+	LOCK_IOMMU,  /* requesters of an IOMMU and what they are attached to; held while their sections end */
 	LOCK_DOMAIN, /* a domain's attachments; held while their sections end */
 	LOCK_REQUESTER, /* writers of a command slot */
 	LOCK_FAULT,  /* an IOMMU's fault ring */
 	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in */
 	LOCK_TABLES, /* free page-table memory; nothing is taken inside */
+	LOCK_NR_RANKS
 };
 
 struct lock {

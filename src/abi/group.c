@@ -149,7 +149,7 @@ static int find_device(struct group_file *gf, uint64_t arg, struct caller *c, st
 
 static long get_device_fd(struct group_file *gf, uint64_t arg, struct caller *c)
 {
-	struct host_device *hdev;
+	struct host_device *hdev = NULL;
 	struct vfio_device *d;
 	struct abi_file *f;
 	int rc;

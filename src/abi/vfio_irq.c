@@ -429,7 +429,7 @@ long vfio_set_irqs(struct vfio_device *d, uint64_t arg, struct caller *c)
 {
 	struct set_irqs s = {.d = d, .caller = c};
 	struct vfio_irq_set h;
-	size_t len;
+	size_t len = 0;
 	int rc;
 
 	rc = vfio_copy_in(c, device_sink(d), "IRQ.1", arg, &h, SET_MIN);

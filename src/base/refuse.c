@@ -4,14 +4,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int refuse(const struct refuse_sink *sink, int err, const char *rule, const char *field,
-	   uint64_t value, const char *legal, ...)
+void refuse_report(const struct refuse_sink *sink, int err, const char *rule, const char *field,
+		   uint64_t value, const char *legal, ...)
 {
 	char text[256];
 	va_list ap;
 
 	if (!sink || !sink->fn)
-		return -err;
+		return;
 	va_start(ap, legal);
 	vsnprintf(text, sizeof(text), legal, ap);
 	va_end(ap);
@@ -20,5 +20,4 @@ int refuse(const struct refuse_sink *sink, int err, const char *rule, const char
 					      .field = field,
 					      .value = value,
 					      .legal = text});
-	return -err;
 }

@@ -28,11 +28,20 @@ struct refuse_sink {
  * refuse() - report a refusal and give the error back
  * @sink: the host's sink, may be NULL
  * @err: positive errno
- * @legal: printf format of what would have been legal
+ * @rule, @field, @value: as in struct refusal
+ * the rest: printf format and arguments of what would have been legal
  *
- * Returns -@err. Thread-safe as far as the sink's function is. The text is only formatted when somebody listens.
+ * Is -@err, which the compiler sees. Thread-safe as far as the sink's function is. The text is only formatted when
+ * somebody listens.
  */
-int refuse(const struct refuse_sink *sink, int err, const char *rule, const char *field,
-	   uint64_t value, const char *legal, ...) __attribute__((format(printf, 6, 7)));
+#define refuse(sink, err, ...) (refuse_report(sink, err, __VA_ARGS__), refused(err))
+
+static inline int refused(int err)
+{
+	return -err;
+}
+
+void refuse_report(const struct refuse_sink *sink, int err, const char *rule, const char *field, uint64_t value,
+		   const char *legal, ...) __attribute__((format(printf, 6, 7)));
 
 #endif

@@ -8,8 +8,8 @@
  * it is done. Pages whose loads have side effects are mapped PROT_NONE and marked TRAP_LOADS.
  *
  * What the caller (the preload door) must do:
- * - handle SIGSEGV on a stack of its own (16 KiB are enough for the trap itself) with SA_SIGINFO and *every*
- *   signal blocked (sa_mask full), and call trap_handle() first;
+ * - handle SIGSEGV on a stack of its own (16 KiB are enough for the trap itself) with SA_SIGINFO and all
+ *   signals blocked, SIGSEGV and SIGBUS excepted if its guarded copies want them, and call trap_handle() first;
  * - add a region before the program can touch it, and remove it before its addresses can be reused;
  * - keep a cookie and an alias valid for as long as the process lives: a trap that has already found a
  *   region does not notice that it is removed.

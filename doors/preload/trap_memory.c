@@ -73,11 +73,16 @@ static uint64_t sign_mask(const struct trap_insn *t, const ZydisDecodedOperand *
 	return bytes;
 }
 
-/* The element count of the vector beside the memory operand; 1 for scalars and masks. */
-static unsigned vector_elements(const struct trap_insn *t)
+static bool is_mask(ZydisRegister reg)
+{
+	return reg >= ZYDIS_REGISTER_K0 && reg <= ZYDIS_REGISTER_K7;
+}
+
+/* How many elements the mask is for: those of the first operand that is not a mask itself. */
+static unsigned masked_elements(const struct trap_insn *t)
 {
 	for (unsigned n = 0; n < t->i.operand_count_visible; n++)
-		if (t->op[n].type == ZYDIS_OPERAND_TYPE_REGISTER && t->op[n].encoding != ZYDIS_OPERAND_ENCODING_MASK)
+		if (t->op[n].type != ZYDIS_OPERAND_TYPE_REGISTER || !is_mask(t->op[n].reg.value))
 			return t->op[n].element_count;
 	return 1;
 }
@@ -95,13 +100,13 @@ static uint64_t opmask_bytes(const struct trap_insn *t, const ZydisDecodedOperan
 	default:
 		break;
 	}
-	/* A scalar takes bit 0, and its register operand counts elements that do not matter. */
+	/* A scalar takes bit 0; its register has elements that do not matter. */
 	if (n == 1 && !t->i.avx.broadcast.mode)
 		return k & 1 ? low_bits(len) : 0;
-	if (n == vector_elements(t))
+	if (n == masked_elements(t))
 		return spread(k, n, size);
 	/* A broadcast, or a conversion whose elements do not pair: read whole if at all. */
-	return k & low_bits(vector_elements(t)) ? low_bits(len) : 0;
+	return k & low_bits(masked_elements(t)) ? low_bits(len) : 0;
 }
 
 uint64_t memory_bytes(const struct trap_insn *t, const ZydisDecodedOperand *op)

@@ -8,7 +8,7 @@
  *   trap_memory.c    addresses, loads and stores, cut between device and ordinary memory
  *   trap_table.c     which handler carries out which mnemonic
  *   trap_integer.c, trap_string.c, trap_vector.c   the handlers
- *   trap_relocate.c  any other instruction, run on a scratch page
+ *   trap_relocate.c  any other instruction, run on a scratch page; trap_switch.S goes there and back
  *
  * A handler has one rule: everything that can fault comes before anything that is visible. When it returns
  * STEP_FAULT or STEP_UNKNOWN registers and memory are as if the instruction had not begun (a string

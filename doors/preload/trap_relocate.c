@@ -123,98 +123,6 @@ _Static_assert(__builtin_offsetof(struct context, state_mask) == 176, "run_in_sl
 void run_in_slot(struct context *c);
 void run_leave(void);
 
-__asm__(".text\n"
-	".p2align 4\n"
-	".hidden run_in_slot\n"
-	".globl run_in_slot\n"
-	".type run_in_slot, @function\n"
-	"run_in_slot:\n"
-	"	pushq	%rbx\n"
-	"	pushq	%rbp\n"
-	"	pushq	%r12\n"
-	"	pushq	%r13\n"
-	"	pushq	%r14\n"
-	"	pushq	%r15\n"
-	"	subq	$24, %rsp\n"
-	"	stmxcsr	8(%rsp)\n"
-	"	fnstcw	12(%rsp)\n"
-	"	movq	%rsp, 136(%rdi)\n"
-	"	movq	160(%rdi), %rcx\n"
-	"	movq	176(%rdi), %rax\n"
-	"	xorl	%edx, %edx\n"
-	"	testq	%rax, %rax\n"
-	"	jz	1f\n"
-	"	xrstor64 (%rcx)\n"
-	"	jmp	2f\n"
-	"1:	fxrstor64 (%rcx)\n"
-	"2:	pushq	128(%rdi)\n"
-	"	popfq\n"
-	"	movq	%rdi, %rax\n"
-	"	movq	8(%rax), %rcx\n"
-	"	movq	16(%rax), %rdx\n"
-	"	movq	24(%rax), %rbx\n"
-	"	movq	32(%rax), %rsp\n"
-	"	movq	40(%rax), %rbp\n"
-	"	movq	48(%rax), %rsi\n"
-	"	movq	56(%rax), %rdi\n"
-	"	movq	64(%rax), %r8\n"
-	"	movq	72(%rax), %r9\n"
-	"	movq	80(%rax), %r10\n"
-	"	movq	88(%rax), %r11\n"
-	"	movq	96(%rax), %r12\n"
-	"	movq	104(%rax), %r13\n"
-	"	movq	112(%rax), %r14\n"
-	"	movq	120(%rax), %r15\n"
-	"	jmp	*144(%rax)\n"
-	".size run_in_slot, .-run_in_slot\n"
-	".p2align 4\n"
-	".hidden run_leave\n"
-	".globl run_leave\n"
-	".type run_leave, @function\n"
-	"run_leave:\n"
-	"	movq	%rcx, 8(%rax)\n"
-	"	movq	%rdx, 16(%rax)\n"
-	"	movq	%rbx, 24(%rax)\n"
-	"	movq	%rsp, 32(%rax)\n"
-	"	movq	%rbp, 40(%rax)\n"
-	"	movq	%rsi, 48(%rax)\n"
-	"	movq	%rdi, 56(%rax)\n"
-	"	movq	%r8, 64(%rax)\n"
-	"	movq	%r9, 72(%rax)\n"
-	"	movq	%r10, 80(%rax)\n"
-	"	movq	%r11, 88(%rax)\n"
-	"	movq	%r12, 96(%rax)\n"
-	"	movq	%r13, 104(%rax)\n"
-	"	movq	%r14, 112(%rax)\n"
-	"	movq	%r15, 120(%rax)\n"
-	"	movq	136(%rax), %rsp\n"
-	"	pushfq\n"
-	"	popq	128(%rax)\n"
-	"	cld\n"
-	"	movq	168(%rax), %rcx\n"
-	"	movq	176(%rax), %rax\n"
-	"	xorl	%edx, %edx\n"
-	"	testq	%rax, %rax\n"
-	"	jz	1f\n"
-	"	xsave64	(%rcx)\n"
-	"	testb	$4, %al\n"
-	"	jz	2f\n"
-	"	vzeroupper\n"
-	"	jmp	2f\n"
-	"1:	fxsave64 (%rcx)\n"
-	"2:	fninit\n"
-	"	fldcw	12(%rsp)\n"
-	"	ldmxcsr	8(%rsp)\n"
-	"	addq	$24, %rsp\n"
-	"	popq	%r15\n"
-	"	popq	%r14\n"
-	"	popq	%r13\n"
-	"	popq	%r12\n"
-	"	popq	%rbp\n"
-	"	popq	%rbx\n"
-	"	ret\n"
-	".size run_leave, .-run_leave\n");
-
 /* ---- what can be moved ---- */
 
 /* Zydis gives XSAVE's legacy part only. */
@@ -410,8 +318,8 @@ static const void *explicit_target(const struct relocation *r)
 static bool write_code(struct relocation *r)
 {
 	static const uint8_t load_rax[] = {0x48, 0x8b, 0x05}, save_rax[] = {0x48, 0x89, 0x05};
-	static const uint8_t lea_rax[] = {0x48, 0x8d, 0x05}, leave[] = {0xff, 0x60};
-	const uint8_t leave_offset = __builtin_offsetof(struct context, leave);
+	static const uint8_t lea_rax[] = {0x48, 0x8d, 0x05}, jmp_rax[] = {0xff, 0xa0};
+	const uint32_t leave = __builtin_offsetof(struct context, leave);
 	struct slot *s = r->slot;
 	struct code c = {s->code};
 	uint32_t a = 0, b, x = 0, d;
@@ -422,8 +330,8 @@ static bool write_code(struct relocation *r)
 	emit_instruction(&c, r->t, explicit_target(r));
 	emit_relative(&c, save_rax, 3, &s->context.gpr[0], 0);
 	emit_relative(&c, lea_rax, 3, &s->context, 0);
-	emit(&c, leave, sizeof(leave));
-	emit(&c, &leave_offset, 1);
+	emit(&c, jmp_rax, sizeof(jmp_rax));
+	emit(&c, &leave, sizeof(leave));
 	if (trap_syscall(SYS_mprotect, (long)s->code, CODE_SIZE, PROT_READ | PROT_EXEC))
 		return false;
 	/* CPUID serialises: the slot's previous code may have been run by another CPU's thread. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stores of MMX, SSE, AVX and AVX-512 registers and of mask registers, and accesses by a vector of
- * addresses. A masked store touches, and faults on, only the bytes that its mask selects. Vector *loads* are
- * left to the relocator: they are rare where loads trap.
+ * Stores of SSE, AVX, AVX-512 and mask registers, and accesses by a vector of addresses. A masked store
+ * touches, and faults on, only the bytes that its mask selects. Left to the relocator are vector *loads*, rare
+ * where loads trap, and MMX, of which every instruction also changes the state of the x87 stack.
  */
 #include <string.h>
 
@@ -16,11 +16,17 @@ static enum trap_step store_lane(struct trap_insn *t, const ZydisDecodedOperand 
 
 	if (to->type != ZYDIS_OPERAND_TYPE_MEMORY || !len || (lane + 1) * len > sizeof(v))
 		return STEP_UNKNOWN;
-	if (!frame_vector(t, from, v))
+	if ((from >= ZYDIS_REGISTER_MM0 && from <= ZYDIS_REGISTER_MM7) || !frame_vector(t, from, v))
 		return STEP_UNKNOWN;
 	if (!memory_store(t, memory_address(t, to), v + lane * len, len, memory_bytes(t, to)))
 		return STEP_FAULT;
 	return STEP_DONE;
+}
+
+/* In bits. The operand's own size is not always the register's. */
+static unsigned register_width(ZydisRegister reg)
+{
+	return reg >= ZYDIS_REGISTER_ZMM0 ? 512 : reg >= ZYDIS_REGISTER_YMM0 ? 256 : 128;
 }
 
 /* Operand 0 is memory, then the mask if there is one, the source, and an immediate that chooses the lane. */
@@ -34,7 +40,7 @@ enum trap_step vector_store(struct trap_insn *t)
 	if (from->type != ZYDIS_OPERAND_TYPE_REGISTER)
 		return STEP_UNKNOWN;
 	if (from[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
-		lane = (unsigned)from[1].imm.value.u & (from->size / t->op[0].size - 1);
+		lane = (unsigned)from[1].imm.value.u & (register_width(from->reg.value) / t->op[0].size - 1);
 	return store_lane(t, &t->op[0], from->reg.value, lane);
 }
 
@@ -44,7 +50,7 @@ enum trap_step vector_store_high(struct trap_insn *t)
 	return store_lane(t, &t->op[0], t->op[1].reg.value, 1);
 }
 
-/* VMASKMOV and VPMASKMOV: memory, mask, source. MASKMOVDQU and MASKMOVQ: source, mask, memory. */
+/* VMASKMOV and VPMASKMOV: memory, mask, source. MASKMOVDQU: source, mask, memory. */
 enum trap_step vector_store_masked(struct trap_insn *t)
 {
 	if (t->op[0].type == ZYDIS_OPERAND_TYPE_MEMORY)

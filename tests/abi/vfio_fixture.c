@@ -100,10 +100,15 @@ static void enumerate(void)
 	free(list);
 }
 
-const struct vfio_id *vfio_any(void)
+const struct vfio_id *vfio_nth(unsigned int n)
 {
 	enumerate();
-	return nr_ids ? &ids[0] : NULL;
+	return n < nr_ids ? &ids[n] : NULL;
+}
+
+const struct vfio_id *vfio_any(void)
+{
+	return vfio_nth(0);
 }
 
 const struct vfio_id *vfio_of_class(uint32_t class)
@@ -353,13 +358,45 @@ uint64_t config_offset(int device)
 	return region_info(device, VFIO_PCI_CONFIG_REGION_INDEX).offset;
 }
 
+uint32_t config_read(int device, unsigned int at, size_t len)
+{
+	uint32_t value = 0;
+
+	if (pread(device, &value, len, config_offset(device) + at) != (ssize_t)len)
+		abi_broken("configuration space at %#x: %s", at, strerror(errno));
+	return value;
+}
+
 uint16_t pci_command(int device)
 {
-	uint16_t value;
+	return config_read(device, PCI_COMMAND, 2);
+}
 
-	if (pread(device, &value, 2, config_offset(device) + PCI_COMMAND) != 2)
-		abi_broken("command register: %s", strerror(errno));
-	return value;
+#define PCI_STATUS	    0x06
+#define PCI_STATUS_CAP_LIST 0x10
+#define PCI_CAPABILITY_LIST 0x34
+
+unsigned int pci_capability(int device, uint8_t cap)
+{
+	unsigned int at = 0;
+
+	if (config_read(device, PCI_STATUS, 2) & PCI_STATUS_CAP_LIST)
+		at = config_read(device, PCI_CAPABILITY_LIST, 1);
+	for (int hops = 0; at && hops < 48; hops++) {
+		if (config_read(device, at, 1) == cap)
+			return at;
+		at = config_read(device, at + 1, 1);
+	}
+	return 0;
+}
+
+uint32_t irq_count(int device, uint32_t index)
+{
+	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
+
+	if (ioctl(device, VFIO_DEVICE_GET_IRQ_INFO, &info))
+		abi_broken("irq %u: %s", index, strerror(errno));
+	return info.count;
 }
 
 void pci_set_command(int device, uint16_t value)

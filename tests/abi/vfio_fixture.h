@@ -84,6 +84,18 @@ void pci_set_command(int device, uint16_t value);
 #define PCI_COMMAND_MASTER  0x4
 #define PCI_COMMAND_INTX_OFF 0x400
 
+/* Offset of a capability in configuration space, 0 if the device has it not. */
+unsigned int pci_capability(int device, uint8_t cap);
+#define PCI_CAP_ID_MSI	0x05
+#define PCI_CAP_ID_EXP	0x10
+#define PCI_CAP_ID_MSIX 0x11
+
+uint32_t config_read(int device, unsigned int at, size_t len);
+uint32_t irq_count(int device, uint32_t index);
+
+/* The n-th device; NULL if there are fewer. */
+const struct vfio_id *vfio_nth(unsigned int n);
+
 /* LEN zeroed bytes of shared anonymous memory. */
 void *shared_pages(size_t len);
 

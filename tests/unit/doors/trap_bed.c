@@ -47,19 +47,44 @@ static void log_add(struct access *log, size_t *n, const struct access *a)
 		log[(*n)++] = *a;
 }
 
+static void device_store(uint64_t offset, unsigned size, uint64_t value)
+{
+	void *to = device_alias + offset;
+
+	switch (size) {
+	case 1:
+		__atomic_store_n((uint8_t *)to, (uint8_t)value, __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n((uint16_t *)to, (uint16_t)value, __ATOMIC_RELEASE);
+		break;
+	case 4:
+		__atomic_store_n((uint32_t *)to, (uint32_t)value, __ATOMIC_RELEASE);
+		break;
+	default:
+		__atomic_store_n((uint64_t *)to, value, __ATOMIC_RELEASE);
+		break;
+	}
+}
+
 static void bed_write(void *cookie, uint64_t offset, unsigned size, uint64_t value)
 {
 	struct access a = {cookie, offset, size, value};
 
-	log_add(device_log.write, &device_log.writes, &a);
-	memcpy(device_alias + offset, &value, size);
 	errno = EXDEV;
+	if (!cookie) {
+		device_store(offset, size, value);
+		return;
+	}
+	log_add(device_log.write, &device_log.writes, &a);
+	device_store(offset, size, value);
 }
 
 static uint64_t bed_read(void *cookie, uint64_t offset, unsigned size)
 {
 	struct access a = {cookie, offset, size, 0};
 
+	errno = EXDEV;
 	memcpy(&a.value, device_alias + offset, size);
 	log_add(device_log.read, &device_log.reads, &a);
 	return a.value;
@@ -100,7 +125,7 @@ void device_protect(int prot)
 
 /* ---- signals ---- */
 
-static size_t stack_used(void)
+size_t bed_stack_used(void)
 {
 	size_t n = 0;
 
@@ -114,16 +139,13 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	enum trap_verdict verdict = trap_handle(sig, info, uc);
 
-	outcome.traps++;
+	__atomic_add_fetch(&outcome.traps, 1, __ATOMIC_RELAXED);
 	if (verdict == TRAP_DONE)
 		return;
 	outcome.verdict = verdict;
 	outcome.signo = info->si_signo;
 	outcome.code = info->si_code;
 	outcome.address = (uintptr_t)info->si_addr;
-	outcome.stack = stack_used();
-	if (verdict == TRAP_NOT_OURS && !cpu_code)
-		abort();
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)cpu_leave;
 }
 

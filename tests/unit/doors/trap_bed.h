@@ -42,7 +42,7 @@ struct access {
 
 #define LOG_MAX 4096
 
-/* Only for tests of one thread: what the device has seen since log_clear(). */
+/* What the device has seen since log_clear(), of regions whose cookie is not NULL; not for several threads. */
 struct log {
 	size_t writes, reads;
 	struct access write[LOG_MAX], read[LOG_MAX];
@@ -57,7 +57,6 @@ struct outcome {
 	int signo, code;
 	uintptr_t address;
 	size_t traps;
-	size_t stack; /* deepest use of the alternate stack */
 };
 extern struct outcome outcome;
 
@@ -75,6 +74,8 @@ int bed_setup(void **state);
 void bed_arm(void);
 /* An alternate stack for the calling thread. */
 void bed_stack(void);
+/* The deepest use of the calling thread's so far. */
+size_t bed_stack_used(void);
 void log_clear(void);
 /* The device as the program has it: PROT_READ | PROT_WRITE without a region, PROT_READ, or PROT_NONE. */
 void device_protect(int prot);

@@ -6,6 +6,7 @@
 const struct pci_model *const pci_models[] = {
 	&nvme_model,
 	&ioat_model,
+	&virtio_net_model,
 	&scratch_model,
 	NULL,
 };

@@ -7,6 +7,6 @@
 
 #include "devices/pci.h"
 
-extern const struct pci_model ioat_model, nvme_model, scratch_model;
+extern const struct pci_model ioat_model, nvme_model, scratch_model, virtio_net_model;
 
 #endif

@@ -83,7 +83,10 @@ struct pci_host_ops {
 	int (*thread_start)(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg);
 };
 
+struct net_hubs;
+
 struct pci_config {
+	struct net_hubs *hubs; /* devices/virtio/hub.h; NULL: no network devices */
 	uint16_t rid;	 /* bus << 8 | device << 3 | function */
 	uint16_t domain; /* PCI segment */
 	struct requester *requester;

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+#
+# What the client tests share; sourced by each of them. A client test runs an unmodified program under
+# `ioas run`, prints what it does, and exits 0 when all data was right, 1 when something was not, 77
+# when the program cannot be had. It leaves nothing behind: files are in $work, which goes at exit.
+#
+# From the environment: IOAS, the binary (build/ioas); EXAMPLES, the folder of the example programs
+# (beside the binary); IOAS_CACHE (see scripts/cache).
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck disable=SC2034 # for those who source this
+clients=$top/tests/clients
+IOAS=${IOAS:-$top/build/ioas}
+EXAMPLES=${EXAMPLES:-$(dirname "$IOAS")/examples}
+test_name=$(basename "$0" .sh)
+PATH=$PATH:/usr/sbin:/sbin
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/ioas-$test_name.XXXXXX")
+# DPDK keeps its run-time files where this says.
+export XDG_RUNTIME_DIR=$work
+
+# What bounded started is in a process group of its own and would outlive the test.
+child=
+clean_up()
+{
+	[[ -z $child ]] || kill "$child" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+say()
+{
+	echo "$test_name: $*"
+}
+
+fail()
+{
+	echo "$test_name: FAIL: $*" >&2
+	exit 1
+}
+
+skip()
+{
+	echo "$test_name: SKIP: $*" >&2
+	exit 77
+}
+
+# need PROGRAM PACKAGE
+need()
+{
+	command -v "$1" >/dev/null || skip "no $1; scripts/setup --tests installs it (package $2)"
+}
+
+need_ioas()
+{
+	[[ -x $IOAS ]] || fail "no $IOAS; build it, or set IOAS"
+}
+
+# reference NAME: prints the folder of what scripts/cache has or fetches.
+reference()
+{
+	"$top/scripts/cache" "$1" || skip "no $1 (see above)"
+}
+
+# bounded SECONDS COMMAND...: its status, or a failure of the test when the time is over. While it
+# runs, a signal to the test ends it too, which needs the test's own shell: no pipe, no subshell.
+bounded()
+{
+	local limit=$1 status=0
+
+	shift
+	timeout --kill-after=5 "$limit" "$@" <&0 &
+	child=$!
+	wait "$child" || status=$?
+	child=
+	case $status in
+	124 | 137) fail "not done after $limit seconds: $*" ;;
+	esac
+	return "$status"
+}
+
+# A seed for this run's data, so that no run can pass on what another has left.
+new_seed()
+{
+	od -An -N 3 -t u4 /dev/urandom | tr -d ' '
+}
+
+# The summary of `ioas run --summary` is one line that begins so; the test shows it.
+show_summary()
+{
+	grep '^ioas:' "$work/err" | sed "s/^/$test_name: /" || fail "no summary by ioas"
+}
+
+# fail_showing WHAT: after the last lines of what the program said.
+fail_showing()
+{
+	local file
+
+	for file in "$work/out" "$work/err"; do
+		[[ ! -e $file ]] || tr '\r' '\n' <"$file" | tail -n 25 >&2
+	done
+	fail "$@"
+}
+
+# on_ioas SECONDS RUN-OPTION... -- PROGRAM ARGUMENT...: runs it under ioas, with its output in $work/out
+# and $work/err, and the caller's standard input.
+on_ioas()
+{
+	local limit=$1 status=0
+
+	shift
+	bounded "$limit" "$IOAS" run --summary "$@" >"$work/out" 2>"$work/err" || status=$?
+	((status == 0)) || fail_showing "status $status of: ioas run $*"
+	show_summary
+}
+
+passed()
+{
+	say "PASS in $SECONDS s"
+}

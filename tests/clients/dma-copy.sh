@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The examples on both roads. They compare every byte themselves; the NVMe one's write must also be
+# found in, and its restoring must leave no trace in, the image.
+. "$(dirname "$0")/common.sh"
+need_ioas
+bdf=0000:01:00.0
+
+# example NAME RUN-OPTION... -- ARGUMENT...
+example()
+{
+	local name=$1 options=()
+
+	shift
+	while [[ $1 != -- ]]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	say "$name $* (${options[*]})"
+	on_ioas 60 "${options[@]}" -- "$EXAMPLES/$name" "$@" "$bdf" </dev/null
+	sed 's/^/    /' "$work/out"
+}
+
+head -c 16M /dev/urandom >"$work/disk.img"
+cp "$work/disk.img" "$work/before.img"
+seed=$(new_seed)
+
+for make in vtd amd; do
+	for road in type1 iommufd; do
+		example dma-copy --iommu "$make" --device "ioat,bdf=$bdf" -- \
+			--road=$road --seed="$seed" --count=2000
+		example dma-copy --iommu "$make" --device "ioat,bdf=$bdf" -- \
+			--road=$road --seed="$seed" --irq --fault
+		example nvme-identify --iommu "$make" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
+			--road=$road --write-read
+		example nvme-identify --iommu "$make" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
+			--road=$road --no-mmap --read=7
+		cmp "$work/disk.img" "$work/before.img"
+	done
+done
+say "iommufd as the container"
+example dma-copy --vfio-container=iommufd --device "ioat,bdf=$bdf" -- --road=type1 --seed="$seed"
+passed

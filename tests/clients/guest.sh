@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash disable=SC2154
+#
+# What the tests with a guest share; sourced after common.sh. The caller sets qemu (the program) and
+# defines device_arguments BDF..., which sets the array arguments to what passes these devices to a
+# guest.
+
+# boot_guest RUN-OPTIONS -- BOOT-OPTIONS -- BDF...
+boot_guest()
+{
+	local run=() boot=()
+
+	while [[ $1 != -- ]]; do run+=("$1"); shift; done
+	shift
+	while [[ $1 != -- ]]; do boot+=("$1"); shift; done
+	shift
+	device_arguments "$@"
+	say "${run[*]} -- ${qemu##*/} ${arguments[*]}"
+	bounded 170 "$clients/guest/boot" --timeout 160 "${boot[@]}" -- \
+		"$IOAS" run --summary "${run[@]}" -- "$qemu" "${arguments[@]}" \
+		</dev/null > >(sed -u 's/^/    /') 2>"$work/err" || fail_showing "the guest"
+	show_summary
+}
+
+guest_nvme()
+{
+	local bdf=0000:01:00.0 seed kernel
+
+	kernel=$(reference guest-kernel)
+	seed=$(new_seed)
+	"$clients/guest/disk" make "$work/disk.img" "$IOAS" "$kernel/vmlinuz"
+	boot_guest "$@" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
+		--kernel "$kernel" --do nvme --seed "$seed" -- "$bdf"
+	"$clients/guest/disk" check "$work/disk.img" "$seed" || fail "what is on the disk"
+}
+
+guest_ioat()
+{
+	local bdf=0000:01:00.0 kernel
+
+	kernel=$(reference guest-kernel-dmatest)
+	boot_guest "$@" --device "ioat,bdf=$bdf" -- --kernel "$kernel" --do ioat --copies 300 -- "$bdf"
+}
+
+guest_net()
+{
+	local a=0000:01:00.0 b=0000:02:00.0 kernel
+
+	kernel=$(reference guest-kernel)
+	boot_guest "$@" --device "virtio-net,hub=test,bdf=$a" --device "virtio-net,hub=test,bdf=$b" -- \
+		--kernel "$kernel" --do net --seed "$(new_seed)" -- "$a" "$b"
+}
+
+# All devices in one guest at once.
+guest_all()
+{
+	local disk=0000:01:00.0 dma=0000:02:00.0 a=0000:03:00.0 b=0000:04:00.0 seed kernel
+
+	kernel=$(reference guest-kernel-dmatest)
+	seed=$(new_seed)
+	"$clients/guest/disk" make "$work/disk.img" "$IOAS" "$kernel/vmlinuz"
+	boot_guest "$@" --device "nvme,file=$work/disk.img,bdf=$disk" --device "ioat,bdf=$dma" \
+		--device "virtio-net,hub=test,bdf=$a" --device "virtio-net,hub=test,bdf=$b" -- \
+		--kernel "$kernel" --do nvme,ioat,net --seed "$seed" -- "$disk" "$dma" "$a" "$b"
+	"$clients/guest/disk" check "$work/disk.img" "$seed" || fail "what is on the disk"
+}

@@ -174,6 +174,8 @@ void account_uncharge(struct memory_account *a, uint64_t n);
 
 /* process.c. Checks [va, va + len) page by page, where the kernel has no MADV_POPULATE_*. */
 int process_touch(uint64_t va, uint64_t len, bool write);
+/* The same answer as memory_default_ops.vma gives, where the kernel can only list all VMAs. */
+int process_vma_parse(uint64_t va, struct memory_vma *out);
 
 static inline uint64_t pages_first(const struct pages *p)
 {

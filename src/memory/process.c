@@ -172,17 +172,31 @@ static int vma_search(int fd, uint64_t va, struct memory_vma *out)
 	return -EFAULT;
 }
 
+static int open_maps(void)
+{
+	return open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
+}
+
+int process_vma_parse(uint64_t va, struct memory_vma *out)
+{
+	int fd = open_maps(), rc;
+
+	if (fd < 0)
+		return -EFAULT;
+	rc = vma_search(fd, va, out);
+	close(fd);
+	return rc;
+}
+
 static int process_vma(void *arg, uint64_t va, struct memory_vma *out)
 {
-	int fd = open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC), rc;
+	int fd = open_maps(), rc;
 
 	if (fd < 0)
 		return -EFAULT;
 	rc = vma_query(fd, va, out);
-	if (rc == -ENOTTY)
-		rc = vma_search(fd, va, out);
 	close(fd);
-	return rc;
+	return rc == -ENOTTY ? process_vma_parse(va, out) : rc;
 }
 
 const struct memory_ops memory_default_ops = {

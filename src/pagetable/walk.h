@@ -109,14 +109,11 @@ WALK unsigned int walk_choose(uint64_t sizes, uint64_t address, uint64_t len)
 	return log2_floor(sizes & (address ^ (address - 1)) & ((2ull << log2_floor(len)) - 1));
 }
 
-WALK int walk_check(const struct pt_format *f, const struct pt *pt, uint64_t iova, uint64_t pa,
-		    uint64_t len)
+WALK int walk_check(const struct pt_format *f, const struct pt *pt, uint64_t iova, uint64_t len)
 {
-	if (unlikely(!len || ((iova | pa | len) & walk_low(f, 0))))
+	if (unlikely(!len || ((iova | len) & walk_low(f, 0))))
 		return -EINVAL;
 	if (unlikely(iova > pt->input_last || len - 1 > pt->input_last - iova))
-		return -ERANGE;
-	if (unlikely(pa > pt->output_last || len - 1 > pt->output_last - pa))
 		return -ERANGE;
 	return 0;
 }

@@ -103,12 +103,14 @@ WALK int walk_map_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, 
 	struct walk_run r = {.iova = iova, .pa = pa, .prot = prot};
 	unsigned int want, shift;
 	uint64_t *table;
-	int rc = walk_check(f, pt, iova, pa, len);
+	int rc = walk_check(f, pt, iova, len);
 
 	if (unlikely(rc))
 		return rc;
-	if (unlikely(!f->expressible(prot)))
+	if (unlikely((pa & walk_low(f, 0)) || !f->expressible(prot)))
 		return -EINVAL;
+	if (unlikely(pa > pt->output_last || len - 1 > pt->output_last - pa))
+		return -ERANGE;
 	want = walk_level(f, walk_choose(pt->page_sizes, iova | pa, len));
 	table = walk_down(f, pt, iova, want, &r.level);
 	if (unlikely(r.level != want))
@@ -489,7 +491,7 @@ WALK int walk_unmap_fast(const struct pt_format *f, struct pt *pt, uint64_t iova
 	unsigned int level, shift, index, gone = 0;
 	uint64_t *table, *entry, n;
 	struct pt_table *d;
-	int rc = walk_check(f, pt, iova, 0, len);
+	int rc = walk_check(f, pt, iova, len);
 
 	if (unlikely(rc))
 		return rc;

@@ -19,7 +19,8 @@ static void forget_everything(void *arg)
 static int create_rooms(struct host *h, const struct host_config *cfg, char *why, size_t why_len)
 {
 	const struct memory_config mcfg = {
-		.ops = cfg->memory_ops, .ops_arg = cfg->memory_arg, .sink = &h->sink};
+		.ops = cfg->memory_ops, .ops_arg = cfg->memory_arg, .sink = &h->sink,
+		.tracked = cfg->tracked};
 	struct iommu_config icfg = {.epochs = &h->epochs, .sink = &h->sink};
 	int rc;
 

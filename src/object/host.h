@@ -70,6 +70,7 @@ struct host_config {
 	const char *iommu; /* "vtd,..."; NULL: vtd */
 	const struct memory_ops *memory_ops;
 	void *memory_arg;
+	bool tracked; /* see struct memory_config */
 	struct refuse_sink sink;
 	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f); /* may be NULL */
 	void *fault_arg;

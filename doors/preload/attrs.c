@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What writing to a sysfs attribute does: devices are bound to vfio-pci and unbound, values are kept.
+ *
+ * The state is in the overlay's links and files, so that every process of the run sees it.
+ */
+#include "doors/preload/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/bits.h"
+#include "doors/preload/calls.h"
+#include "doors/preload/door.h"
+#include "doors/preload/engine.h"
+#include "doors/preload/sys.h"
+
+#define DRIVER "vfio-pci"
+
+/* The one line that is written, without its newline. */
+struct attr {
+	const char *name; /* the attribute's path */
+	const struct run_device *device; /* whose folder it is in; NULL: of a driver or the bus */
+	char text[128];
+};
+
+static const struct run_device *device_named(const char *bdf)
+{
+	char name[RUN_BDF_LEN];
+
+	for (size_t i = 0; i < door.run.nr_devices; i++) {
+		run_bdf_name(door.run.devices[i].bdf, name);
+		if (!strcmp(name, bdf))
+			return &door.run.devices[i];
+	}
+	return NULL;
+}
+
+/* The device in whose folder @path lies. */
+static const struct run_device *device_of_path(const char *path)
+{
+	char name[RUN_BDF_LEN];
+
+	for (size_t i = 0; i < door.run.nr_devices; i++) {
+		run_bdf_name(door.run.devices[i].bdf, name);
+		if (strstr(path, name))
+			return &door.run.devices[i];
+	}
+	return NULL;
+}
+
+/* ---- the overlay ---- */
+
+struct place {
+	char text[PATH_ROOM];
+};
+
+static void device_file(const struct run_device *d, const char *file, struct place *out)
+{
+	char bdf[RUN_BDF_LEN];
+
+	run_bdf_name(d->bdf, bdf);
+	snprintf(out->text, sizeof(out->text), "%s/sys/devices/pci%.7s/%s/%s", door.run_dir, bdf, bdf, file);
+}
+
+static void driver_entry(const struct run_device *d, struct place *out)
+{
+	char bdf[RUN_BDF_LEN];
+
+	run_bdf_name(d->bdf, bdf);
+	snprintf(out->text, sizeof(out->text), "%s/sys/bus/pci/drivers/" DRIVER "/%s", door.run_dir, bdf);
+}
+
+static bool is_bound(const struct run_device *d)
+{
+	struct place link;
+	char to[16];
+
+	device_file(d, "driver", &link);
+	return sys_readlink(link.text, to, sizeof(to)) > 0;
+}
+
+static int put_text(const char *path, const char *text)
+{
+	const size_t len = strlen(text);
+	int fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_TRUNC | O_CLOEXEC, 0);
+	long rc = fd;
+
+	if (fd >= 0) {
+		rc = sys3(SYS_write, fd, (long)text, (long)len);
+		sys_close(fd);
+	}
+	return rc < 0 ? (int)rc : 0;
+}
+
+static long get_text(const char *path, char *buf, size_t room)
+{
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	long n = fd;
+
+	if (fd >= 0) {
+		n = sys3(SYS_read, fd, (long)buf, (long)room - 1);
+		sys_close(fd);
+	}
+	buf[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+static int set_link(const char *path, const char *to)
+{
+	const long rc = sys3(SYS_symlink, (long)to, (long)path, 0);
+
+	return rc == -EEXIST ? 0 : (int)rc;
+}
+
+static int bind_device(const struct run_device *d)
+{
+	struct place link;
+	char bdf[RUN_BDF_LEN], to[96];
+	int rc;
+
+	run_bdf_name(d->bdf, bdf);
+	device_file(d, "driver", &link);
+	rc = set_link(link.text, "../../../bus/pci/drivers/" DRIVER);
+	driver_entry(d, &link);
+	snprintf(to, sizeof(to), "../../../../devices/pci%.7s/%s", bdf, bdf);
+	return rc ? rc : set_link(link.text, to);
+}
+
+static int unbind_device(const struct run_device *d)
+{
+	struct place link;
+
+	driver_entry(d, &link);
+	sys3(SYS_unlink, (long)link.text, 0, 0);
+	device_file(d, "driver", &link);
+	return (int)sys3(SYS_unlink, (long)link.text, 0, 0);
+}
+
+static bool overridden_to_us(const struct run_device *d)
+{
+	struct place file;
+	char text[64];
+
+	device_file(d, "driver_override", &file);
+	return get_text(file.text, text, sizeof(text)) > 0 && !strcmp(text, DRIVER "\n");
+}
+
+/* ---- the attributes ---- */
+
+static int write_bind(const struct attr *a)
+{
+	const struct run_device *d = device_named(a->text);
+
+	if (!d)
+		return -ENODEV;
+	return is_bound(d) ? -EBUSY : bind_device(d);
+}
+
+static int write_unbind(const struct attr *a)
+{
+	const struct run_device *d = device_named(a->text);
+
+	return d && is_bound(d) ? unbind_device(d) : -ENODEV;
+}
+
+static int write_probe(const struct attr *a)
+{
+	const struct run_device *d = device_named(a->text);
+
+	if (!d)
+		return -ENODEV;
+	return !is_bound(d) && overridden_to_us(d) ? bind_device(d) : 0;
+}
+
+static bool has_ids(const struct run_device *d, unsigned int vendor, unsigned int device)
+{
+	struct place file;
+	char text[16];
+
+	device_file(d, "vendor", &file);
+	if (get_text(file.text, text, sizeof(text)) <= 0 || strtoul(text, NULL, 16) != vendor)
+		return false;
+	device_file(d, "device", &file);
+	return get_text(file.text, text, sizeof(text)) > 0 && strtoul(text, NULL, 16) == device;
+}
+
+/* "vendor device [...]": the driver takes what has those IDs and no driver. */
+static int write_new_id(const struct attr *a)
+{
+	unsigned int vendor, device;
+	int rc = 0;
+
+	if (sscanf(a->text, "%x %x", &vendor, &device) != 2)
+		return -EINVAL;
+	for (size_t i = 0; i < door.run.nr_devices && !rc; i++) {
+		const struct run_device *d = &door.run.devices[i];
+
+		if (!is_bound(d) && has_ids(d, vendor, device))
+			rc = bind_device(d);
+	}
+	return rc;
+}
+
+static int write_remove_id(const struct attr *a)
+{
+	unsigned int vendor, device;
+
+	return sscanf(a->text, "%x %x", &vendor, &device) == 2 ? 0 : -EINVAL;
+}
+
+static int keep(const struct attr *a, const char *text)
+{
+	struct place file;
+
+	snprintf(file.text, sizeof(file.text), "%s%s", door.run_dir, a->name);
+	return put_text(file.text, text);
+}
+
+static int write_value(const struct attr *a)
+{
+	char line[sizeof(a->text) + 1];
+
+	snprintf(line, sizeof(line), "%s\n", a->text);
+	return keep(a, line);
+}
+
+static int write_override(const struct attr *a)
+{
+	return *a->text ? write_value(a) : keep(a, "(null)\n");
+}
+
+static int write_reset(const struct attr *a)
+{
+	struct engine *e = engine_here();
+
+	if (strcmp(a->text, "1"))
+		return -EINVAL;
+	if (!e || !a->device)
+		return 0;
+	engine_enter();
+	pci_reset(e->machine.devices[a->device - door.run.devices]);
+	engine_leave();
+	return 0;
+}
+
+static int write_hotplug(const struct attr *a)
+{
+	door_say_once("%s: the devices of a run cannot be removed or added while it runs", a->name);
+	return -EPERM;
+}
+
+static const struct {
+	const char *name;
+	int (*write)(const struct attr *a);
+} attrs[] = {
+	{"bind", write_bind},		{"unbind", write_unbind},
+	{"new_id", write_new_id},	{"remove_id", write_remove_id},
+	{"drivers_probe", write_probe}, {"driver_override", write_override},
+	{"reset", write_reset},		{"remove", write_hotplug},
+	{"rescan", write_value},	{"control", write_value},
+	{"type", write_value},		{"numa_node", write_value},
+	{"drivers_autoprobe", write_value},
+};
+
+static int locked_write(const struct attr *a, int (*write)(const struct attr *a))
+{
+	struct place file;
+	int fd, rc;
+
+	snprintf(file.text, sizeof(file.text), "%s/host", door.run_dir);
+	fd = sys_openat(AT_FDCWD, file.text, O_RDONLY | O_CLOEXEC, 0);
+	if (fd >= 0)
+		sys3(SYS_flock, fd, LOCK_EX, 0);
+	rc = write(a);
+	if (fd >= 0)
+		sys_close(fd);
+	return rc;
+}
+
+ssize_t attr_write(const char *name, const char *text, size_t len)
+{
+	struct attr a = {.name = name, .device = device_of_path(name)};
+	const char *last = strrchr(name, '/') + 1;
+	const size_t n = strcspn(text, "\n");
+
+	if (n >= sizeof(a.text))
+		return -EINVAL;
+	memcpy(a.text, text, n);
+	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
+		if (!strcmp(last, attrs[i].name)) {
+			const int rc = locked_write(&a, attrs[i].write);
+
+			return rc ? rc : (ssize_t)len;
+		}
+	}
+	return -EINVAL;
+}

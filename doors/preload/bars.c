@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "doors/preload/real.h"
+
+#include "doors/preload/bars.h"
+
+#include <errno.h>
+#include <linux/memfd.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "devices/pci.h"
+#include "doors/files.h"
+#include "doors/preload/door.h"
+#include "doors/preload/engine.h"
+#include "doors/preload/guard.h"
+#include "doors/preload/sys.h"
+#include "doors/preload/trap.h"
+
+/* Memory that models keep their registers in. */
+struct block {
+	char *mem;
+	uint64_t len;
+	int fd;
+	struct block *next;
+};
+
+/* What the trap calls a BAR. They stay for as long as the process lives: a trap on its way may still hold one. */
+struct cookie {
+	struct pci_dev *dev;
+	unsigned int bar;
+	struct cookie *next;
+};
+
+/* A piece of a mapping; in order of addresses, without overlap. */
+struct piece {
+	uint64_t va, len;
+	int wanted;
+	bool enabled; /* as the pages stand now */
+	struct cookie *cookie;
+	struct abi_file *file; /* a reference */
+	uint64_t offset;       /* in the BAR */
+	char *mem;	       /* the engine's alias of va */
+	const uint8_t *pages;  /* flags of va's page and on */
+	struct piece *next;
+};
+
+static struct block *blocks;
+static struct cookie *cookies;
+static struct piece *pieces;
+static unsigned int nr_pieces; /* read without the lock */
+static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- the trap's side ---- */
+
+static void trap_write(void *arg, uint64_t off, unsigned size, uint64_t val)
+{
+	const struct cookie *c = arg;
+
+	engine_enter();
+	pci_bar_write(c->dev, c->bar, off, size, &val);
+	engine_leave();
+}
+
+static uint64_t trap_read(void *arg, uint64_t off, unsigned size)
+{
+	const struct cookie *c = arg;
+	uint64_t val = 0;
+
+	engine_enter();
+	pci_bar_read(c->dev, c->bar, off, size, &val);
+	engine_leave();
+	return val;
+}
+
+static bool trap_enabled(void *arg)
+{
+	const struct cookie *c = arg;
+
+	if (door_forked() || !engine_here()) {
+		door_say_once("a child of fork() uses a register of its parent's device: it must open the "
+			      "device itself");
+		return false;
+	}
+	return pci_memory_enabled(c->dev);
+}
+
+static bool trap_copy(void *dst, const void *src, size_t len)
+{
+	return !guard_copy(dst, src, len);
+}
+
+static const struct trap_ops ops = {
+	.write = trap_write,
+	.read = trap_read,
+	.enabled = trap_enabled,
+	.load = trap_copy,
+	.store = trap_copy,
+};
+
+int bars_init(void)
+{
+	return trap_init(&ops);
+}
+
+void bars_fork_child(void)
+{
+	pthread_mutex_init(&bars_lock, NULL);
+	trap_fork_child();
+}
+
+/* ---- memory that can be mapped twice ---- */
+
+void *bars_alloc(void *arg, uint64_t len)
+{
+	struct block *b = calloc(1, sizeof(*b));
+	const int fd = (int)sys3(SYS_memfd_create, (long)"ioas-registers", MFD_CLOEXEC, 0);
+	void *p = (void *)-ENOMEM;
+
+	if (b && fd >= 0 && !sys3(SYS_ftruncate, fd, (long)len, 0))
+		p = sys_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (sys_failed((long)p)) {
+		if (fd >= 0)
+			sys_close(fd);
+		free(b);
+		return NULL;
+	}
+	sys3(SYS_madvise, (long)p, (long)len, MADV_DONTFORK);
+	*b = (struct block){.mem = p, .len = len, .fd = files_hide(fd)};
+	pthread_mutex_lock(&bars_lock);
+	b->next = blocks;
+	blocks = b;
+	pthread_mutex_unlock(&bars_lock);
+	return p;
+}
+
+void bars_free(void *arg, void *p, uint64_t len)
+{
+	struct block **at = &blocks, *b;
+
+	pthread_mutex_lock(&bars_lock);
+	while (*at && (*at)->mem != p)
+		at = &(*at)->next;
+	b = *at;
+	if (b)
+		*at = b->next;
+	pthread_mutex_unlock(&bars_lock);
+	if (!b)
+		return;
+	sys_munmap(b->mem, b->len);
+	files_close_hidden(b->fd);
+	free(b);
+}
+
+/* Maps the memory behind the alias once more, inaccessible. The address or -errno. */
+static long map_alias(const char *mem, uint64_t addr, uint64_t len, int flags)
+{
+	for (const struct block *b = blocks; b; b = b->next)
+		if (mem >= b->mem && mem + len <= b->mem + b->len)
+			return (long)sys_mmap((void *)addr, len, PROT_NONE,
+					      MAP_SHARED | (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE |
+								     MAP_32BIT)),
+					      b->fd, (uint64_t)(mem - b->mem));
+	return -ENODEV;
+}
+
+/* ---- pieces ---- */
+
+static uint64_t piece_end(const struct piece *p)
+{
+	return p->va + p->len;
+}
+
+static void insert(struct piece *p)
+{
+	struct piece **at = &pieces;
+
+	while (*at && (*at)->va < p->va)
+		at = &(*at)->next;
+	p->next = *at;
+	*at = p;
+	__atomic_store_n(&nr_pieces, nr_pieces + 1, __ATOMIC_RELEASE);
+}
+
+/* Cuts the piece that has @va in its inside. -ENOMEM. */
+static int cut(uint64_t va)
+{
+	for (struct piece *p = pieces; p; p = p->next) {
+		const uint64_t head = va - p->va;
+		struct piece *tail;
+
+		if (va <= p->va || va >= piece_end(p))
+			continue;
+		tail = malloc(sizeof(*tail));
+		if (!tail)
+			return -ENOMEM;
+		*tail = *p;
+		tail->va += head;
+		tail->len -= head;
+		tail->offset += head;
+		tail->mem += head;
+		tail->pages += head >> PAGE_SHIFT;
+		abi_file_get(tail->file);
+		p->len = head;
+		insert(tail);
+		break;
+	}
+	return 0;
+}
+
+static uint8_t page_flags(const struct piece *p, uint64_t off)
+{
+	return p->pages ? p->pages[off >> PAGE_SHIFT] : 0;
+}
+
+static int run_protection(const struct piece *p, uint8_t flags)
+{
+	if (!p->enabled || p->wanted == PROT_NONE || (flags & PCI_PAGE_TRAP_READS))
+		return PROT_NONE;
+	if (flags & PCI_PAGE_PLAIN)
+		return p->wanted & (PROT_READ | PROT_WRITE);
+	return PROT_READ;
+}
+
+/* Pages [off, off + len) of a piece, all alike. A plain page that may be accessed needs no trap. */
+static int apply_run(const struct piece *p, uint64_t off, uint64_t len, uint8_t flags)
+{
+	const struct trap_region r = {
+		.va = p->va + off,
+		.len = len,
+		.cookie = p->cookie,
+		.offset = p->offset + off,
+		.alias = p->mem + off,
+		.flags = (flags & PCI_PAGE_TRAP_READS ? TRAP_LOADS : 0) |
+			 (p->wanted & PROT_WRITE ? 0 : TRAP_RDONLY),
+	};
+	int rc = 0;
+
+	if (p->wanted != PROT_NONE && !((flags & PCI_PAGE_PLAIN) && p->enabled))
+		rc = trap_region_add(&r);
+	else
+		rc = trap_region_remove(r.va, r.len);
+	return rc ? rc : sys_mprotect((void *)r.va, r.len, run_protection(p, flags));
+}
+
+/* Makes protections and traps what the piece's fields say. */
+static int apply(const struct piece *p)
+{
+	int rc = 0;
+
+	for (uint64_t off = 0, next; off < p->len && !rc; off = next) {
+		const uint8_t flags = page_flags(p, off);
+
+		for (next = off + PAGE_SIZE; next < p->len && page_flags(p, next) == flags;)
+			next += PAGE_SIZE;
+		rc = apply_run(p, off, next - off, flags);
+	}
+	return rc;
+}
+
+static struct cookie *cookie_for(struct pci_dev *dev, unsigned int bar)
+{
+	struct cookie *c;
+
+	for (c = cookies; c; c = c->next)
+		if (c->dev == dev && c->bar == bar)
+			return c;
+	c = malloc(sizeof(*c));
+	if (!c)
+		return NULL;
+	*c = (struct cookie){dev, bar, cookies};
+	cookies = c;
+	return c;
+}
+
+/* Takes the pieces of the range off the list, cutting those at its ends. */
+static struct piece *take(uint64_t va, uint64_t len)
+{
+	struct piece *taken = NULL, **at = &pieces;
+
+	if (cut(va) || cut(va + len))
+		return NULL;
+	while (*at) {
+		struct piece *p = *at;
+
+		if (p->va < va || p->va >= va + len) {
+			at = &p->next;
+			continue;
+		}
+		*at = p->next;
+		p->next = taken;
+		taken = p;
+		__atomic_store_n(&nr_pieces, nr_pieces - 1, __ATOMIC_RELEASE);
+	}
+	trap_region_remove(va, len);
+	return taken;
+}
+
+/* Lets go of what take() took; without the lock, for it may close a device. */
+static void drop(struct piece *p)
+{
+	while (p) {
+		struct piece *next = p->next;
+
+		if (!door_forked()) {
+			engine_enter();
+			abi_file_put(p->file);
+			engine_leave();
+		}
+		free(p);
+		p = next;
+	}
+}
+
+bool bars_meet(uint64_t va, uint64_t len)
+{
+	bool met = false;
+
+	if (!__atomic_load_n(&nr_pieces, __ATOMIC_ACQUIRE))
+		return false;
+	pthread_mutex_lock(&bars_lock);
+	for (const struct piece *p = pieces; p && !met; p = p->next)
+		met = p->va < va + len && piece_end(p) > va;
+	pthread_mutex_unlock(&bars_lock);
+	return met;
+}
+
+bool bars_vma(uint64_t va, struct memory_vma *out)
+{
+	bool found = false;
+
+	if (!__atomic_load_n(&nr_pieces, __ATOMIC_ACQUIRE))
+		return false;
+	pthread_mutex_lock(&bars_lock);
+	for (const struct piece *p = pieces; p && !found; p = p->next) {
+		if (va < p->va || va >= piece_end(p))
+			continue;
+		*out = (struct memory_vma){
+			.start = p->va,
+			.last = piece_end(p) - 1,
+			.kind = VMA_BAR,
+			.read = p->wanted & PROT_READ,
+			.write = p->wanted & PROT_WRITE,
+			.bar = {&p->cookie->dev->peer, p->cookie->bar, p->offset},
+		};
+		found = true;
+	}
+	pthread_mutex_unlock(&bars_lock);
+	return found;
+}
+
+static int add_piece(struct piece *p)
+{
+	p->enabled = pci_memory_enabled(p->cookie->dev);
+	insert(p);
+	return apply(p);
+}
+
+long bars_map(struct abi_file *f, const struct bars_request *r, const struct abi_mapping *m)
+{
+	struct piece *p = malloc(sizeof(*p)), *old = NULL;
+	long va = -ENOMEM;
+
+	pthread_mutex_lock(&bars_lock);
+	if (!p)
+		goto out;
+	*p = (struct piece){
+		.len = r->len,
+		.wanted = r->prot & (PROT_READ | PROT_WRITE),
+		.cookie = cookie_for(m->dev, m->bar),
+		.file = f,
+		.offset = m->offset,
+		.mem = m->mem,
+		.pages = m->pages,
+	};
+	if (!p->cookie)
+		goto out;
+	if (r->flags & MAP_FIXED)
+		old = take((uintptr_t)r->addr, r->len);
+	va = map_alias(p->mem, (uintptr_t)r->addr, r->len, r->flags);
+	if (sys_failed(va))
+		goto out;
+	p->va = (uint64_t)va;
+	abi_file_get(f);
+	if (add_piece(p)) {
+		sys_munmap((void *)va, r->len);
+		old = take(p->va, p->len);
+		va = -ENOMEM;
+	}
+	p = NULL;
+out:
+	pthread_mutex_unlock(&bars_lock);
+	free(p);
+	drop(old);
+	return va;
+}
+
+void bars_forget(uint64_t va, uint64_t len)
+{
+	struct piece *gone;
+
+	if (!bars_meet(va, len))
+		return;
+	pthread_mutex_lock(&bars_lock);
+	gone = take(va, len);
+	pthread_mutex_unlock(&bars_lock);
+	drop(gone);
+}
+
+int bars_protect(uint64_t va, uint64_t len, int prot)
+{
+	const uint64_t end = va + len;
+	int rc;
+
+	pthread_mutex_lock(&bars_lock);
+	rc = cut(va) ? -ENOMEM : cut(end);
+	for (struct piece *p = pieces; p && !rc; p = p->next) {
+		if (piece_end(p) <= va || p->va >= end)
+			continue;
+		if (p->va > va)
+			rc = sys_mprotect((void *)va, p->va - va, prot);
+		if (rc)
+			break;
+		p->wanted = prot & (PROT_READ | PROT_WRITE);
+		rc = apply(p);
+		va = piece_end(p);
+	}
+	if (!rc && va < end)
+		rc = sys_mprotect((void *)va, end - va, prot);
+	pthread_mutex_unlock(&bars_lock);
+	return rc;
+}
+
+/* The piece that holds all of the range, cut to it; NULL. */
+static struct piece *exact(uint64_t va, uint64_t len)
+{
+	struct piece *p = pieces;
+
+	while (p && !(p->va <= va && piece_end(p) >= va + len))
+		p = p->next;
+	if (!p || cut(va) || cut(va + len))
+		return NULL;
+	for (p = pieces; p && p->va != va; p = p->next)
+		;
+	return p;
+}
+
+/* Lock held: the range becomes a mapping elsewhere. */
+static long move(uint64_t old, uint64_t len, int flags, uint64_t to, struct piece **gone)
+{
+	struct piece *p = exact(old, len), *moved = malloc(sizeof(*moved));
+	long va = p && moved ? 0 : -ENOMEM;
+
+	if (!va && (flags & MREMAP_FIXED))
+		*gone = take(to, len);
+	if (!va)
+		va = map_alias(p->mem, flags & MREMAP_FIXED ? to : 0, len,
+			       flags & MREMAP_FIXED ? MAP_FIXED : 0);
+	if (sys_failed(va) || !va) {
+		free(moved);
+		return va;
+	}
+	*moved = *p;
+	moved->va = (uint64_t)va;
+	abi_file_get(moved->file);
+	if (add_piece(moved))
+		return -ENOMEM;
+	if (!(flags & MREMAP_DONTUNMAP)) {
+		struct piece *last = take(old, len);
+
+		sys_munmap((void *)old, len);
+		last->next = *gone;
+		*gone = last;
+	}
+	return va;
+}
+
+/* A device's mapping cannot grow (the kernel marks it VM_DONTEXPAND); it can shrink and move. */
+long bars_remap(uint64_t old, uint64_t old_len, uint64_t new_len, int flags, uint64_t new_va)
+{
+	struct piece *gone = NULL;
+	long rc = (long)old;
+
+	if (!is_aligned(old, PAGE_SIZE) || !new_len || (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)))
+		return -EINVAL;
+	old_len = align_up(old_len, PAGE_SIZE);
+	new_len = align_up(new_len, PAGE_SIZE);
+	if (new_len > old_len)
+		return -EFAULT;
+	pthread_mutex_lock(&bars_lock);
+	if (!exact(old, old_len)) {
+		rc = -EFAULT;
+	} else if (new_len < old_len) {
+		gone = take(old + new_len, old_len - new_len);
+		sys_munmap((void *)(old + new_len), old_len - new_len);
+	}
+	if (!sys_failed(rc) && (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)))
+		rc = move(old, new_len, flags, new_va, &gone);
+	pthread_mutex_unlock(&bars_lock);
+	drop(gone);
+	return rc;
+}
+
+void bars_refresh(void)
+{
+	if (!__atomic_load_n(&nr_pieces, __ATOMIC_ACQUIRE))
+		return;
+	pthread_mutex_lock(&bars_lock);
+	for (struct piece *p = pieces; p; p = p->next) {
+		const bool enabled = pci_memory_enabled(p->cookie->dev);
+
+		if (enabled != p->enabled) {
+			p->enabled = enabled;
+			apply(p);
+		}
+	}
+	pthread_mutex_unlock(&bars_lock);
+}

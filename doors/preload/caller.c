@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The program as abi/ sees it: its memory, fds, credentials and limits.
+ */
+#include "doors/preload/real.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "doors/files.h"
+#include "doors/preload/bars.h"
+#include "doors/preload/door.h"
+#include "doors/preload/engine.h"
+#include "doors/preload/guard.h"
+#include "doors/preload/sys.h"
+
+#ifndef MADV_POPULATE_READ /* Linux 5.14 */
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* From this many pages on one call of the kernel's beats a touch of each. */
+#define PAGES_TO_POPULATE 32
+
+static int caller_copy_in(struct caller *c, void *dst, uint64_t src, size_t len)
+{
+	return guard_copy(dst, (const void *)src, len);
+}
+
+static int caller_copy_out(struct caller *c, uint64_t dst, const void *src, size_t len)
+{
+	return guard_copy((void *)dst, src, len);
+}
+
+/* ---- credentials and limits ---- */
+
+static bool has_capability(int cap)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	if (sys3(SYS_capget, (long)&head, (long)data, 0))
+		return false;
+	return data[cap / 32].effective & 1u << (cap % 32);
+}
+
+static bool memlock_counts(void)
+{
+	return door.run.memlock != RUN_MEMLOCK_FREE || door.run.as_user ||
+	       __atomic_load_n(&door.memlock_lowered, __ATOMIC_RELAXED);
+}
+
+static bool caller_capable(struct caller *c, int cap)
+{
+	if (cap == CAP_IPC_LOCK)
+		return !memlock_counts();
+	return !door.run.as_user && has_capability(cap);
+}
+
+/* In bytes. */
+static uint64_t memlock_limit(void *arg)
+{
+	struct rlimit rl = {0};
+
+	if (door.run.memlock == RUN_MEMLOCK_BYTES)
+		return door.run.memlock_bytes;
+	sys4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl);
+	return rl.rlim_cur;
+}
+
+int caller_create_accounts(struct engine *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(e->accounts); i++) {
+		int rc = memory_account_create(memlock_limit, NULL, &e->accounts[i]);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static struct memory_account *caller_account(struct caller *c, bool process_mode)
+{
+	const struct engine *e = c->arg;
+
+	return e->accounts[process_mode];
+}
+
+static uint64_t caller_process(struct caller *c)
+{
+	return (uint64_t)sys_getpid();
+}
+
+/* ---- fds ---- */
+
+static int caller_file_get(struct caller *c, int fd, struct abi_file **out)
+{
+	struct door_file *f = files_get_sure(fd);
+	int rc = -EBADFD;
+
+	if (!f && sys_fcntl(fd, F_GETFD, 0) < 0)
+		return -EBADF;
+	if (!f)
+		f = files_adopt(fd);
+	if (!f)
+		return rc;
+	if (f->kind == DOOR_ENGINE && files_alive(f)) {
+		*out = f->abi;
+		abi_file_get(*out);
+		rc = 0;
+	}
+	files_put(f);
+	return rc;
+}
+
+static int caller_fd_install(struct caller *c, struct abi_file *f)
+{
+	static const char *const names[] = {
+		[ABI_IOMMUFD] = "/dev/iommu",	  [ABI_CONTAINER] = "/dev/vfio/vfio",
+		[ABI_GROUP] = "/dev/vfio/group",  [ABI_DEVICE] = "anon_inode:[vfio-device]",
+		[ABI_FAULT] = "anon_inode:fault", [ABI_VEVENTQ] = "anon_inode:veventq",
+	};
+	const struct door_file_init init = {
+		.kind = DOOR_ENGINE, .abi = f, .node.kind = NODE_ANONYMOUS, .name = names[f->ops->kind]};
+
+	return files_open(&init, O_RDWR | O_CLOEXEC);
+}
+
+static void caller_fd_uninstall(struct caller *c, int fd)
+{
+	int rc;
+
+	files_close(fd, &rc);
+}
+
+static int caller_eventfd_get(struct caller *c, int fd, struct abi_eventfd **out)
+{
+	return door_eventfd_get(fd, out);
+}
+
+static int caller_fd_dup(struct caller *c, int fd)
+{
+	struct door_file *f = files_get_sure(fd);
+
+	if (f) {
+		files_put(f);
+		return -EINVAL;
+	}
+	return files_hide(sys_fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+const struct caller_ops door_caller_ops = {
+	.copy_in = caller_copy_in,
+	.copy_out = caller_copy_out,
+	.capable = caller_capable,
+	.file_get = caller_file_get,
+	.fd_install = caller_fd_install,
+	.fd_uninstall = caller_fd_uninstall,
+	.eventfd_get = caller_eventfd_get,
+	.fd_dup = caller_fd_dup,
+	.account = caller_account,
+	.process = caller_process,
+};
+
+/* ---- memory ---- */
+
+static int touch(uint64_t va, uint64_t len, bool write)
+{
+	return write ? guard_touch_write((void *)va, len >> PAGE_SHIFT) :
+		       guard_touch_read((void *)va, len >> PAGE_SHIFT);
+}
+
+static int memory_probe(void *arg, uint64_t va, uint64_t len, bool write)
+{
+	long rc;
+
+	if (bars_meet(va, len))
+		return -EFAULT;
+	if (len < PAGES_TO_POPULATE * PAGE_SIZE)
+		return touch(va, len, write);
+	rc = sys3(SYS_madvise, (long)va, (long)len, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+	if (!rc)
+		return 0;
+	return rc == -EINVAL ? touch(va, len, write) : -EFAULT;
+}
+
+static int memory_vma(void *arg, uint64_t va, struct memory_vma *out)
+{
+	return bars_vma(va, out) ? 0 : memory_default_ops.vma(arg, va, out);
+}
+
+static int memory_guarded_copy(void *arg, void *dst, const void *src, size_t len)
+{
+	return guard_copy(dst, src, len);
+}
+
+const struct memory_ops door_memory_ops = {
+	.probe = memory_probe,
+	.vma = memory_vma,
+	.copy = memory_guarded_copy,
+};

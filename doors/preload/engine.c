@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "doors/preload/real.h"
+
+#include "doors/preload/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "doors/preload/bars.h"
+#include "doors/preload/door.h"
+#include "doors/preload/signals.h"
+#include "doors/preload/trace.h"
+
+#define MAX_DEFERRED 64
+
+static struct engine *engine;
+static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Changes of the address space that threads made while they were inside the engine. */
+static struct {
+	int lock;
+	unsigned int n; /* above MAX_DEFERRED: everything */
+	struct {
+		uint64_t va, len;
+	} range[MAX_DEFERRED];
+} deferred;
+
+/* What the devices had counted when we last looked. */
+static struct dma_stats *counted;
+static int count_lock;
+
+struct engine *engine_here(void)
+{
+	return __atomic_load_n(&engine, __ATOMIC_ACQUIRE);
+}
+
+/* ---- making one ---- */
+
+static void on_fault(void *arg, struct requester *r, const struct iommu_fault *f)
+{
+	__atomic_fetch_add(&door.stats->faults, 1, __ATOMIC_RELAXED);
+	if (door.run.verbose)
+		trace_fault(f);
+}
+
+static const struct pci_host_ops pci_ops = {
+	.shm_alloc = bars_alloc,
+	.shm_free = bars_free,
+	.thread_start = inside_thread_start,
+};
+
+static int create(struct engine *e)
+{
+	const struct machine_config cfg = {
+		.memory_ops = &door_memory_ops,
+		.tracked = true,
+		.sink.fn = door.run.verbose ? trace_refusal : NULL,
+		.fault = on_fault,
+		.pci_ops = &pci_ops,
+	};
+	char why[512] = "";
+	int rc;
+
+	rc = machine_create(&door.run, &cfg, &e->machine, why, sizeof(why));
+	if (rc) {
+		door_say("cannot build the machine: %s", why);
+		return rc;
+	}
+	e->caller = (struct caller){.ops = &door_caller_ops, .arg = e};
+	counted = calloc(e->machine.nr_devices + 1, sizeof(*counted));
+	rc = counted ? caller_create_accounts(e) : -ENOMEM;
+	if (rc)
+		machine_destroy(&e->machine);
+	return rc;
+}
+
+/* Lock held. */
+static int ensure(void)
+{
+	struct engine *e;
+	int rc;
+
+	if (engine)
+		return 0;
+	e = calloc(1, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	rc = bars_init();
+	if (!rc) {
+		signals_install();
+		rc = create(e);
+	}
+	if (rc) {
+		free(e);
+		return rc;
+	}
+	__atomic_store_n(&e->machine.host->no_mmap, door.kvm, __ATOMIC_RELAXED);
+	__atomic_store_n(&engine, e, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int open_node(struct engine *e, const struct node *n, struct abi_file **out)
+{
+	struct host *h = e->machine.host;
+
+	switch (n->kind) {
+	case NODE_IOMMU:
+		return abi_open_iommufd(h, &e->caller, out);
+	case NODE_VFIO:
+		return abi_open_container(h, &e->caller, out);
+	case NODE_GROUP:
+		return abi_open_group(h, n->number, &e->caller, out);
+	case NODE_DEVICE:
+		return abi_open_device(h, n->number, &e->caller, out);
+	default:
+		return -ENODEV;
+	}
+}
+
+int engine_open(const struct node *n, struct abi_file **out)
+{
+	int rc;
+
+	engine_enter();
+	pthread_mutex_lock(&engine_lock);
+	rc = ensure();
+	pthread_mutex_unlock(&engine_lock);
+	if (!rc)
+		rc = open_node(engine, n, out);
+	engine_leave();
+	return rc;
+}
+
+void engine_kvm_opened(void)
+{
+	struct engine *e = engine_here();
+
+	__atomic_store_n(&door.kvm, true, __ATOMIC_RELAXED);
+	if (e)
+		__atomic_store_n(&e->machine.host->no_mmap, true, __ATOMIC_RELAXED);
+}
+
+void engine_fork_child(void)
+{
+	pthread_mutex_init(&engine_lock, NULL);
+	engine = NULL;
+	counted = NULL;
+	count_lock = 0;
+	deferred.lock = 0;
+	deferred.n = 0;
+	door_thread.depth = 0;
+}
+
+/* ---- the address space ---- */
+
+static void spin(int *lock)
+{
+	while (__atomic_exchange_n(lock, 1, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+static void defer(uint64_t va, uint64_t len)
+{
+	spin(&deferred.lock);
+	if (deferred.n < MAX_DEFERRED) {
+		deferred.range[deferred.n].va = va;
+		deferred.range[deferred.n].len = len;
+	}
+	__atomic_store_n(&deferred.n, deferred.n + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&deferred.lock, 0, __ATOMIC_RELEASE);
+}
+
+/* One at a time, since telling the engine may defer more. */
+static void tell_deferred(struct memory *m)
+{
+	while (__atomic_load_n(&deferred.n, __ATOMIC_RELAXED)) {
+		uint64_t va = 0, len = 1ull << 47;
+
+		spin(&deferred.lock);
+		if (deferred.n > MAX_DEFERRED) {
+			deferred.n = 0;
+		} else if (deferred.n) {
+			deferred.n--;
+			va = deferred.range[deferred.n].va;
+			len = deferred.range[deferred.n].len;
+		} else {
+			len = 0;
+		}
+		__atomic_store_n(&deferred.lock, 0, __ATOMIC_RELEASE);
+		if (len)
+			memory_va_changed(m, va, len);
+	}
+}
+
+void engine_enter(void)
+{
+	door_thread.depth++;
+}
+
+void engine_leave(void)
+{
+	if (door_thread.depth == 1 && __builtin_expect(deferred.n != 0, 0)) {
+		struct engine *e = engine_here();
+
+		if (e)
+			tell_deferred(e->machine.host->memory);
+	}
+	door_thread.depth--;
+}
+
+void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
+{
+	struct engine *e = engine_here();
+
+	c->memory = NULL;
+	if (!e || !len)
+		return;
+	if (door_thread.depth) {
+		defer(va, len);
+		return;
+	}
+	c->memory = e->machine.host->memory;
+	door_thread.depth++;
+	memory_change_begin(c->memory, &c->change, va, len);
+	door_thread.depth--;
+}
+
+void engine_change_end(struct engine_change *c)
+{
+	if (!c->memory)
+		return;
+	door_thread.depth++;
+	memory_change_end(c->memory, &c->change);
+	door_thread.depth--;
+}
+
+void engine_va_changed(uint64_t va, uint64_t len)
+{
+	struct engine *e = engine_here();
+
+	if (!e || !len)
+		return;
+	if (door_thread.depth) {
+		defer(va, len);
+		return;
+	}
+	door_thread.depth++;
+	memory_va_changed(e->machine.host->memory, va, len);
+	door_thread.depth--;
+}
+
+void engine_va_protected(uint64_t va, uint64_t len)
+{
+	struct engine *e = engine_here();
+
+	if (!e || !len)
+		return;
+	if (door_thread.depth) {
+		defer(va, len);
+		return;
+	}
+	door_thread.depth++;
+	memory_va_protected(e->machine.host->memory, va, len);
+	door_thread.depth--;
+}
+
+/* ---- statistics ---- */
+
+static void add(uint64_t *to, uint64_t now, uint64_t *before)
+{
+	if (now != *before)
+		__atomic_fetch_add(to, now - *before, __ATOMIC_RELAXED);
+	*before = now;
+}
+
+void engine_count(void)
+{
+	struct engine *e = engine_here();
+
+	if (!e || __atomic_exchange_n(&count_lock, 1, __ATOMIC_ACQUIRE))
+		return;
+	for (size_t i = 0; i < e->machine.nr_devices; i++) {
+		struct dma_stats now;
+
+		dma_get_stats(&e->machine.devices[i]->port, &now);
+		add(&door.stats->dma_read_bytes, now.read_bytes, &counted[i].read_bytes);
+		add(&door.stats->dma_written_bytes, now.written_bytes, &counted[i].written_bytes);
+	}
+	__atomic_store_n(&count_lock, 0, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "doors/preload/real.h"
+
+#include "doors/preload/trace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "doors/preload/guard.h"
+#include "doors/preload/sys.h"
+#include "doors/preload/trace_table.h"
+
+/* One line, written at once so that those of several threads and processes do not mix. */
+struct line {
+	size_t len;
+	char text[1024];
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char *fmt, ...)
+{
+	const size_t room = sizeof(l->text) - 1 - l->len;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(l->text + l->len, room, fmt, ap);
+	va_end(ap);
+	l->len += min_u64((uint64_t)n, room - 1);
+}
+
+static void start(struct line *l)
+{
+	l->len = 0;
+	add(l, "[%d] ", sys_gettid());
+}
+
+static void add_refusal(struct line *l)
+{
+	const struct door_refusal *r = &door_thread.refusal;
+
+	if (r->there)
+		add(l, " (%s: %s=%#" PRIx64 ", legal: %s)", r->rule, r->field, r->r.value, r->legal);
+}
+
+static void finish(struct line *l, long rc)
+{
+	const char *name = rc < 0 ? strerrorname_np((int)-rc) : NULL;
+
+	if (rc >= 0 && rc > 0xffff)
+		add(l, " = %#lx", rc);
+	else if (rc >= 0)
+		add(l, " = %ld", rc);
+	else
+		add(l, " = -1 %s", name ? name : "?");
+	if (rc < 0)
+		add_refusal(l);
+	l->text[l->len++] = '\n';
+	sys3(SYS_write, door.log, (long)l->text, (long)l->len);
+}
+
+void trace_refusal(void *arg, const struct refusal *r)
+{
+	struct door_refusal *to = &door_thread.refusal;
+
+	to->there = true;
+	to->r = *r;
+	snprintf(to->rule, sizeof(to->rule), "%s", r->rule);
+	snprintf(to->field, sizeof(to->field), "%s", r->field);
+	snprintf(to->legal, sizeof(to->legal), "%s", r->legal);
+}
+
+void trace_fault(const struct iommu_fault *f)
+{
+	static const char *const access[] = {"", "read", "write", "atomic"};
+	struct line l;
+
+	start(&l);
+	add(&l, "DMA fault: %02x:%02x.%x %s of %#" PRIx64 " bytes at %#" PRIx64 ": %s (code %#x)\n",
+	    f->rid >> 8 & 0xff, f->rid >> 3 & 31, f->rid & 7, access[f->access & 3], f->len, f->iova,
+	    iommu_fault_words(f->reason), f->code);
+	sys3(SYS_write, door.log, (long)l.text, (long)l.len);
+}
+
+static uint64_t load(const uint8_t *at, unsigned int size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, at, min_u64(size, sizeof(v)));
+	return v;
+}
+
+static void add_field(struct line *l, const struct trace_field *f, const uint8_t *bytes)
+{
+	const uint64_t v = load(bytes + f->offset, f->size);
+
+	if (f->format == TRACE_SIGNED)
+		add(l, "%s=%d", f->name, (int)v);
+	else if (f->format == TRACE_HEX)
+		add(l, "%s=%#" PRIx64, f->name, v);
+	else
+		add(l, "%s=%" PRIu64, f->name, v);
+}
+
+static void add_struct(struct line *l, const struct trace_command *c, uint64_t arg)
+{
+	uint8_t bytes[128];
+	const char *comma = "";
+
+	add(l, ", {");
+	for (const struct trace_field *f = c->fields; f->name; f++) {
+		if (guard_copy(bytes + f->offset, (const void *)(arg + f->offset), f->size)) {
+			add(l, "%s?", comma);
+			break;
+		}
+		add(l, "%s", comma);
+		add_field(l, f, bytes);
+		comma = ", ";
+	}
+	add(l, "}");
+}
+
+static void add_string(struct line *l, uint64_t arg)
+{
+	char text[48];
+	size_t n = 0;
+
+	while (n < sizeof(text) - 1 && !guard_copy(&text[n], (const void *)(arg + n), 1) && text[n])
+		n++;
+	text[n] = '\0';
+	add(l, ", \"%s\"", text);
+}
+
+static void add_arg(struct line *l, const struct trace_command *c, uint64_t arg)
+{
+	int fd;
+
+	switch (c->arg) {
+	case TRACE_ARG_NONE:
+		break;
+	case TRACE_ARG_NUMBER:
+		add(l, ", %#" PRIx64, arg);
+		break;
+	case TRACE_ARG_FD:
+		if (guard_copy(&fd, (const void *)arg, sizeof(fd)))
+			add(l, ", %#" PRIx64, arg);
+		else
+			add(l, ", [%d]", fd);
+		break;
+	case TRACE_ARG_STRING:
+		add_string(l, arg);
+		break;
+	case TRACE_ARG_STRUCT:
+		add_struct(l, c, arg);
+		break;
+	}
+}
+
+void trace_open(const char *path, int flags, long rc)
+{
+	static const char *const modes[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
+	struct line l;
+
+	start(&l);
+	add(&l, "open(\"%s\", %s%s)", path, modes[flags & O_ACCMODE], flags & O_CLOEXEC ? "|O_CLOEXEC" : "");
+	finish(&l, rc);
+}
+
+void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t arg, long rc)
+{
+	const struct trace_command *c = trace_find(f->abi->ops->kind, cmd);
+	struct line l;
+
+	start(&l);
+	if (c) {
+		add(&l, "ioctl(%d<%s>, %s", fd, f->name, c->name);
+		add_arg(&l, c, arg);
+	} else {
+		add(&l, "ioctl(%d<%s>, %#x, %#" PRIx64, fd, f->name, cmd, arg);
+	}
+	add(&l, ")");
+	finish(&l, rc);
+}
+
+void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len, uint64_t pos, long rc)
+{
+	struct line l;
+
+	start(&l);
+	add(&l, "%s(%d<%s>, %" PRIu64 " bytes, ", call, fd, f->name, len);
+	if (f->kind == DOOR_ENGINE && f->abi->ops->kind == ABI_DEVICE)
+		add(&l, "region %" PRIu64 " + %#" PRIx64 ")", pos >> 40, (uint64_t)(pos & MASK(40)));
+	else
+		add(&l, "%#" PRIx64 ")", pos);
+	finish(&l, rc);
+}
+
+void trace_mmap(int fd, const struct door_file *f, uint64_t addr, uint64_t len, int prot, int flags,
+		uint64_t pos, long rc)
+{
+	struct line l;
+
+	start(&l);
+	add(&l, "mmap(%#" PRIx64 ", %#" PRIx64 ", %s%s%s, %s%s, %d<%s>, region %" PRIu64 " + %#" PRIx64 ")", addr,
+	    len, prot & PROT_READ ? "PROT_READ" : "PROT_NONE", prot & PROT_WRITE ? "|PROT_WRITE" : "",
+	    prot & PROT_EXEC ? "|PROT_EXEC" : "", flags & MAP_SHARED ? "MAP_SHARED" : "MAP_PRIVATE",
+	    flags & MAP_FIXED ? "|MAP_FIXED" : "", fd, f->name, pos >> 40, (uint64_t)(pos & MASK(40)));
+	finish(&l, rc);
+}
+
+void trace_close(int fd, const char *name, long rc)
+{
+	struct line l;
+
+	start(&l);
+	add(&l, "close(%d<%s>)", fd, name);
+	finish(&l, rc);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "doors/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void run_bdf_name(uint32_t bdf, char out[RUN_BDF_LEN])
+{
+	snprintf(out, RUN_BDF_LEN, "%04x:%02x:%02x.%x", bdf >> 16, bdf >> 8 & 0xff, bdf >> 3 & 31,
+		 bdf & 7);
+}
+
+int run_config_add_device(struct run_config *c, uint32_t bdf, int group, const char *text)
+{
+	struct run_device *d = realloc(c->devices, (c->nr_devices + 1) * sizeof(*d));
+
+	if (!d)
+		return -ENOMEM;
+	c->devices = d;
+	d += c->nr_devices;
+	*d = (struct run_device){.bdf = bdf, .group = group, .text = strdup(text)};
+	if (!d->text)
+		return -ENOMEM;
+	c->nr_devices++;
+	return 0;
+}
+
+int run_config_own(struct run_config *c, const char *path)
+{
+	char **owned = realloc(c->owned, (c->nr_owned + 1) * sizeof(*owned));
+
+	if (!owned)
+		return -ENOMEM;
+	c->owned = owned;
+	owned[c->nr_owned] = strdup(path);
+	if (!owned[c->nr_owned])
+		return -ENOMEM;
+	c->nr_owned++;
+	return 0;
+}
+
+static void print_config(FILE *f, const struct run_config *c)
+{
+	char bdf[RUN_BDF_LEN];
+
+	fprintf(f, "iommu %s\n", c->iommu);
+	fprintf(f, "iommufd-container %d\n", c->iommufd_container);
+	fprintf(f, "strict %d\n", c->strict);
+	fprintf(f, "as-user %d\n", c->as_user);
+	fprintf(f, "verbose %d\n", c->verbose);
+	fprintf(f, "memlock %d\n", c->memlock);
+	fprintf(f, "memlock-bytes %" PRIu64 "\n", c->memlock_bytes);
+	if (c->log)
+		fprintf(f, "log %s\n", c->log);
+	for (size_t i = 0; i < c->nr_devices; i++) {
+		run_bdf_name(c->devices[i].bdf, bdf);
+		fprintf(f, "device %s %d %s\n", bdf, c->devices[i].group, c->devices[i].text);
+	}
+	for (size_t i = 0; i < c->nr_owned; i++)
+		fprintf(f, "own %s\n", c->owned[i]);
+}
+
+int run_config_write(const struct run_config *c, int dirfd)
+{
+	int fd = openat(dirfd, "host", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	int rc;
+
+	if (!f) {
+		rc = -errno;
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	print_config(f, c);
+	rc = ferror(f) ? -EIO : 0;
+	return fclose(f) && !rc ? -errno : rc;
+}
+
+static int parse_device(struct run_config *c, const char *value)
+{
+	unsigned int domain, bus, dev, fn;
+	int group, used = 0;
+
+	if (sscanf(value, "%x:%x:%x.%x %d %n", &domain, &bus, &dev, &fn, &group, &used) < 5 ||
+	    !used)
+		return -EINVAL;
+	return run_config_add_device(c, domain << 16 | bus << 8 | dev << 3 | fn, group,
+				     value + used);
+}
+
+static int set_string(char **to, const char *value)
+{
+	free(*to);
+	*to = strdup(value);
+	return *to ? 0 : -ENOMEM;
+}
+
+static int parse_line(struct run_config *c, const char *key, const char *value)
+{
+	const uint64_t n = strtoull(value, NULL, 10);
+
+	if (!strcmp(key, "device"))
+		return parse_device(c, value);
+	if (!strcmp(key, "own"))
+		return run_config_own(c, value);
+	if (!strcmp(key, "iommu"))
+		return set_string(&c->iommu, value);
+	if (!strcmp(key, "log"))
+		return set_string(&c->log, value);
+	if (!strcmp(key, "iommufd-container"))
+		c->iommufd_container = n;
+	else if (!strcmp(key, "strict"))
+		c->strict = n;
+	else if (!strcmp(key, "as-user"))
+		c->as_user = n;
+	else if (!strcmp(key, "verbose"))
+		c->verbose = n;
+	else if (!strcmp(key, "memlock"))
+		c->memlock = (enum run_memlock)n;
+	else if (!strcmp(key, "memlock-bytes"))
+		c->memlock_bytes = n;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* The whole file with a NUL behind it; the doors have no use for stdio here. */
+static char *read_whole(const char *path)
+{
+	size_t size = 0, room = 4096;
+	char *text = malloc(room);
+	ssize_t n = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	while (fd >= 0 && text && (n = read(fd, text + size, room - size - 1)) > 0) {
+		size += (size_t)n;
+		if (size + 1 == room) {
+			char *more = realloc(text, room *= 2);
+
+			if (!more)
+				break;
+			text = more;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+	if (fd < 0 || !text || n) {
+		free(text);
+		return NULL;
+	}
+	text[size] = '\0';
+	return text;
+}
+
+int run_config_read(struct run_config *c, const char *dir)
+{
+	char path[4096], *text, *line, *save = NULL;
+	int rc = 0;
+
+	*c = (struct run_config){0};
+	if ((size_t)snprintf(path, sizeof(path), "%s/host", dir) >= sizeof(path))
+		return -ENAMETOOLONG;
+	text = read_whole(path);
+	if (!text)
+		return errno ? -errno : -EIO;
+	for (line = strtok_r(text, "\n", &save); line && !rc; line = strtok_r(NULL, "\n", &save)) {
+		char *value = strchr(line, ' ');
+
+		if (value)
+			*value++ = '\0';
+		rc = value ? parse_line(c, line, value) : -EINVAL;
+	}
+	free(text);
+	if (!rc && !c->iommu)
+		rc = -EINVAL;
+	if (rc)
+		run_config_free(c);
+	return rc;
+}
+
+void run_config_free(struct run_config *c)
+{
+	for (size_t i = 0; i < c->nr_devices; i++)
+		free(c->devices[i].text);
+	for (size_t i = 0; i < c->nr_owned; i++)
+		free(c->owned[i]);
+	free(c->devices);
+	free(c->owned);
+	free(c->iommu);
+	free(c->log);
+	*c = (struct run_config){0};
+}
+
+struct run_stats *run_stats_map(const char *dir)
+{
+	char path[4096];
+	void *p = MAP_FAILED;
+	int fd;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/stats", dir) >= sizeof(path)) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return NULL;
+	if (!ftruncate(fd, sizeof(struct run_stats)))
+		p = mmap(NULL, sizeof(struct run_stats), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The run directory: what `ioas run` leaves for the processes that it starts.
+ *
+ * It holds the overlay (`sys/`, `dev/`: what a program finds under /sys and /dev), the file `host` (struct run_config, one
+ * line for each setting) and the file `stats` (struct run_stats, shared by every process of the run). Its path is in the
+ * environment as IOAS_RUN_DIR. The command line writes it once, before the program starts; the doors only read it, except
+ * for driver links and sysfs attributes, which they change under a lock on the file `host`.
+ */
+#ifndef IOAS_DOORS_RUN_H
+#define IOAS_DOORS_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RUN_DIR_ENV "IOAS_RUN_DIR"
+
+/* Who may lock how much memory. */
+enum run_memlock {
+	RUN_MEMLOCK_FREE, /* counts as CAP_IPC_LOCK, until the program lowers its own limit */
+	RUN_MEMLOCK_REAL, /* RLIMIT_MEMLOCK */
+	RUN_MEMLOCK_BYTES,
+};
+
+struct run_device {
+	uint32_t bdf; /* domain << 16 | requester ID */
+	int group;    /* -1: one of its own */
+	char *text;   /* "nvme,size=64M", without bdf= and group= */
+};
+
+struct run_config {
+	char *iommu; /* "vtd,aw=39" */
+	bool iommufd_container;
+	bool strict, as_user, verbose;
+	enum run_memlock memlock;
+	uint64_t memlock_bytes;
+	char *log; /* where -v and messages go; NULL: stderr */
+	struct run_device *devices;
+	size_t nr_devices;
+	char **owned; /* folders of /sys and /dev that show the overlay's entries only */
+	size_t nr_owned;
+};
+
+/* Copies @text. -ENOMEM. */
+int run_config_add_device(struct run_config *c, uint32_t bdf, int group, const char *text);
+int run_config_own(struct run_config *c, const char *path);
+int run_config_write(const struct run_config *c, int dirfd);
+int run_config_read(struct run_config *c, const char *dir);
+void run_config_free(struct run_config *c);
+
+/* Room for a name such as 0000:01:00.0. */
+#define RUN_BDF_LEN 16
+void run_bdf_name(uint32_t bdf, char out[RUN_BDF_LEN]);
+
+/* Counters of all processes of a run; added to with relaxed atomics. */
+struct run_stats {
+	uint64_t maps, unmaps;
+	uint64_t dma_read_bytes, dma_written_bytes, faults;
+};
+/* Maps `stats` of @dir shared; NULL with errno when that fails. */
+struct run_stats *run_stats_map(const char *dir);
+
+/* Device numbers of the nodes, the same in `dev` files and in stat(). */
+#define RUN_IOMMU_MAJOR	 10
+#define RUN_IOMMU_MINOR	 124
+#define RUN_VFIO_MAJOR	 10
+#define RUN_VFIO_MINOR	 196
+#define RUN_GROUP_MAJOR	 243 /* minor: group */
+#define RUN_DEVICE_MAJOR 511 /* minor: N of vfioN */
+
+#endif

@@ -17,9 +17,9 @@ on_ioas 120 --device "ioat,bdf=$bdf" -- dpdk-test --no-huge --iova-mode=va -m 25
 
 # The test rewrites its counters in place.
 tr '\r' '\n' <"$work/out" >"$work/lines"
-instance=$(grep -n "^### Test dmadev instance [0-9]* \[$bdf\]" "$work/lines" | cut -d: -f1)
-[[ -n $instance ]] || fail_showing "the device was not tested"
-tail -n "+$instance" "$work/lines" | sed '/^### Test dmadev instance/{1!q}' >"$work/ours"
+awk -v head="^### Test dmadev instance [0-9]+ \\\\[$bdf\\\\]" \
+	'/^### Test dmadev/ { ours = $0 ~ head } ours' "$work/lines" >"$work/ours"
+[[ -s $work/ours ]] || fail_showing "the device was not tested"
 for kind in copy 'burst capacity' fill; do
 	grep -q "Running $kind Tests" "$work/ours" || fail "no $kind tests ran"
 done

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # A Linux guest under Debian 12's QEMU, which knows the legacy road only: /dev/vfio/GROUP and type1.
+#
+# usage: qemu72.sh [PART...], of nvme, ioat, net, compat, all
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/guest.sh"
 need_ioas
@@ -19,9 +21,15 @@ device_arguments()
 }
 
 say "$("$qemu" -version | head -n 1)"
-guest_nvme --iommu vtd
-guest_ioat --iommu vtd
-guest_net --iommu vtd
-guest_nvme --iommu amd --vfio-container=iommufd
-guest_all --iommu amd
+(($#)) || set -- nvme ioat net compat all
+for part in "$@"; do
+	case $part in
+	nvme) guest_nvme --iommu vtd ;;
+	ioat) guest_ioat --iommu vtd ;;
+	net) guest_net --iommu vtd ;;
+	compat) guest_nvme --iommu amd --vfio-container=iommufd ;;
+	all) guest_all --iommu amd ;;
+	*) fail "no part is called '$part'" ;;
+	esac
+done
 passed

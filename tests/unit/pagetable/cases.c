@@ -327,6 +327,7 @@ static void test_allocation_failures(void **state)
 		assert_int_equal(sweep_map(&fx, K4, 9 * G1, K4), 0);
 		assert_true(sweep_map(&fx, G1 - M2 - K4, 8 * G1 - M2 - K4, 2 * M2 + 2 * K4) >= 2);
 		assert_true(sweep_map(&fx, 3 * G1 - K4, 7 * G1 - K4, G1 + 2 * K4) > 0);
+		assert_int_equal(sweep_map(&fx, 6 * G1 + K4, 16 * G1 + K4, M2 - 2 * K4), 2);
 		sweep_cut(&fx, 3 * G1 + 5 * M2 + 9 * K4);
 		assert_int_equal(sweep_cut(&fx, 3 * G1 + 5 * M2 + 9 * K4), 0);
 		used = pt_mem_tables(fx.mem);

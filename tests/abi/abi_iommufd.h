@@ -94,8 +94,8 @@ struct bound {
 
 /*
  * Opens both and binds the first device; false after abi_skip() when there is none. Since closing a
- * device resets it, which takes real hardware 100 ms, bound_close() keeps a context in which nothing
- * but the device is left for the next row. bound_forget() closes that too.
+ * device resets it, which takes real hardware 100 ms, bound_close() keeps a context in which
+ * nothing but the device is left for the next row. bound_forget() closes that too.
  */
 bool bound_open(struct bound *bound);
 void bound_close(struct bound *bound);
@@ -113,7 +113,7 @@ struct attached {
 bool attached_open(struct attached *attached);
 void attached_close(struct attached *attached);
 
-/* A range that a device's IOMMU reserves between two that it allows; else false after abi_skip(). */
+/* A range that the IOMMU reserves between two that it allows; else false after abi_skip(). */
 bool reserved_range(int fd, uint32_t ioas, struct iommu_iova_range *reserved);
 
 /*

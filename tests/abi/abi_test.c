@@ -2,9 +2,11 @@
 /* The harness of the ABI tests; see abi_test.h. */
 #include "abi_test.h"
 
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 static struct {
 	char **labels;
@@ -181,6 +183,18 @@ bool abi_capable(int cap)
 			break;
 	fclose(f);
 	return effective >> cap & 1;
+}
+
+void abi_drop_capability(int cap)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &header, data))
+		abi_broken("capget: %s", strerror(errno));
+	data[CAP_TO_INDEX(cap)].effective &= ~CAP_TO_MASK(cap);
+	if (syscall(SYS_capset, &header, data))
+		abi_broken("capset: %s", strerror(errno));
 }
 
 int abi_ioctl(int fd, unsigned long request, void *arg)

@@ -62,17 +62,20 @@ _Noreturn void abi_cannot_run(const char *fmt, ...) __attribute__((format(printf
 
 const char *abi_errno_name(int err);
 
-/* Whether the caller has a capability (CAP_SYS_RESOURCE and so on) as this program was told (-u). */
+/* Whether the caller has a capability (CAP_SYS_RESOURCE and so on); none with -u. */
 bool abi_capable(int cap);
+
+/* Gives up a capability, for good: what a program does last. */
+void abi_drop_capability(int cap);
 
 /* ioctl(), but returns the errno, 0 for success. */
 int abi_ioctl(int fd, unsigned long request, void *arg);
 
 /*
  * Rules as data. A rule breaks a good structure by setting some of its fields, and the call must
- * answer with the errno. abi_rules() runs each rule alone, and each pair of rules: then the one that
- * stands earlier in the array must win. A pair of which the earlier rule hides the later, since both
- * set the same bytes, is left out. Rules with a `var` take the value at run time.
+ * answer with the errno. abi_rules() runs each rule alone, and each pair of rules: then the one
+ * that stands earlier in the array must win. A pair of which the earlier rule hides the later,
+ * since both set the same bytes, is left out. Rules with a `var` take the value at run time.
  */
 struct abi_set {
 	uint16_t at;
@@ -93,9 +96,9 @@ struct abi_rule {
 #define SETV(type, field, var) { offsetof(struct type, field), ABI_SIZE(type, field), 0, &(var) }
 
 /*
- * The call under test. `setup` makes the world that the call runs in, anew for each row, and returns
- * the fd to ask; `audit` checks that a refused call changed nothing; `teardown` takes all down.
- * `base` must be good: abi_rules() proves that first.
+ * The call under test. `setup` makes the world that the call runs in, anew for each row, and
+ * returns the fd to ask; `audit` checks that a refused call changed nothing; `teardown` takes all
+ * down. `base` is good, or answers `base_want`: abi_rules() proves that first.
  */
 struct abi_command {
 	const char *name;

@@ -41,7 +41,8 @@ static void fixed_rules(void)
 		  { SET(iommu_ioas_copy, flags, IOMMU_IOAS_MAP_FIXED_IOVA) } },
 		COPY_RULES_2,
 		{ "CPY.9 MAP.12", "dst_iova + length wraps", EOVERFLOW,
-		  { SET(iommu_ioas_copy, dst_iova, -4096ull), SET(iommu_ioas_copy, length, 8192) } },
+		  { SET(iommu_ioas_copy, dst_iova, -4096ull),
+		    SET(iommu_ioas_copy, length, 8192) } },
 		{ "CPY.9 MAP.14", "an area in the way", EEXIST,
 		  { SET(iommu_ioas_copy, dst_ioas_id, WORLD_IOAS),
 		    SET(iommu_ioas_copy, dst_iova, WORLD_AREA_A + 4096) } },
@@ -88,7 +89,8 @@ static void aligned_rules(void)
 		{ "CPY.9 MAP.11", "dst_iova odd", EINVAL,
 		  { SET(iommu_ioas_copy, dst_iova, 0x300800) } },
 		{ "CPY.9 MAP.12", "dst_iova + length wraps", EOVERFLOW,
-		  { SET(iommu_ioas_copy, dst_iova, -4096ull), SET(iommu_ioas_copy, length, 8192) } },
+		  { SET(iommu_ioas_copy, dst_iova, -4096ull),
+		    SET(iommu_ioas_copy, length, 8192) } },
 		{ "CPY.9 MAP.15", "src_iova odd", EINVAL,
 		  { SET(iommu_ioas_copy, src_iova, WORLD_AREA_A + 0x800) } },
 	};
@@ -166,8 +168,9 @@ static void not_writable_and_odd(void)
 	if (!abi_row("CPY.10 MAP.15", "not writable, and src_iova odd"))
 		return;
 	fd = setup_aligned();
-	abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_B + 0x800, 4096, FIXED_RW),
-		  EPERM);
+	abi_errno(
+		ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_B + 0x800, 4096, FIXED_RW),
+		EPERM);
 	audit_aligned(fd);
 	close(fd);
 }
@@ -189,8 +192,9 @@ static void effects(void)
 	if (abi_row("CPY", "a part that begins and ends within a page")) {
 		fd = world_setup();
 		iova = 0x300000;
-		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_A + 0x123, 0x1456,
-				    FIXED_RW), 0);
+		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_A + 0x123,
+				    0x1456, FIXED_RW),
+			  0);
 		abi_equal(ioas_empty(fd, WORLD_OTHER), 0x1456);
 		close(fd);
 	}
@@ -210,8 +214,9 @@ static void effects(void)
 		/* A gap of two pages, then room: neither piece may go into the gap. */
 		ioas_map_ok(fd, WORLD_OTHER, FIXED_RW, world_memory(), 4096, 0x3000);
 		iova = 0;
-		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_B - 8192, 4 * 4096,
-				    IOMMU_IOAS_MAP_READABLE), 0);
+		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_B - 8192,
+				    4 * 4096, IOMMU_IOAS_MAP_READABLE),
+			  0);
 		abi_true(iova > 0x3000, "it was placed at %#jx", (uintmax_t)iova);
 		abi_errno(ioas_unmap(fd, WORLD_OTHER, iova, 4 * 4096, &bytes), 0);
 		abi_equal(bytes, 4 * 4096);
@@ -231,7 +236,8 @@ static void effects(void)
 		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_A, 4096,
 				    IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE), 0);
 		iova = 0x400000;
-		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_OTHER, 0x300000, 4096, FIXED_RW), 0);
+		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_OTHER, 0x300000, 4096, FIXED_RW),
+			  0);
 		iova = 0x500000;
 		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_IOAS, WORLD_AREA_B, 4096,
 				    IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE), 0);
@@ -248,7 +254,8 @@ static void effects(void)
 				    FIXED_RW), 0);
 		abi_equal(ioas_empty(fd, WORLD_IOAS), WORLD_BYTES);
 		iova = 0x400000;
-		abi_errno(ioas_copy(fd, WORLD_IOAS, &iova, WORLD_OTHER, 0x301000, 4096, FIXED_RW), 0);
+		abi_errno(ioas_copy(fd, WORLD_IOAS, &iova, WORLD_OTHER, 0x301000, 4096, FIXED_RW),
+			  0);
 		abi_equal(ioas_empty(fd, WORLD_OTHER), 4 * 4096);
 		abi_equal(ioas_empty(fd, WORLD_IOAS), 4096);
 		close(fd);
@@ -316,7 +323,8 @@ static void pinned(void)
 		ioas_map_ok(fd, WORLD_OTHER, FIXED_RW, memory, 4096, 0x300000);
 		memory_free(memory, abi_page);
 		iova = 0x400000;
-		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_OTHER, 0x300000, 4096, FIXED_RW), 0);
+		abi_errno(ioas_copy(fd, WORLD_OTHER, &iova, WORLD_OTHER, 0x300000, 4096, FIXED_RW),
+			  0);
 		abi_equal(ioas_empty(fd, WORLD_OTHER), 8192);
 		close(fd);
 	}
@@ -341,7 +349,8 @@ int main(int argc, char **argv)
 {
 	static const struct abi_part parts[] = {
 		ABI_PART(fixed_rules), ABI_PART(aligned_rules), ABI_PART(automatic_rules),
-		ABI_PART(no_gap), ABI_PART(not_writable_and_odd), ABI_PART(effects), ABI_PART(pinned), ABI_PART(failed_reply),
+		ABI_PART(no_gap), ABI_PART(not_writable_and_odd), ABI_PART(effects),
+		ABI_PART(pinned), ABI_PART(failed_reply),
 	};
 
 	return abi_main(argc, argv, parts, ARRAY_SIZE(parts));

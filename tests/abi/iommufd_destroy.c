@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ids, lookup by id and type, and DESTROY (semantics 2.1-2.5, DEST): who holds whom, and every order
- * in which a small graph of objects can be taken down.
+ * Ids, lookup by id and type, and DESTROY (sections 2.1-2.5, DEST): who holds whom, and every
+ * order in which a small graph of objects can be taken down.
  */
 #include "abi_iommufd.h"
 
@@ -26,7 +26,7 @@ static bool zoo_open(struct zoo *zoo)
 	return true;
 }
 
-/* Rows have destroyed some of it by then; what they left by mistake makes the context not reused. */
+/* Rows have destroyed some of it by then. */
 static void zoo_close(struct zoo *zoo)
 {
 	fd_close(zoo->fault_fd);
@@ -386,8 +386,8 @@ static void fault_queues(void)
 }
 
 /*
- * All orders of taking down a graph. The steps, and what the model (table 2.4) says of each: an IOAS
- * with two HWPTs, a device attached to the first, a fault queue that the second uses.
+ * All orders of taking down a graph. The steps, and what the model (table 2.4) says of each: an
+ * IOAS with two HWPTs, a device attached to the first, a fault queue that the second uses.
  */
 enum step { IOAS, HWPT_A, HWPT_B, FAULT, DETACH, CLOSE_FAULT, NR_STEPS };
 
@@ -398,7 +398,12 @@ struct graph {
 };
 
 static const char *const step_name[NR_STEPS] = {
-	"IOAS", "HWPT", "HWPT with a fault queue", "fault queue", "detach", "close of the fault file",
+	[IOAS] = "IOAS",
+	[HWPT_A] = "HWPT",
+	[HWPT_B] = "HWPT with a fault queue",
+	[FAULT] = "fault queue",
+	[DETACH] = "detach",
+	[CLOSE_FAULT] = "close of the fault file",
 };
 
 static int model(const struct graph *graph, enum step step)

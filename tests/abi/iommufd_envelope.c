@@ -3,8 +3,8 @@
  * The envelope of every iommufd command (ENV): which part of the structure is read, which sizes are
  * accepted, what a bad pointer and a malformed command word answer, and what the reply writes.
  *
- * A command's base is good, or refused by its body with an errno that no rule of the envelope gives,
- * so that a row tells whether the body was reached.
+ * A command's base is good, or refused by its body with an errno that no rule of the envelope
+ * gives, so that a row tells whether the body was reached.
  */
 #include "abi_iommufd.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The iommufd as a file: how it may be opened, what is not offered on it, what two descriptors
- * share, mmap of it where no region was handed out (semantics 1.1, 2.6, 6.3).
+ * share, mmap of it where no region was handed out (sections 1.1, 2.6, 6.3).
  */
 #include "abi_iommufd.h"
 

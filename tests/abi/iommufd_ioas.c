@@ -227,7 +227,8 @@ static void allow_rules(void)
 		{ "ALW.1", "reserved", EOPNOTSUPP, { SET(iommu_ioas_allow_iovas, __reserved, 1) } },
 		{ "ALW.2", "no such IOAS", ENOENT,
 		  { SET(iommu_ioas_allow_iovas, ioas_id, ID_NONE) } },
-		{ "ALW.3", "list at NULL", EFAULT, { SET(iommu_ioas_allow_iovas, allowed_iovas, 0) } },
+		{ "ALW.3", "list at NULL", EFAULT,
+		  { SET(iommu_ioas_allow_iovas, allowed_iovas, 0) } },
 		{ "ALW.3", "list unreadable", EFAULT,
 		  { SETV(iommu_ioas_allow_iovas, allowed_iovas, none) } },
 		{ "ALW.4", "one byte", EINVAL,
@@ -303,7 +304,8 @@ static uint64_t chosen(int fd, uint64_t len)
 
 static void allow_effects(void)
 {
-	static const struct iommu_iova_range adjacent[] = { { 0x5000, 0x5fff }, { 0x4000, 0x4fff } };
+	static const struct iommu_iova_range adjacent[] = { { 0x5000, 0x5fff },
+							    { 0x4000, 0x4fff } };
 	static const struct iommu_iova_range all[] = { { 0, UINT64_MAX } };
 	static const struct iommu_iova_range none[] = { { 0, 0xfff } };
 	uint64_t iova;

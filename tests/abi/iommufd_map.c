@@ -8,7 +8,6 @@
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
 static uint64_t va, odd_va;
 
@@ -357,20 +356,25 @@ static void reserved(void)
 	fd = attached.bound.fd;
 	if (reserved_range(fd, attached.ioas, &reserved)) {
 		iova = reserved.start;
-		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 4096, &iova), EINVAL);
+		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 4096, &iova),
+			  EINVAL);
 		iova = reserved.start - 4096;
-		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 8192, &iova), EINVAL);
+		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 8192, &iova),
+			  EINVAL);
 		iova = reserved.last - 4095;
-		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 8192, &iova), EINVAL);
+		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 8192, &iova),
+			  EINVAL);
 		abi_equal(ioas_empty(fd, attached.ioas), 0);
 
 		abi_row("MAP.13 MAP.14", "a range that touches a reserved one and an area");
 		ioas_map_ok(fd, attached.ioas, FIXED_RW, world_memory(), 4096,
 			    reserved.start - 4096);
 		iova = reserved.start - 4096;
-		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 8192, &iova), EINVAL);
+		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 8192, &iova),
+			  EINVAL);
 		iova = reserved.start - 4096;
-		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 4096, &iova), EEXIST);
+		abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, world_memory(), 4096, &iova),
+			  EEXIST);
 		abi_equal(ioas_empty(fd, attached.ioas), 4096);
 
 		abi_row("MAP.12 MAP.13", "a range that wraps and touches what is reserved");
@@ -402,8 +406,13 @@ static void reserved(void)
 enum kind { HOLE, READ_ONLY, NO_ACCESS, KERNEL, HALF_HOLE, HALF_READ_ONLY, HOLE_FIRST, NR_KINDS };
 
 static const char *const kind_name[NR_KINDS] = {
-	"not mapped", "read-only", "no access", "in the kernel's half", "its second half not mapped",
-	"its second half read-only", "its first page not mapped",
+	"not mapped",
+	"read-only",
+	"no access",
+	"in the kernel's half",
+	"its second half not mapped",
+	"its second half read-only",
+	"its first page not mapped",
 };
 
 /* Sixteen pages of a kind. */
@@ -487,7 +496,8 @@ static void absent(void)
 			ioas_map_ok(fd, attached.ioas, FIXED_RW, world_memory(), 4096, 0x200000);
 			pt = attached.ioas;
 			abi_errno(cdev_attach(attached.bound.dev_fd, &pt), EFAULT);
-			abi_errno(hwpt_alloc(fd, attached.bound.dev, attached.ioas, 0, &pt), EFAULT);
+			abi_errno(hwpt_alloc(fd, attached.bound.dev, attached.ioas, 0, &pt),
+				  EFAULT);
 			abi_equal(next_id(fd), attached.ioas + 1);
 			abi_errno(ioas_unmap(fd, attached.ioas, 0x100000, 16 * abi_page, NULL), 0);
 			pt = attached.ioas;
@@ -573,19 +583,7 @@ static void failed_reply(void)
 	}
 }
 
-/* The caller gives up CAP_IPC_LOCK, for good: this stands last in the program. */
-static void drop_ipc_lock(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &header, data))
-		abi_broken("capget: %s", strerror(errno));
-	data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &= ~CAP_TO_MASK(CAP_IPC_LOCK);
-	if (syscall(SYS_capset, &header, data))
-		abi_broken("capset: %s", strerror(errno));
-}
-
+/* The caller gives up CAP_IPC_LOCK: this stands last in the program. */
 static void over_limit(void)
 {
 	struct rlimit limit, keep;
@@ -600,7 +598,7 @@ static void over_limit(void)
 		return;
 	fd = attached.bound.fd;
 	memory = memory_alloc(len);
-	drop_ipc_lock();
+	abi_drop_capability(CAP_IPC_LOCK);
 	getrlimit(RLIMIT_MEMLOCK, &keep);
 	limit = keep;
 	limit.rlim_cur = 64 << 10;
@@ -626,7 +624,8 @@ static void over_limit(void)
 	abi_row("ATT.9 MAP.17", "without a domain nothing is charged, the attach is refused");
 	abi_errno(cdev_detach(attached.bound.dev_fd), 0);
 	iova = 0x100000;
-	abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, memory + abi_page, len - abi_page, &iova), 0);
+	abi_errno(ioas_map(fd, attached.ioas, FIXED_RW, memory + abi_page, len - abi_page, &iova),
+		  0);
 	pt = attached.ioas;
 	abi_errno(cdev_attach(attached.bound.dev_fd, &pt), ENOMEM);
 	abi_equal(ioas_empty(fd, attached.ioas), len - abi_page);

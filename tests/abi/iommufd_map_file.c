@@ -54,9 +54,11 @@ static void fixed_rules(void)
 		{ "MPF.4", "fd -1", EBADF, { SET(iommu_ioas_map_file, fd, -1ull) } },
 		{ "MPF.4", "fd not open", EBADF, { SET(iommu_ioas_map_file, fd, 1000000) } },
 		{ "MPF.7 MAP.7", "length odd", EINVAL, { SET(iommu_ioas_map_file, length, 4097) } },
-		{ "MPF.7 MAP.11", "iova odd", EINVAL, { SET(iommu_ioas_map_file, iova, 0x300800) } },
+		{ "MPF.7 MAP.11", "iova odd", EINVAL,
+		  { SET(iommu_ioas_map_file, iova, 0x300800) } },
 		{ "MPF.7 MAP.12", "iova + length wraps", EOVERFLOW,
-		  { SET(iommu_ioas_map_file, iova, -4096ull), SET(iommu_ioas_map_file, length, 8192) } },
+		  { SET(iommu_ioas_map_file, iova, -4096ull),
+		    SET(iommu_ioas_map_file, length, 8192) } },
 		{ "MPF.7 MAP.14", "an area in the way", EEXIST,
 		  { SET(iommu_ioas_map_file, iova, WORLD_AREA_A) } },
 		{ "MPF.7 MAP.15", "start odd", EINVAL, { SET(iommu_ioas_map_file, start, 0x800) } },
@@ -297,7 +299,8 @@ static void seals(void)
 	    !attached_open(&attached))
 		return;
 	file = memfd_ok(FILE_LEN);
-	abi_errno(map_file(attached.bound.fd, attached.ioas, FIXED_RW, file, 0, FILE_LEN, &iova), 0);
+	abi_errno(map_file(attached.bound.fd, attached.ioas, FIXED_RW, file, 0, FILE_LEN, &iova),
+		  0);
 	abi_errno(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) ? errno : 0, EBUSY);
 	abi_equal(ioas_empty(attached.bound.fd, attached.ioas), FILE_LEN);
 	abi_errno(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE) ? errno : 0, 0);

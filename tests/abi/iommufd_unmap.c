@@ -16,7 +16,8 @@ static void rules(void)
 		  { SET(iommu_ioas_unmap, ioas_id, ID_NONE), SET(iommu_ioas_unmap, iova, 0),
 		    SET(iommu_ioas_unmap, length, UINT64_MAX) } },
 		{ "UNM.3", "iova ULMAX", EOVERFLOW, { SET(iommu_ioas_unmap, iova, UINT64_MAX) } },
-		{ "UNM.3", "length ULMAX", EOVERFLOW, { SET(iommu_ioas_unmap, length, UINT64_MAX) } },
+		{ "UNM.3", "length ULMAX", EOVERFLOW,
+		  { SET(iommu_ioas_unmap, length, UINT64_MAX) } },
 		{ "UNM.3 UNM.4", "iova ULMAX, length 0", EOVERFLOW,
 		  { SET(iommu_ioas_unmap, iova, UINT64_MAX), SET(iommu_ioas_unmap, length, 0) } },
 		{ "UNM.4", "length 0", EINVAL, { SET(iommu_ioas_unmap, length, 0) } },
@@ -161,7 +162,8 @@ static void reuse(void)
 		fd = world_setup();
 		for (int i = 0; i < 1000; i++) {
 			iova = 0x400000;
-			if (!abi_errno(ioas_map(fd, WORLD_OTHER, FIXED_RW, world_memory(), 4096, &iova),
+			if (!abi_errno(ioas_map(fd, WORLD_OTHER, FIXED_RW, world_memory(), 4096,
+						&iova),
 				       0) ||
 			    !abi_errno(ioas_unmap(fd, WORLD_OTHER, 0x400000, 4096, NULL), 0))
 				break;

@@ -37,7 +37,8 @@ static void set_rules(void)
 	};
 	const struct abi_rule rules[] = {
 		{ "VIO.1", "reserved", EOPNOTSUPP, { SET(iommu_vfio_ioas, __reserved, 1) } },
-		{ "VIO.1", "all of reserved", EOPNOTSUPP, { SET(iommu_vfio_ioas, __reserved, 0xffff) } },
+		{ "VIO.1", "all of reserved", EOPNOTSUPP,
+		  { SET(iommu_vfio_ioas, __reserved, 0xffff) } },
 		{ "VIO.6", "an unknown op", EOPNOTSUPP, { SET(iommu_vfio_ioas, op, 3) } },
 		{ "VIO.6", "a very unknown op", EOPNOTSUPP, { SET(iommu_vfio_ioas, op, 0xffff) } },
 		{ "VIO.3", "no such IOAS", ENOENT, { SET(iommu_vfio_ioas, ioas_id, ID_NONE) } },

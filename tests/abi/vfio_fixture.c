@@ -23,7 +23,7 @@ static bool link_base(const char *bdf, const char *name, char *base, size_t len)
 		return false;
 	target[n] = '\0';
 	slash = strrchr(target, '/');
-	snprintf(base, len, "%s", slash ? slash + 1 : target);
+	snprintf(base, len, "%.63s", slash ? slash + 1 : target);
 	return true;
 }
 

@@ -154,7 +154,7 @@ static void nested_rules(void)
 		.base_want = EINVAL,
 	};
 
-	if (!abi_row("HWA.16 HWA.17", "an HWPT as parent"))
+	if (!abi_row("HWA.1 HWA.2 HWA.3 HWA.15 HWA.16 HWA.17", "an HWPT as parent"))
 		return;
 	base.data_uptr = PTR(&data);
 	/* Of the drivers only VT-d's nests on an HWPT. */

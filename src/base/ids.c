@@ -29,8 +29,6 @@ static int grow(struct ids *t)
 	size_t size = t->size ? t->size * 2 : FIRST_SIZE;
 	void **slots;
 
-	if (t->size >= IDS_MAX)
-		return -ENOSPC;
 	slots = realloc(t->slots, size * sizeof(*slots));
 	if (!slots)
 		return -ENOMEM;
@@ -46,6 +44,8 @@ int ids_reserve(struct ids *t, uint32_t *id)
 
 	while (t->lowest < t->size && t->slots[t->lowest])
 		t->lowest++;
+	if (t->lowest == IDS_MAX)
+		return -ENOSPC;
 	if (t->lowest == t->size) {
 		rc = grow(t);
 		if (rc)

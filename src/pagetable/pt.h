@@ -124,6 +124,15 @@ static inline uint64_t pt_page_sizes(const struct pt *pt)
 	return pt->page_sizes;
 }
 
+/*
+ * Which leaf sizes pt_map() uses from now on: those that pt_page_sizes() told after pt_create(), or
+ * only the smallest of them. Leaves that are there stay as they are.
+ */
+static inline void pt_set_page_sizes(struct pt *pt, uint64_t sizes)
+{
+	pt->page_sizes = sizes;
+}
+
 static inline uint64_t pt_mapped_bytes(const struct pt *pt)
 {
 	return pt->nr_leaf_bytes;

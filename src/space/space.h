@@ -40,7 +40,8 @@ struct space_mirror {
 	const struct space_mirror_ops *ops;
 	struct pt *pt;
 	uint64_t aperture_start, aperture_last; /* IOVAs the table can hold */
-	uint64_t page_sizes;			/* bitmap of leaf sizes; the lowest is the alignment it demands */
+	/* Leaf sizes, as pt_page_sizes() told after pt_create(); the lowest is the alignment that it demands. */
+	uint64_t page_sizes;
 	struct list link;			/* space's */
 };
 
@@ -57,7 +58,7 @@ struct space_map {
 	bool fixed;
 };
 
-/* MAP.6 to MAP.18. The area takes its own reference on pages. */
+/* MAP.6 to MAP.18, and CPY.10 between 14 and 15. The area takes its own reference on pages. */
 int space_map(struct space *s, struct space_map *map);
 
 /* CPY.5 to CPY.10; @dst may be @src. */
@@ -69,11 +70,17 @@ struct space_copy {
 };
 int space_copy(struct space *dst, struct space *src, struct space_copy *copy);
 
-/* UNM.4 to UNM.11: whole areas within [iova, iova + length). *unmapped counts bytes, valid on errors too. */
+/*
+ * UNM.4 to UNM.11: whole areas within [iova, iova + length). *unmapped counts bytes, valid on errors too. -ENOENT with 0
+ * bytes may mean that nothing lies there or that the first area lies there in part (space_is_free() tells).
+ */
 int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmapped);
-int space_unmap_all(struct space *s, uint64_t *unmapped);
+int space_unmap_all(struct space *s, uint64_t *unmapped); /* 0, also when empty */
 
-/* Cut the area that straddles @iova, if any, in two (9.5): -EINVAL when it cannot be cut. */
+/*
+ * Cut the area that holds @iova, and does not begin there, in two of which the second begins at @iova (9.5): 0 when there is
+ * none; -EINVAL when it cannot be cut. Linux cuts at the end of a request first, then at its start.
+ */
 int space_cut(struct space *s, uint64_t iova);
 
 /* One area, for those that look: -ENOENT when none lies at or after @iova. */
@@ -127,18 +134,18 @@ int space_change_payer(struct space **spaces, size_t n, const struct memory_paye
 
 /*
  * GDB.3 to GDB.10, with the walk's quirks Q4, Q5 and Q27. @set is called for runs of dirty bits, ascending: set bits
- * [first, first + n) in the caller's bitmap; a negative return ends the walk. Afterwards the mirror's invalidate ran once
- * unless @no_clear.
+ * [first, first + n) in the caller's bitmap; bits may be set twice. Afterwards the mirror's invalidate ran once unless
+ * @no_clear.
  */
 struct space_dirty {
 	uint64_t iova, length, page_size;
 	bool no_clear;
 	bool has_dirty; /* the mirror's domain was made with dirty tracking (GDB.8) */
-	int (*set)(void *arg, uint64_t first, uint64_t n);
+	int (*set)(void *arg, uint64_t first, uint64_t n); /* what it returns is not looked at (Q4, Q27) */
 	void *arg;
 };
 int space_read_dirty(struct space *s, struct space_mirror *m, const struct space_dirty *d);
-/* SDT.4: reads and clears every dirty bit, then switches pt_set_dirty_tracking(). */
+/* SDT.4 and 5: on clears every dirty flag, then switches pt_set_dirty_tracking(). The domain can track (SDT.3). */
 int space_set_dirty(struct space *s, struct space_mirror *m, bool on);
 
 /* Statistics: areas, mapped bytes, maps and unmaps ever made. */

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Map, copy, unmap, cut: the areas of a space.
+ *
+ * All of it runs under space->lock from beginning to end, so no area is ever seen half made (UNM.6 cannot happen).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "space/private.h"
+
+bool areas_misaligned(struct space *s, uint64_t align, struct range *which)
+{
+	struct range r;
+
+	for (bool more = range_first(&s->areas, &r); more; more = range_next(&s->areas, &r)) {
+		uint64_t bits = r.start | (r.last + 1) | (area_address(r.value) & PAGE_MASK);
+
+		if (!is_aligned(bits, align)) {
+			*which = r;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* MAP.11 to MAP.14. */
+static int check_fixed(struct space *s, uint64_t iova, uint64_t length)
+{
+	struct range r;
+	uint64_t last;
+
+	if (!is_aligned(iova, s->alignment))
+		return refuse(s->sink, EINVAL, "MAP.11", "iova", iova, "a multiple of %llu",
+			      (unsigned long long)s->alignment);
+	if (__builtin_add_overflow(iova, length - 1, &last))
+		return refuse(s->sink, EOVERFLOW, "MAP.12", "iova", iova, "iova + length - 1 within 64 bits");
+	if (list_meets(&s->blocked, iova, last))
+		return refuse(s->sink, EINVAL, "MAP.13", "iova", iova, "outside reserved ranges (IOVA_RANGES lists the rest)");
+	if (range_first_overlap(&s->areas, iova, last, &r))
+		return refuse(s->sink, EEXIST, "MAP.14", "iova", iova, "a free range; [%#llx, %#llx] is mapped",
+			      (unsigned long long)r.start, (unsigned long long)r.last);
+	return 0;
+}
+
+/* CPY.10, MAP.15. */
+static int check_piece(struct space *s, const struct piece *p, int prot)
+{
+	uint64_t in_page = (pages_start(p->pages) + p->offset) & PAGE_MASK;
+
+	if ((prot & SPACE_WRITE) && !pages_writable(p->pages))
+		return refuse(s->sink, EPERM, "CPY.10", "flags", (uint64_t)prot, "no WRITEABLE: the source was mapped without");
+	if (!is_aligned(in_page, s->alignment))
+		return refuse(s->sink, EINVAL, "MAP.15", pages_is_file(p->pages) ? "start" : "user_va",
+			      pages_start(p->pages) + p->offset, "a multiple of %llu",
+			      (unsigned long long)s->alignment);
+	return 0;
+}
+
+static int check_placement(struct space *s, struct placement *p)
+{
+	const struct piece *first = &p->pieces[0];
+	int rc;
+
+	if (!is_aligned(p->length, s->alignment))
+		return refuse(s->sink, EINVAL, "MAP.7", "length", p->length, "a multiple of %llu",
+			      (unsigned long long)s->alignment);
+	if (p->fixed)
+		rc = check_fixed(s, p->iova, p->length);
+	else
+		rc = iova_choose(s, pages_start(first->pages) + first->offset, p->length, &p->iova);
+	for (size_t i = 0; i < p->n && !rc; i++)
+		rc = check_piece(s, &p->pieces[i], p->prot);
+	return rc;
+}
+
+static int add_area(struct space *s, const struct piece *p, uint64_t iova, int prot)
+{
+	struct area *a = pool_alloc(&s->area_pool);
+	int rc;
+
+	if (!a)
+		return -ENOMEM;
+	*a = (struct area){(uintptr_t)p->pages | (uintptr_t)prot, p->offset};
+	rc = range_insert(&s->areas, iova, iova + p->length - 1, a);
+	if (rc)
+		goto out_free;
+	rc = fill_area(s, a, iova, iova + p->length - 1);
+	if (rc)
+		goto out_erase;
+	pages_get(p->pages);
+	s->bytes += p->length;
+	return 0;
+out_erase:
+	range_erase(&s->areas, iova, NULL);
+out_free:
+	pool_free(&s->area_pool, a);
+	return rc;
+}
+
+/* An area that no mirror shows any more. */
+static void drop_area(struct space *s, const struct range *r)
+{
+	struct area *a = r->value;
+
+	range_erase(&s->areas, r->start, NULL);
+	if (has_mirror(s))
+		pages_unpin(area_pages(a), a->offset, r->last - r->start + 1);
+	pages_put(area_pages(a));
+	pool_free(&s->area_pool, a);
+	s->bytes -= r->last - r->start + 1;
+}
+
+/* Removes the areas from @first on that end at or before @last; they are whole. */
+static void remove_areas(struct space *s, struct range first, uint64_t last)
+{
+	bool more = true;
+
+	clear_mirrors(s, first.start, last);
+	while (more) {
+		drop_area(s, &first);
+		more = first.last < last && range_next(&s->areas, &first);
+	}
+}
+
+int areas_add(struct space *s, struct placement *p)
+{
+	uint64_t iova;
+	int rc = check_placement(s, p);
+
+	if (rc)
+		return rc;
+	iova = p->iova;
+	for (size_t i = 0; i < p->n; i++) {
+		rc = add_area(s, &p->pieces[i], iova, p->prot);
+		if (rc)
+			goto out_undo;
+		iova += p->pieces[i].length;
+	}
+	s->maps++;
+	return 0;
+out_undo:
+	if (iova != p->iova) {
+		struct range first;
+
+		range_find(&s->areas, p->iova, &first);
+		remove_areas(s, first, iova - 1);
+	}
+	return rc;
+}
+
+int space_map(struct space *s, struct space_map *map)
+{
+	struct piece piece = {map->pages, map->offset, map->length};
+	struct placement p = {&piece, 1, map->length, map->prot, map->fixed, map->iova};
+	int rc;
+
+	if (!map->length || map->length > U64MAX - PAGE_SIZE)
+		return refuse(s->sink, EINVAL, "MAP.6", "length", map->length, "at least 1, less than 2^64-4096");
+	lock_acquire(&s->lock);
+	rc = areas_add(s, &p);
+	lock_release(&s->lock);
+	if (!rc)
+		map->iova = p.iova;
+	return rc;
+}
+
+/* Copy. */
+
+static void put_pieces(struct piece *pieces, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		pages_put(pieces[i].pages);
+	free(pieces);
+}
+
+/* What [iova, last] is made of, with references. -ENOENT: not all of it is mapped. */
+static int get_pieces(struct space *s, uint64_t iova, uint64_t last, struct piece **out, size_t *n)
+{
+	struct piece *pieces = NULL, *grown;
+	struct range r;
+	int rc = 0;
+
+	*n = 0;
+	for (uint64_t at = iova;; at = r.last + 1) {
+		const struct area *a;
+
+		if (!range_find(&s->areas, at, &r)) {
+			rc = refuse(s->sink, ENOENT, "CPY.7", "src_iova", at, "a range that is mapped without a hole");
+			break;
+		}
+		if (!*n || is_pow2(*n)) {
+			grown = realloc(pieces, (*n ? *n * 2 : 1) * sizeof(*pieces));
+			if (!grown) {
+				rc = -ENOMEM;
+				break;
+			}
+			pieces = grown;
+		}
+		a = r.value;
+		pages_get(area_pages(a));
+		pieces[(*n)++] = (struct piece){area_pages(a), a->offset + (at - r.start), min_u64(r.last, last) - at + 1};
+		if (r.last >= last)
+			break;
+	}
+	if (rc) {
+		put_pieces(pieces, *n);
+		return rc;
+	}
+	*out = pieces;
+	return 0;
+}
+
+int space_copy(struct space *dst, struct space *src, struct space_copy *copy)
+{
+	struct placement p = {.length = copy->length, .prot = copy->prot, .fixed = copy->fixed, .iova = copy->dst_iova};
+	struct piece *pieces;
+	uint64_t last;
+	int rc;
+
+	if (!copy->length)
+		return refuse(src->sink, EINVAL, "CPY.5", "length", 0, "at least 1");
+	if (__builtin_add_overflow(copy->src_iova, copy->length - 1, &last))
+		return refuse(src->sink, EOVERFLOW, "CPY.6", "src_iova", copy->src_iova,
+			      "src_iova + length - 1 within 64 bits");
+	lock_acquire(&src->lock);
+	rc = get_pieces(src, copy->src_iova, last, &pieces, &p.n);
+	lock_release(&src->lock);
+	if (rc)
+		return rc;
+	p.pieces = pieces;
+	lock_acquire(&dst->lock);
+	rc = areas_add(dst, &p);
+	lock_release(&dst->lock);
+	put_pieces(pieces, p.n);
+	if (!rc)
+		copy->dst_iova = p.iova;
+	return rc;
+}
+
+/* Unmap. */
+
+/* UNM.8: the areas from @start on that lie within, up to the first that does not. */
+static int unmap(struct space *s, uint64_t start, uint64_t last, uint64_t *unmapped)
+{
+	uint64_t before = s->bytes, end = 0;
+	struct range first, r;
+	bool more, any = false;
+	int rc = 0;
+
+	more = range_first_overlap(&s->areas, start, last, &first);
+	for (r = first; more; more = r.last < last && range_next_overlap(&s->areas, last, &r)) {
+		if (r.start < start || r.last > last) {
+			rc = refuse(s->sink, ENOENT, "UNM.8", "iova", start, "no part of an area: [%#llx, %#llx] is one",
+				    (unsigned long long)r.start, (unsigned long long)r.last);
+			break;
+		}
+		any = true;
+		end = r.last;
+	}
+	if (any) {
+		remove_areas(s, first, end);
+		s->unmaps++;
+	}
+	*unmapped = before - s->bytes;
+	return rc;
+}
+
+int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmapped)
+{
+	uint64_t last;
+	int rc;
+
+	*unmapped = 0;
+	if (!length)
+		return refuse(s->sink, EINVAL, "UNM.4", "length", 0, "at least 1");
+	if (__builtin_add_overflow(iova, length - 1, &last))
+		return refuse(s->sink, EOVERFLOW, "UNM.5", "iova", iova, "iova + length - 1 within 64 bits");
+	lock_acquire(&s->lock);
+	rc = unmap(s, iova, last, unmapped);
+	lock_release(&s->lock);
+	if (!rc && !*unmapped)
+		rc = refuse(s->sink, ENOENT, "UNM.10", "iova", iova, "a range in which something is mapped");
+	return rc;
+}
+
+int space_unmap_all(struct space *s, uint64_t *unmapped)
+{
+	int rc;
+
+	lock_acquire(&s->lock);
+	rc = unmap(s, 0, U64MAX, unmapped);
+	lock_release(&s->lock);
+	return rc;
+}
+
+/* Cut (9.5). */
+
+/* One pin of the whole becomes two of its parts. Nothing is looked at anew: all of it is pinned. */
+static int cut_pin(const struct area *a, uint64_t left, uint64_t right)
+{
+	struct pages *p = area_pages(a);
+	int rc = pages_pin(p, a->offset, left);
+
+	if (rc)
+		return rc;
+	rc = pages_pin(p, a->offset + left, right);
+	if (rc) {
+		pages_unpin(p, a->offset, left);
+		return rc;
+	}
+	pages_unpin(p, a->offset, left + right);
+	return 0;
+}
+
+static void join_pin(const struct area *a, uint64_t left, uint64_t right)
+{
+	struct pages *p = area_pages(a);
+	int rc = pages_pin(p, a->offset, left + right);
+
+	/* The parts are pinned, in tables that stay as long as they are. */
+	assert(!rc);
+	(void)rc;
+	pages_unpin(p, a->offset, left);
+	pages_unpin(p, a->offset + left, right);
+}
+
+static int cut_area(struct space *s, const struct range *r, uint64_t iova)
+{
+	uint64_t left = iova - r->start, right = r->last - iova + 1;
+	struct area *a = r->value, *b = pool_alloc(&s->area_pool);
+	int rc;
+
+	if (!b)
+		return -ENOMEM;
+	*b = (struct area){a->ref, a->offset + left};
+	if (has_mirror(s)) {
+		rc = cut_pin(a, left, right);
+		if (rc)
+			goto out_free;
+	}
+	range_update(&s->areas, r->start, iova - 1, a);
+	rc = range_insert(&s->areas, iova, r->last, b);
+	if (rc)
+		goto out_join;
+	pages_get(area_pages(b));
+	return 0;
+out_join:
+	range_update(&s->areas, r->start, r->last, a);
+	if (has_mirror(s))
+		join_pin(a, left, right);
+out_free:
+	pool_free(&s->area_pool, b);
+	return rc;
+}
+
+static int cut(struct space *s, uint64_t iova)
+{
+	const char *rule = "COMPAT.UNMAP";
+	struct range r;
+	uint64_t bits;
+
+	/* (quirk) A cut behind the first byte is not made. */
+	if (!range_find(&s->areas, iova, &r) || iova - r.start < 2)
+		return 0;
+	bits = iova | ((area_address(r.value) + (iova - r.start)) & PAGE_MASK);
+	if (!is_aligned(bits, s->alignment))
+		return refuse(s->sink, EINVAL, rule, "iova", iova, "a multiple of %llu", (unsigned long long)s->alignment);
+	if (has_mirror(s) && s->huge)
+		return refuse(s->sink, EINVAL, rule, "iova", iova, "a whole area: huge pages are on");
+	return cut_area(s, &r, iova);
+}
+
+int space_cut(struct space *s, uint64_t iova)
+{
+	int rc;
+
+	lock_acquire(&s->lock);
+	rc = cut(s, iova);
+	lock_release(&s->lock);
+	return rc;
+}

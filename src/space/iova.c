@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Automatic choice of an IOVA (3.5): first fit, ascending, in the allowed list or in everything, around reserved ranges
+ * and areas.
+ *
+ * The alignment wanted is that of the memory, so that large leaves are possible; the place keeps the memory's offset in
+ * its page. Where both are less than a page Linux merely ORs the offset into the aligned start of a gap, and takes no gap
+ * whose only fitting start is its last byte; so do we.
+ */
+#include <errno.h>
+
+#include "space/private.h"
+
+#define HUGE_PAGE (2ull << 20)
+
+struct want {
+	uint64_t length, align, in_page;
+};
+
+/* Where @w fits into the gap [start, last], if it does. */
+static bool fits(const struct want *w, uint64_t start, uint64_t last, uint64_t *at)
+{
+	uint64_t low;
+
+	if (__builtin_add_overflow(start, w->align - 1, &low))
+		return false;
+	low = align_down(low, w->align) | w->in_page;
+	if (low >= last || last - low < w->length - 1)
+		return false;
+	*at = low;
+	return true;
+}
+
+/* Among the areas in [start, last], where nothing is reserved. */
+static bool find_in_hole(struct space *s, const struct want *w, uint64_t start, uint64_t last, uint64_t *iova)
+{
+	struct range_fit fit = {.from = start, .last = last, .len = w->length, .align = w->align};
+	uint64_t end;
+
+	if (!w->in_page && w->length > 1)
+		return !range_find_free(&s->areas, &fit, iova);
+	for (uint64_t from = start; range_gap(&s->areas, from, last, &from, &end); from = end + 1) {
+		if (fits(w, from, end, iova))
+			return true;
+		if (end == last)
+			break;
+	}
+	return false;
+}
+
+/* Among reserved ranges and areas in [start, last]. */
+static bool find_in_span(struct space *s, const struct want *w, uint64_t start, uint64_t last, uint64_t *iova)
+{
+	for (size_t i = 0; i < s->blocked.n && start <= last; i++) {
+		const struct space_range *b = &s->blocked.r[i];
+
+		if (b->last < start)
+			continue;
+		if (b->start > last)
+			break;
+		if (b->start > start && find_in_hole(s, w, start, b->start - 1, iova))
+			return true;
+		if (b->last >= last)
+			return false;
+		start = b->last + 1;
+	}
+	return find_in_hole(s, w, start, last, iova);
+}
+
+static uint64_t wanted_alignment(uint64_t addr, uint64_t length)
+{
+	uint64_t align = length == 1 ? 1 : BIT(log2_floor(length - 1) + 1);
+
+	if (addr)
+		align = min_u64(align, BIT(lowest_bit(addr)));
+	return min_u64(align, HUGE_PAGE);
+}
+
+int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
+{
+	const struct space_range everything = {0, U64MAX};
+	const struct space_range *spans = s->allowed.n ? s->allowed.r : &everything;
+	struct want w = {length, 0, addr & PAGE_MASK};
+
+	if (length >= ULMAX / 2)
+		return refuse(s->sink, EOVERFLOW, "MAP.8", "length", length, "less than 2^63-1 without FIXED_IOVA");
+	w.align = wanted_alignment(addr, length);
+	if (w.align < s->alignment)
+		return refuse(s->sink, EINVAL, "MAP.9", "user_va", addr, "a multiple of %#llx",
+			      (unsigned long long)s->alignment);
+	for (size_t i = 0; i < (s->allowed.n ? s->allowed.n : 1); i++) {
+		uint64_t start = max_u64(spans[i].start, PAGE_SIZE), last = min_u64(spans[i].last, ULMAX - PAGE_SIZE);
+
+		if (start <= last && fits(&w, start, last, &start) && find_in_span(s, &w, start, last, iova))
+			return 0;
+	}
+	return refuse(s->sink, ENOSPC, "MAP.10", "length", length, s->allowed.n ? "a gap of it in the allowed ranges"
+										   : "a gap of it");
+}

@@ -30,7 +30,7 @@ void epoch_wait(const struct epoch *e)
 	uint64_t seen = __atomic_load_n(&e->word, __ATOMIC_ACQUIRE);
 	unsigned int spins = 0;
 
-	if (!(seen & EPOCH_INSIDE) || __atomic_load_n(&e->owner, __ATOMIC_RELAXED) == pthread_self())
+	if (!(seen & EPOCH_INSIDE) || epoch_is_mine(e))
 		return;
 	while (__atomic_load_n(&e->word, __ATOMIC_ACQUIRE) == seen) {
 		if (++spins < SPINS_BEFORE_YIELD)

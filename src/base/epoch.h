@@ -92,6 +92,12 @@ static inline bool epoch_is_awake(const struct epoch *e)
 	return __atomic_load_n(&e->word, __ATOMIC_ACQUIRE) & EPOCH_AWAKE;
 }
 
+/* Is the calling thread the reader that owns this (awake) epoch? */
+static inline bool epoch_is_mine(const struct epoch *e)
+{
+	return __atomic_load_n(&e->owner, __ATOMIC_RELAXED) == pthread_self();
+}
+
 /* Writer: makes every awake reader's earlier stores visible and its later loads fresh. */
 void epoch_barrier(const struct epoch_domain *d);
 

@@ -101,7 +101,7 @@ static void wait_quiet(struct domain *d)
 
 	if (list_empty(&d->attachments))
 		return;
-	quiesce_begin(&q, d->iommu->epochs);
+	quiesce_begin(&q, d->iommu->epochs, true);
 	list_for_each(pos, tmp, &d->attachments)
 		quiesce_wait(&q, list_entry(pos, struct attachment, link)->requester);
 }

@@ -95,7 +95,7 @@ void iommu_invalidate_all(struct iommu *i)
 	lock_acquire(&i->lock);
 	list_for_each(pos, tmp, &i->requesters)
 		requester_post_all(list_entry(pos, struct requester, link));
-	quiesce_begin(&q, i->epochs);
+	quiesce_begin(&q, i->epochs, true);
 	list_for_each(pos, tmp, &i->requesters)
 		quiesce_wait(&q, list_entry(pos, struct requester, link));
 	lock_release(&i->lock);

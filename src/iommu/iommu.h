@@ -172,8 +172,8 @@ void requester_quiesce(struct requester *r);
 
 struct translation {
 	const struct memory_slot *slot;
-	char *ptr;    /* first byte; NULL for MEMORY_BAR */
-	uint64_t pa;
+	char *ptr;    /* first byte; NULL: no memory but a BAR or a message */
+	uint64_t pa;  /* of the first byte, where ptr is NULL */
 	uint64_t len; /* bytes from iova on that this translation covers, at most what was asked */
 	bool msi;     /* a write into the interrupt window: not memory */
 };

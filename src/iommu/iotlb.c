@@ -11,9 +11,18 @@
 /* Above so many probes a range is forgotten by looking at every entry instead: 1024 lines in a row are cheap. */
 #define MAX_PROBES 256
 
+static void set_context(struct iotlb *t, uint32_t context)
+{
+	t->context = context;
+	for (uint32_t size = 0; size < IOTLB_NR_SIZES; size++)
+		t->name[size] = (size + 1) << 10 | context;
+	iotlb_prefer(t, IOTLB_4K);
+}
+
 int iotlb_init(struct iotlb *t)
 {
-	*t = (struct iotlb){.context = 1};
+	*t = (struct iotlb){0};
+	set_context(t, 1);
 	t->sets = aligned_alloc(sizeof(struct iotlb_set), IOTLB_SETS * sizeof(struct iotlb_set));
 	if (!t->sets)
 		return -ENOMEM;
@@ -77,6 +86,7 @@ void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void
 	set->tag[way] = tag;
 	set->val[way] = (uint64_t)slot << 48 | (uintptr_t)ptr | perms;
 	count_entry(t, size);
+	iotlb_prefer(t, size);
 }
 
 static void forget_page(struct iotlb *t, uint64_t page, enum iotlb_size size)
@@ -126,8 +136,10 @@ void iotlb_forget_all(struct iotlb *t)
 {
 	memset(t->count, 0, sizeof(t->count));
 	t->present = 0;
-	if (++t->context < IOTLB_CONTEXTS)
+	if (t->context + 1 < IOTLB_CONTEXTS) {
+		set_context(t, t->context + 1);
 		return;
-	t->context = 1;
+	}
+	set_context(t, 1);
 	memset(t->sets, 0, IOTLB_SETS * sizeof(struct iotlb_set));
 }

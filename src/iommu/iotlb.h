@@ -41,7 +41,10 @@ struct iotlb {
 	struct iotlb_set *sets;
 	uint32_t present;
 	uint32_t context;
+	uint32_t name[IOTLB_NR_SIZES]; /* bits 11:0 of the tags of each size */
 	uint32_t count[IOTLB_NR_SIZES];
+	/* The size to look for first, that of the last hit or fill: how far to shift, and its name[]. */
+	uint32_t recent_shift, recent_name;
 	uint32_t victim; /* the way that the next fill of a full set replaces */
 };
 
@@ -61,31 +64,47 @@ static inline struct iotlb_set *iotlb_set(const struct iotlb *t, uint64_t page)
 
 static inline uint64_t iotlb_tag(const struct iotlb *t, uint64_t page, enum iotlb_size size)
 {
-	return page << iotlb_shift(size) | ((uint64_t)size + 1) << 10 | t->context;
+	return page << iotlb_shift(size) | t->name[size];
 }
 
 /* The way of @set that has @tag, or any other way. Without branches: which way hits is not predictable. */
 static inline unsigned int iotlb_way(const struct iotlb_set *set, uint64_t tag)
 {
-	return (set->tag[1] == tag) | (set->tag[2] == tag) << 1 | (set->tag[3] == tag) * 3u;
+	unsigned int one = set->tag[1] == tag, two = set->tag[2] == tag, three = set->tag[3] == tag;
+
+	return (one | three) | (two | three) << 1;
 }
 
-/* The entry's val for @iova and, in *shift, its size; 0 where there is none. */
-static inline uint64_t iotlb_find(const struct iotlb *t, uint64_t iova, unsigned int *shift)
+/* The val of the entry for @iova of one size; 0 where there is none. */
+static inline uint64_t iotlb_probe(const struct iotlb *t, uint64_t iova, unsigned int shift, uint32_t name)
 {
-	for (uint32_t sizes = t->present; sizes; sizes &= sizes - 1) {
-		enum iotlb_size size = (enum iotlb_size)__builtin_ctz(sizes);
-		uint64_t page = iova >> iotlb_shift(size);
-		const struct iotlb_set *set = iotlb_set(t, page);
-		uint64_t tag = iotlb_tag(t, page, size);
-		unsigned int way = iotlb_way(set, tag);
+	uint64_t page = iova >> shift, tag = page << shift | name;
+	const struct iotlb_set *set = iotlb_set(t, page);
+	unsigned int way = iotlb_way(set, tag);
 
-		if (likely(set->tag[way] == tag)) {
-			*shift = iotlb_shift(size);
-			return set->val[way];
-		}
+	return likely(set->tag[way] == tag) ? set->val[way] : 0;
+}
+
+static inline void iotlb_prefer(struct iotlb *t, enum iotlb_size size)
+{
+	t->recent_shift = iotlb_shift(size);
+	t->recent_name = t->name[size];
+}
+
+/* The same of any size, which is put into *shift and looked for first next time. */
+static inline uint64_t iotlb_find(struct iotlb *t, uint64_t iova, unsigned int *shift)
+{
+	uint64_t val = 0;
+
+	for (uint32_t sizes = t->present; sizes && !val; sizes &= sizes - 1) {
+		enum iotlb_size size = (enum iotlb_size)__builtin_ctz(sizes);
+
+		val = iotlb_probe(t, iova, iotlb_shift(size), t->name[size]);
+		if (val)
+			iotlb_prefer(t, size);
 	}
-	return 0;
+	*shift = t->recent_shift;
+	return val;
 }
 
 /* Can this page be cached at all? @ptr must be page-aligned and below 2^48. */

@@ -16,7 +16,7 @@ int requester_create(struct iommu *i, uint32_t rid, struct requester **out)
 
 	if (!r)
 		return -ENOMEM;
-	*r = (struct requester){.iommu = i, .memory = i->memory, .rid = rid};
+	*r = (struct requester){.iommu = i, .memory = i->memory, .slots = memory_slot(i->memory, 0), .rid = rid};
 	rc = iotlb_init(&r->iotlb);
 	if (rc) {
 		free(r);
@@ -69,12 +69,45 @@ void requester_end(struct requester *r)
 	epoch_park(&r->epoch);
 }
 
-void requester_quiesce(struct requester *r)
+/* About a microsecond, an eighth of what a barrier may take on a virtual machine. */
+#define SPINS_BEFORE_BARRIER 50
+
+/* Has the DMA thread applied what is posted now, or parked since? */
+static bool catches_up(const struct requester *r)
+{
+	uint64_t posted = __atomic_load_n(&r->commands.posted, __ATOMIC_RELAXED);
+
+	for (int spins = 0; spins < SPINS_BEFORE_BARRIER; spins++) {
+		if (__atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) >= posted || !epoch_is_awake(&r->epoch))
+			return true;
+		__builtin_ia32_pause();
+	}
+	return false;
+}
+
+void quiesce_wait_awake(struct quiesce *q, const struct requester *r)
+{
+	/* One's own section is not waited for, and one's next translation needs no fence to see what one has done. */
+	if (epoch_is_mine(&r->epoch))
+		return;
+	if (!q->fenced && !(q->posted && catches_up(r))) {
+		epoch_barrier(q->epochs);
+		q->fenced = true;
+	}
+	epoch_wait(&r->epoch);
+}
+
+static void quiesce_one(struct requester *r, bool posted)
 {
 	struct quiesce q;
 
-	quiesce_begin(&q, r->iommu->epochs);
+	quiesce_begin(&q, r->iommu->epochs, posted);
 	quiesce_wait(&q, r);
+}
+
+void requester_quiesce(struct requester *r)
+{
+	quiesce_one(r, false);
 }
 
 void requester_get_stats(const struct requester *r, struct requester_stats *out)
@@ -174,7 +207,7 @@ int requester_attach(struct requester *r, struct domain *d)
 	}
 	__atomic_store_n(&r->domain, d, __ATOMIC_RELEASE);
 	requester_post_all(r);
-	requester_quiesce(r);
+	quiesce_one(r, true);
 	if (old)
 		unlink_from(old, &r->attachment[r->which]);
 	r->which = !r->which;

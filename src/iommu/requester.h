@@ -20,6 +20,10 @@
  * forgotten by R2 of the next one, since the command stays posted until it is applied.
  *
  * R2 runs at every translation, not only at the first of a section: it is one load that is predicted well.
+ *
+ * The barrier interrupts every processor that runs this process, and costs them far more than a busy DMA thread takes to
+ * reach R2. So W4 first gives it the time to: applied, once it counts the command, proves that R2 has seen W2,
+ * and, stored after R1 and released, that W5 sees the word of that section or of a later one.
  */
 #ifndef IOAS_IOMMU_REQUESTER_H
 #define IOAS_IOMMU_REQUESTER_H
@@ -56,8 +60,9 @@ struct requester {
 	/* The DMA thread's; others read applied and stats. */
 	struct iotlb iotlb __attribute__((aligned(64)));
 	uint64_t applied;
-	struct memory *memory;
 	struct requester_stats stats;
+	struct memory *memory;
+	const struct memory_slot *slots; /* all of memory's */
 
 	/* Seldom written; read by misses. */
 	struct iommu *iommu __attribute__((aligned(64)));
@@ -80,32 +85,36 @@ void requester_post_all(struct requester *r);
 /* DMA thread: R2 above. */
 void requester_apply(struct requester *r);
 
+static inline bool requester_has_news(const struct requester *r)
+{
+	return __atomic_load_n(&r->commands.posted, __ATOMIC_ACQUIRE) != r->applied;
+}
+
 static inline void requester_catch_up(struct requester *r)
 {
-	if (unlikely(__atomic_load_n(&r->commands.posted, __ATOMIC_ACQUIRE) != r->applied))
+	if (unlikely(requester_has_news(r)))
 		requester_apply(r);
 }
 
 /* One writer's waiting for any number of requesters: W3 in quiesce_begin(), then W4 and W5 for each. */
 struct quiesce {
 	const struct epoch_domain *epochs;
+	bool posted; /* the change came with a command to each requester */
 	bool fenced; /* the readers, by epoch_barrier() */
 };
 
-static inline void quiesce_begin(struct quiesce *q, const struct epoch_domain *epochs)
+static inline void quiesce_begin(struct quiesce *q, const struct epoch_domain *epochs, bool posted)
 {
-	*q = (struct quiesce){.epochs = epochs};
+	*q = (struct quiesce){.epochs = epochs, .posted = posted};
 	epoch_fence();
 }
 
+void quiesce_wait_awake(struct quiesce *q, const struct requester *r);
+
 static inline void quiesce_wait(struct quiesce *q, const struct requester *r)
 {
-	if (!epoch_is_awake(&r->epoch))
-		return;
-	if (!q->fenced)
-		epoch_barrier(q->epochs);
-	q->fenced = true;
-	epoch_wait(&r->epoch);
+	if (epoch_is_awake(&r->epoch))
+		quiesce_wait_awake(q, r);
 }
 
 #endif

@@ -109,7 +109,7 @@ void memory_set_revoked(struct memory *m, void (*revoked)(void *arg), void *arg)
 
 /**
  * memory_slot() - the slot behind a PA; lock-free, for readers inside their epoch
- * Never NULL for a PA that a page table holds.
+ * Never NULL for a PA that a page table holds. The slots are one array: that of PA 0 is followed by that of PA 1 GiB.
  */
 const struct memory_slot *memory_slot(const struct memory *m, uint64_t pa);
 

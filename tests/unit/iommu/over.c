@@ -297,12 +297,41 @@ static void test_dirty_misses_nothing(void **state)
 	scene_end(&s);
 }
 
-static void count_cost(struct domain *d, unsigned int barriers, unsigned int waits)
+/* A thread that is awake for some requesters and translates nothing. */
+struct awake {
+	struct requester **r;
+	size_t n;
+	pthread_barrier_t turn;
+};
+
+static void *stay_awake(void *arg)
 {
+	struct awake *a = arg;
+
+	for (size_t n = 0; n < a->n; n++)
+		requester_begin(a->r[n]);
+	pthread_barrier_wait(&a->turn);
+	pthread_barrier_wait(&a->turn);
+	for (size_t n = 0; n < a->n; n++)
+		requester_end(a->r[n]);
+	return NULL;
+}
+
+static void count_cost(struct domain *d, struct requester **r, size_t n, unsigned int barriers, unsigned int waits)
+{
+	struct awake a = {.r = r, .n = n};
+	pthread_t thread;
+
+	pthread_barrier_init(&a.turn, NULL, 2);
+	assert_int_equal(pthread_create(&thread, NULL, stay_awake, &a), 0);
+	pthread_barrier_wait(&a.turn);
 	nr_barriers = nr_waits = 0;
 	domain_invalidate(d, 0, 4095, NULL);
 	assert_int_equal(nr_barriers, barriers);
 	assert_int_equal(nr_waits, waits);
+	pthread_barrier_wait(&a.turn);
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&a.turn);
 }
 
 static void test_cost(void **state)
@@ -318,24 +347,21 @@ static void test_cost(void **state)
 		assert_int_equal(requester_create(b.iommu, n, &r[n]), 0);
 		assert_int_equal(requester_attach(r[n], n < 3 ? one : two), 0);
 	}
-	count_cost(one, 0, 0);
-	requester_begin(r[3]);
-	count_cost(one, 0, 0); /* awake, but of another domain */
-	count_cost(two, 1, 1);
-	requester_begin(r[0]);
-	count_cost(one, 1, 1);
-	requester_begin(r[2]);
-	count_cost(one, 1, 2); /* one barrier for all */
-	requester_end(r[0]);
-	requester_end(r[2]);
-	requester_end(r[3]);
-	count_cost(one, 0, 0);
-	count_cost(two, 0, 0);
+	count_cost(one, r, 0, 0, 0);
+	count_cost(one, r + 3, 1, 0, 0); /* awake, but of another domain */
+	count_cost(two, r + 3, 1, 1, 1);
+	count_cost(one, r + 2, 2, 1, 1);
+	count_cost(one, r, 4, 1, 3); /* one barrier for all */
+	count_cost(one, r, 0, 0, 0);
 	nr_barriers = 0;
 	assert_int_equal(requester_attach(r[0], two), 0);
 	assert_int_equal(requester_attach(r[0], NULL), 0);
 	iommu_invalidate_all(b.iommu);
 	assert_int_equal(nr_barriers, 0);
+	requester_begin(r[1]); /* one's own needs none either */
+	domain_invalidate(one, 0, 4095, NULL);
+	assert_int_equal(nr_barriers, 0);
+	requester_end(r[1]);
 	for (uint32_t n = 0; n < 4; n++) {
 		assert_int_equal(requester_attach(r[n], NULL), 0);
 		requester_destroy(r[n]);

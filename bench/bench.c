@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bench.h"
+
+#include <linux/perf_event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RUNS 7
+#define LINE 64
+
+static int open_counter(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_HW_INSTRUCTIONS,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+
+	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+void bench_begin(struct bench *b, int argc, char **argv)
+{
+	*b = (struct bench){0};
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--quick")) {
+			b->quick = true;
+		} else if (!strcmp(argv[i], "--json") && i + 1 < argc) {
+			b->json = fopen(argv[++i], "w");
+			if (!b->json) {
+				perror(argv[i]);
+				exit(2);
+			}
+		} else {
+			fprintf(stderr, "usage: %s [--json FILE] [--quick]\n", argv[0]);
+			exit(2);
+		}
+	}
+	b->counter = open_counter();
+	if (b->json)
+		fputs("[", b->json);
+	printf("%-56s %10s %7s   %s\n", "", "ns", "Ir", "beside");
+}
+
+int bench_end(struct bench *b)
+{
+	int rc = 0;
+
+	if (b->json) {
+		fputs("\n]\n", b->json);
+		rc = fclose(b->json) ? 1 : 0;
+	}
+	if (b->counter >= 0)
+		close(b->counter);
+	return rc;
+}
+
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t instructions(const struct bench *b)
+{
+	uint64_t v = 0;
+
+	if (b->counter < 0 || read(b->counter, &v, sizeof(v)) != sizeof(v))
+		return 0;
+	return v;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n)
+{
+	unsigned int runs = b->quick ? 1 : RUNS;
+	double ns[RUNS], ir[RUNS];
+
+	if (b->quick)
+		n = n / 100 + 1;
+	fn(arg, n / 10 + 1);
+	for (unsigned int i = 0; i < runs; i++) {
+		uint64_t before = instructions(b), start = now();
+
+		fn(arg, n);
+		ns[i] = (double)(now() - start) / (double)n;
+		ir[i] = (double)(instructions(b) - before) / (double)n;
+	}
+	qsort(ns, runs, sizeof(*ns), compare);
+	qsort(ir, runs, sizeof(*ir), compare);
+	return (struct bench_cost){.ns = ns[runs / 2], .ir = ir[runs / 2]};
+}
+
+void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,
+	       struct bench_cost limit_cost)
+{
+	printf("%-56s %10.1f %7.0f", name, cost.ns, cost.ir);
+	if (limit)
+		printf("   %s %.1f", limit, limit_cost.ns);
+	printf("\n");
+	fflush(stdout);
+	if (!b->json)
+		return;
+	fprintf(b->json, "%s\n{\"name\": \"%s\", \"ns\": %.2f, \"instructions\": %.1f", b->rows++ ? "," : "", name,
+		cost.ns, cost.ir);
+	if (limit)
+		fprintf(b->json, ", \"limit\": \"%s\", \"limit_ns\": %.2f", limit, limit_cost.ns);
+	fprintf(b->json, "}");
+}
+
+static void chase(void *arg, uint64_t n)
+{
+	void **p = arg;
+
+	while (n--)
+		p = *p;
+	bench_use((uintptr_t)p);
+}
+
+struct bench_cost bench_chase(struct bench *b, uint64_t bytes)
+{
+	uint64_t lines = bytes / LINE, rng = 1;
+	char *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t *order = malloc(lines * sizeof(*order));
+	struct bench_cost cost;
+
+	if (mem == MAP_FAILED || !order) {
+		perror("memory");
+		exit(1);
+	}
+	for (uint64_t i = 0; i < lines; i++)
+		order[i] = (uint32_t)i;
+	for (uint64_t i = lines - 1; i > 0; i--) {
+		uint64_t k = (bench_random(&rng) >> 32) % (i + 1);
+		uint32_t swap = order[i];
+
+		order[i] = order[k];
+		order[k] = swap;
+	}
+	for (uint64_t i = 0; i < lines; i++)
+		*(void **)(void *)(mem + (uint64_t)order[i] * LINE) = mem + (uint64_t)order[(i + 1) % lines] * LINE;
+	free(order);
+	cost = bench_run(b, chase, mem, 2000000);
+	munmap(mem, bytes);
+	return cost;
+}

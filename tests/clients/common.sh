@@ -101,7 +101,7 @@ fail_showing()
 	local file
 
 	for file in "$work/out" "$work/err"; do
-		[[ ! -e $file ]] || tr '\r' '\n' <"$file" | grep -v '^Ops submitted' | tail -n 25 >&2
+		[[ ! -e $file ]] || tr '\r' '\n' <"$file" | grep -v '^Ops submitted' | tail -n 25 >&2 || true
 	done
 	fail "$@"
 }

@@ -26,6 +26,7 @@ struct range_block {
 struct path {
 	struct range_node *node[MAX_HEIGHT + 1];
 	unsigned int slot[MAX_HEIGHT + 1];
+	uint64_t low, high; /* the interval of node[1] */
 };
 
 static void node_begin(struct range_node *n)
@@ -173,7 +174,6 @@ static void node_drop(struct range_tree *t, struct range_node *n)
 {
 	node_end(n, 0);
 	node_release(t, n);
-	t->hint = NULL;
 }
 
 struct range_node *range_locate(struct range_tree *t, uint64_t x)
@@ -204,12 +204,30 @@ static void locate_path(struct range_tree *t, uint64_t x, struct path *p)
 {
 	struct range_node *n = t->root;
 
+	p->low = 0;
+	p->high = U64MAX;
 	for (unsigned int l = t->height; l; l--) {
+		unsigned int i = inner_search(n, n->head, x);
+
 		p->node[l] = n;
-		p->slot[l] = inner_search(n, n->head, x);
-		n = n->child[p->slot[l]];
+		p->slot[l] = i;
+		if (l > 1 && i)
+			p->low = n->key[i - 1];
+		if (l > 1 && i + 1 < node_count(n))
+			p->high = n->key[i] - 1;
+		n = n->child[i];
 	}
 	p->node[0] = n;
+}
+
+/* The child in slot @i of node[1] becomes the hint. */
+static void hint_child(struct range_tree *t, const struct path *p, unsigned int i)
+{
+	const struct range_node *n = p->node[1];
+
+	t->hint = n->child[i];
+	t->hint_low = i ? n->key[i - 1] : p->low;
+	t->hint_high = i + 1 < node_count(n) ? n->key[i] - 1 : p->high;
 }
 
 /* Steps that change the tree's shape. */
@@ -315,8 +333,9 @@ static void split(struct range_tree *t, struct range_node *parent, unsigned int 
 	struct range_node *left = parent->child[i];
 	unsigned int level = head_level(left->head);
 	struct range_node *right = node_take(t, level);
-	struct content c = {0};
+	struct content c;
 
+	c.n = 0;
 	node_begin(parent);
 	node_begin(left);
 	content_load(&c, left, 0);
@@ -332,7 +351,6 @@ static void split(struct range_tree *t, struct range_node *parent, unsigned int 
 		leaf_set_prev(right->next, right);
 	inner_insert(parent, i, key, right);
 	content_store(&c, 0, at, left);
-	t->hint = NULL;
 }
 
 /* Adds a level: a root whose only child is the old one. */
@@ -357,10 +375,24 @@ static void shrink(struct range_tree *t)
 	node_drop(t, root);
 }
 
+/* The leaf that the hint's interval belonged to was split: leaves the half that @start belongs to.
+ */
+static void hint_half(struct range_tree *t, const struct range_node *parent, unsigned int i,
+		      uint64_t start)
+{
+	if (start >= parent->key[i]) {
+		t->hint = parent->child[i + 1];
+		t->hint_low = parent->key[i];
+	} else {
+		t->hint = parent->child[i];
+		t->hint_high = parent->key[i] - 1;
+	}
+}
+
 /*
- * Makes room in the leaf for @start, reached by @p: splits every full node of the lowest full part
- * of the path, from the top down. Ascending and descending insertions (@run) leave the node behind
- * them full.
+ * Makes room in the leaf for @start, reached by @p and by the hint: splits every full node of the
+ * lowest full part of the path, from the top down. Ascending and descending insertions (@run) leave
+ * the node behind them full.
  */
 static void make_room(struct range_tree *t, struct path *p, uint64_t start, bool run)
 {
@@ -391,16 +423,20 @@ static void make_room(struct range_tree *t, struct path *p, uint64_t start, bool
 			p->node[l - 1] = parent->child[p->slot[l] + 1];
 			p->slot[l - 1] = pos - at;
 		}
+		if (l == 1)
+			hint_half(t, parent, p->slot[1], start);
 	}
 }
 
-/* Merges the children in slots @i and @i + 1 of @parent, or makes them equally full. */
+/* Merges the children in slots @i and @i + 1 of @parent, or makes them equally full. The caller
+ * sees to the hint. */
 static void join(struct range_tree *t, struct range_node *parent, unsigned int i)
 {
 	struct range_node *left = parent->child[i], *right = parent->child[i + 1];
 	unsigned int level = head_level(left->head), max = level ? INNER_MAX : LEAF_MAX;
-	struct content c = {0};
+	struct content c;
 
+	c.n = 0;
 	node_begin(parent);
 	node_begin(left);
 	node_begin(right);
@@ -419,20 +455,22 @@ static void join(struct range_tree *t, struct range_node *parent, unsigned int i
 		node_end(parent, node_count(parent));
 		content_store(&c, c.n / 2, c.n, right);
 		content_store(&c, 0, c.n / 2, left);
-		t->hint = NULL;
 	}
 }
 
-/* After an erasure from the leaf of @p: no node but the root stays nearly empty. */
-static void fill_up(struct range_tree *t, struct path *p)
+/* After the erasure of @start from the leaf of @p: no node but the root stays nearly empty. */
+static void fill_up(struct range_tree *t, struct path *p, uint64_t start)
 {
 	for (unsigned int l = 1, min = LEAF_MIN; l <= t->height; l++, min = INNER_MIN) {
 		struct range_node *parent = p->node[l];
+		unsigned int i = p->slot[l] ? p->slot[l] - 1 : 0;
 
 		if (node_count(p->node[l - 1]) >= min)
 			break;
-		if (node_count(parent) > 1)
-			join(t, parent, p->slot[l] ? p->slot[l] - 1 : 0);
+		join(t, parent, i);
+		if (l == 1)
+			hint_child(t, p,
+				   i + (i + 1 < node_count(parent) && start >= parent->key[i]));
 	}
 	while (t->height && node_count(t->root) == 1)
 		shrink(t);
@@ -518,7 +556,7 @@ int range_insert(struct range_tree *t, uint64_t start, uint64_t last, void *valu
 			return err;
 		locate_path(t, start, &p);
 		make_room(t, &p, start, n == before);
-		n = range_locate(t, start);
+		n = t->hint;
 		pos = leaf_search(n, n->head, start);
 	}
 	leaf_insert(n, pos, &r);
@@ -552,7 +590,7 @@ int range_erase(struct range_tree *t, uint64_t start, struct range *old)
 	t->gap_dirty = min_u64(t->gap_dirty, start);
 	if (node_count(n) < LEAF_MIN && t->height) {
 		locate_path(t, start, &p);
-		fill_up(t, &p);
+		fill_up(t, &p, start);
 	}
 	return 0;
 }

@@ -325,6 +325,15 @@ static const char *check_node(struct check *c, const struct range_node *n, unsig
 	return wrong;
 }
 
+static bool hint_wrong(struct range_tree *t)
+{
+	struct range_node *hint = t->hint;
+	uint64_t low = t->hint_low, high = t->hint_high;
+
+	t->hint = NULL;
+	return hint && (range_locate(t, low) != hint || t->hint_low != low || t->hint_high != high);
+}
+
 const char *range_check(struct range_tree *t)
 {
 	struct check c = {.t = t};
@@ -334,5 +343,7 @@ const char *range_check(struct range_tree *t)
 		wrong = "the count is wrong";
 	if (!wrong && c.prev_leaf && c.prev_leaf->next)
 		wrong = "leaves are not linked in order";
+	if (!wrong && hint_wrong(t))
+		wrong = "the hint is wrong";
 	return wrong;
 }

@@ -89,15 +89,22 @@ static void free_bars(struct pci_dev *dev)
 		struct pci_bar *bar = &dev->bars[i];
 
 		if (bar->mem)
-			dev->cfg.ops->shm_free(dev->cfg.ops_arg, bar->mem, align_up(bar->size, PAGE_SIZE));
+			dev->ops.shm_free(dev->cfg.ops_arg, bar->mem, align_up(bar->size, PAGE_SIZE));
 		free(bar->pages);
 	}
 }
 
 static void default_missing_ops(struct pci_dev *dev)
 {
-	if (!dev->cfg.ops)
-		dev->cfg.ops = &default_ops;
+	dev->ops = dev->cfg.ops ? *dev->cfg.ops : default_ops;
+	if (!dev->ops.shm_alloc) {
+		dev->ops.shm_alloc = default_shm_alloc;
+		dev->ops.shm_free = default_shm_free;
+	}
+	if (!dev->ops.file_open)
+		dev->ops.file_open = default_file_open;
+	if (!dev->ops.thread_start)
+		dev->ops.thread_start = default_thread_start;
 }
 
 static int create_model(struct pci_dev *dev, const char *text, char *why, size_t why_len)
@@ -193,7 +200,7 @@ static int add_bar(struct pci_dev *dev, unsigned int index, const struct pci_bar
 	if (index >= PCI_NUM_BARS || !is_pow2(want->size) || bar->size || (want->is_64 && index == PCI_NUM_BARS - 1))
 		return -EINVAL;
 	*bar = *want;
-	bar->mem = dev->cfg.ops->shm_alloc(dev->cfg.ops_arg, len);
+	bar->mem = dev->ops.shm_alloc(dev->cfg.ops_arg, len);
 	bar->pages = calloc(len / PAGE_SIZE, 1);
 	if (!bar->mem || !bar->pages)
 		return -ENOMEM;

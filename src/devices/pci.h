@@ -100,7 +100,8 @@ struct pci_dev {
 	const struct pci_model *model;
 	void *model_data;
 	struct pci_config cfg;
-	char name[16]; /* 0000:01:00.0 */
+	struct pci_host_ops ops; /* cfg.ops with the defaults filled in */
+	char name[16];		 /* 0000:01:00.0 */
 	struct dma_peer peer; /* target side of other devices' DMA */
 	struct dma_port port;
 	pthread_mutex_t lock;

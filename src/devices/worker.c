@@ -140,13 +140,12 @@ void worker_destroy(struct pci_worker *w)
 /* Called with the lock. A worker that cannot be started leaves the work where it is, for the next kick. */
 static void start(struct pci_worker *w)
 {
-	const struct pci_config *cfg = &w->dev->cfg;
 	char name[16];
 
 	if (w->started)
 		return;
 	snprintf(name, sizeof(name), "%.7s %.6s", w->dev->model->name, w->dev->name + 5);
-	w->started = !cfg->ops->thread_start(cfg->ops_arg, &w->thread, name, worker_main, w);
+	w->started = !w->dev->ops.thread_start(w->dev->cfg.ops_arg, &w->thread, name, worker_main, w);
 }
 
 void worker_kick(struct pci_worker *w)

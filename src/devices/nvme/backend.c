@@ -33,7 +33,7 @@ static int open_ram(struct nvme_namespace *ns, uint64_t size)
 static int open_file(struct pci_dev *dev, struct nvme_namespace *ns, const char *file, uint64_t size, char *why,
 		     size_t why_len)
 {
-	const struct pci_host_ops *ops = dev->cfg.ops;
+	const struct pci_host_ops *ops = &dev->ops;
 	struct stat st;
 	int fd = -EACCES;
 

@@ -221,22 +221,22 @@ static const char *memfd_name(const struct door_file_init *init, char *buf, size
 }
 
 /* The access mode and status flags that open() was given. */
-static int set_mode(int fd, int flags)
+static void set_mode(int fd, int flags)
 {
 	char path[32];
-	int again = fd;
+	int again;
 
 	if ((flags & O_ACCMODE) != O_RDWR) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		again = sys_openat(AT_FDCWD, path, (flags & (O_ACCMODE | O_CLOEXEC)) | O_LARGEFILE, 0);
-		if (again >= 0)
-			sys_close(fd);
-		else
-			again = fd;
+		again = sys_openat(AT_FDCWD, path, (flags & O_ACCMODE) | O_CLOEXEC | O_LARGEFILE, 0);
+		if (again >= 0) {
+			/* The number stays the lowest that was free. */
+			sys3(SYS_dup3, again, fd, flags & O_CLOEXEC);
+			sys_close(again);
+		}
 	}
 	if (flags & (O_NONBLOCK | O_APPEND))
-		sys_fcntl(again, F_SETFL, (flags & (O_NONBLOCK | O_APPEND)) | O_LARGEFILE);
-	return again;
+		sys_fcntl(fd, F_SETFL, (flags & (O_NONBLOCK | O_APPEND)) | O_LARGEFILE);
 }
 
 static int make_memfd(const char *name, int flags)
@@ -249,7 +249,8 @@ static int make_memfd(const char *name, int flags)
 	if (fd < 0)
 		return fd;
 	sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-	return set_mode(fd, flags);
+	set_mode(fd, flags);
+	return fd;
 }
 
 /* Lock held: a file for @fd, known to the table. */

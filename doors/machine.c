@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/virtio/hub.h"
+
 static int create_pci(const struct run_device *d, const struct machine_config *cfg,
 		      struct machine *m, struct host_device *slot, struct pci_dev **out, char *why,
 		      size_t why_len)
@@ -15,6 +17,7 @@ static int create_pci(const struct run_device *d, const struct machine_config *c
 		.domain = (uint16_t)(d->bdf >> 16),
 		.requester = slot->requester,
 		.memory = m->host->memory,
+		.hubs = m->hubs,
 		.sink = &m->host->sink,
 		.ops = cfg->pci_ops,
 		.ops_arg = cfg->pci_arg,
@@ -78,7 +81,9 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 	};
 	if (!out->devices || !out->slots)
 		goto out_destroy;
-	rc = host_create(&hcfg, &out->host, why, why_len);
+	rc = net_hubs_create(&out->hubs);
+	if (!rc)
+		rc = host_create(&hcfg, &out->host, why, why_len);
 	for (size_t i = 0; i < run->nr_devices && !rc; i++)
 		rc = add_device(out, &run->devices[i], cfg, why, why_len);
 	if (!rc)
@@ -94,6 +99,8 @@ void machine_destroy(struct machine *m)
 		pci_destroy(m->devices[i]);
 	if (m->host)
 		host_put(m->host);
+	if (m->hubs)
+		net_hubs_destroy(m->hubs);
 	free(m->devices);
 	free(m->slots);
 	*m = (struct machine){0};

@@ -23,8 +23,11 @@ struct machine_config {
 	void *pci_arg;
 };
 
+struct net_hubs;
+
 struct machine {
 	struct host *host;
+	struct net_hubs *hubs;
 	struct pci_dev **devices; /* as in run_config.devices */
 	struct host_device **slots; /* the same, as the host knows them */
 	size_t nr_devices;

@@ -253,21 +253,31 @@ static bool exists(const char *path)
 	return !sys4(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW);
 }
 
+/* The program's own letters for a path in the overlay: dots may follow a link, a slash at the end follows one. */
+static void keep_letters(const char *name, struct path *p)
+{
+	const size_t n = strlen(p->text), len = strlen(name);
+
+	if (!strncmp(name, "/sys", 4) && run_dir_len + len < sizeof(p->text))
+		memcpy(p->text + run_dir_len, name, len + 1);
+	else if (len && name[len - 1] == '/' && n + 1 < sizeof(p->text))
+		strcpy(p->text + n, "/");
+}
+
 /*
- * A path under /sys: with the program's own dots, for they may follow a link. Owned folders are the overlay's even where it
- * has nothing; elsewhere the overlay helps out where the machine has nothing.
+ * Owned folders are the overlay's even where it has nothing; elsewhere the machine's own come first, and the overlay helps
+ * out where the machine has nothing.
  */
 static enum path_kind find_sys(const char *name, struct path *p)
 {
-	const bool dots = *name == '/' && strstr(name, "..");
+	const bool owned = is_owned(p->name), there = exists(p->name);
 
-	if (dots && strlen(name) < sizeof(p->text) - run_dir_len)
-		strcpy(p->text + run_dir_len, name);
-	if (is_owned(p->name))
-		return is_attr(p->name) ? PATH_ATTR : PATH_OVERLAY;
-	if (!exists(p->text))
-		return PATH_PLAIN;
-	return dots || !exists(p->name) ? PATH_OVERLAY : PATH_PLAIN;
+	if (owned && is_attr(p->name))
+		return PATH_ATTR;
+	keep_letters(name, p);
+	if (owned)
+		return PATH_OVERLAY;
+	return there || !exists(p->text) ? PATH_PLAIN : PATH_OVERLAY;
 }
 
 enum path_kind path_find(int dirfd, const char *name, struct path *p)

@@ -284,7 +284,7 @@ static void put_cdev(struct tree *t, const struct leaf *l)
 static void put_group(struct tree *t, const struct leaf *l)
 {
 	const unsigned int id = l->slot->group->id;
-	char group[64], dir[64], dev[32], name[16];
+	char group[64], dir[80], dev[32], name[16];
 
 	snprintf(group, sizeof(group), "sys/kernel/iommu_groups/%u", id);
 	snprintf(dir, sizeof(dir), "%s/devices", group);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The command line. Each command is a function that takes its own arguments and returns the exit status: 2 for a command line
+ * that is wrong, 1 for something else that failed.
+ */
+#ifndef IOAS_CLI_H
+#define IOAS_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "doors/run.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+
+int cmd_run(int argc, char **argv);
+int cmd_devices(int argc, char **argv);
+int cmd_makes(int argc, char **argv);
+
+/* What `ioas run` was asked for. */
+struct run_request {
+	struct run_config config;
+	bool summary;
+	char **program; /* and its arguments, ended by NULL */
+};
+/* Fills @r; exits by itself on --help and on errors, as argp does. */
+void request_parse(struct run_request *r, int argc, char **argv);
+
+/*
+ * request_device.c: adds the device of --device @text; 0, or -errno with a sentence in @why. Then, once all are known,
+ * gives addresses to those without one.
+ */
+int request_add_device(struct run_config *c, const char *text, char *why, size_t why_len);
+int request_place_devices(struct run_config *c, char *why, size_t why_len);
+
+/* rundir.c: makes the run directory, with the machine's description in it. Its path, allocated, or NULL after a message. */
+char *rundir_make(struct run_config *c);
+void rundir_remove(const char *dir);
+
+/* target.c: what can be found out about a program before it runs. */
+struct target {
+	char *path;	    /* found along PATH; NULL: there is none, with the reason in @err */
+	int err;
+	const char *cannot; /* why the door cannot reach it, in words; NULL: it can */
+	char *sanitizer;    /* the sanitizer's runtime that it, or the door, must be preceded by; may be NULL */
+};
+void target_look(const char *program, const char *preload, struct target *t);
+void target_free(struct target *t);
+
+/* The preload library, beside `ioas` or in ../lib; allocated, or NULL. */
+char *target_preload(void);
+
+#endif

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The options of `ioas run`.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "cli/cli.h"
+#include "iommu/iommu.h"
+
+enum { OPT_IOMMU = 256, OPT_DEVICE, OPT_CONTAINER, OPT_LIMIT, OPT_AS_USER, OPT_STRICT, OPT_SUMMARY };
+
+static const struct argp_option options[] = {
+	{"iommu", OPT_IOMMU, "MAKE[,KEY=VALUE...]", 0, "the IOMMU (default: vtd); `ioas makes` lists them", 0},
+	{"device", OPT_DEVICE, "MODEL[,KEY=VALUE...]", 0,
+	 "a device, repeatable; `ioas devices` lists them; `none`: no device (default: nvme,size=64M, ioat, virtio-net)", 0},
+	{"vfio-container", OPT_CONTAINER, "type1|iommufd", 0,
+	 "what /dev/vfio/vfio is: the legacy container (default), or iommufd in its place", 0},
+	{"limit", OPT_LIMIT, "memlock=real|BYTES", 0,
+	 "enforce a limit on locked memory: the program's own RLIMIT_MEMLOCK, or so many bytes (default: none, as with "
+	 "CAP_IPC_LOCK, until the program lowers its own)",
+	 0},
+	{"as-user", OPT_AS_USER, 0, 0, "answer every capability check as for an ordinary user", 0},
+	{"strict", OPT_STRICT, 0, 0, "do the sane thing where the kernel has a quirk", 0},
+	{"verbose", 'v', 0, 0, "show each call, and why it was refused", 0},
+	{"log", 'o', "FILE", 0, "append what is shown to FILE instead of standard error", 0},
+	{"summary", OPT_SUMMARY, 0, 0, "at the end say what the IOMMU saw", 0},
+	{0},
+};
+
+static const char doc[] =
+	"Run PROGRAM on a machine with an IOMMU and devices behind it: /dev/iommu, /dev/vfio and the devices' folders in /sys "
+	"are there for it and for what it starts. The exit status is PROGRAM's; 128+N when signal N ended it.\v"
+	"Examples:\n"
+	"  ioas run -- ./my-driver\n"
+	"  ioas run --device nvme,file=disk.img --device ioat,bdf=0000:02:00.0 -- dpdk-test\n"
+	"  ioas run -v --iommu vtd,aw=39 -- ./my-driver\n";
+
+static void __attribute__((format(printf, 2, 3))) fail(struct argp_state *state, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	argp_failure(state, EXIT_USAGE, 0, "%s", text);
+}
+
+/* "8M" and the like, by the parser of every other option. */
+static bool parse_bytes(const char *text, uint64_t *out)
+{
+	static const struct option_key keys[] = {{"memlock", OPTION_SIZE, NULL, 0, 0, ""}, {0}};
+	char line[64], why[256];
+	struct options o;
+
+	if ((size_t)snprintf(line, sizeof(line), "limit,memlock=%s", text) >= sizeof(line) ||
+	    options_parse(line, keys, &o, why, sizeof(why)))
+		return false;
+	*out = options_number(&o, "memlock");
+	options_free(&o);
+	return true;
+}
+
+static void set_limit(struct run_config *c, const char *arg, struct argp_state *state)
+{
+	if (!strcmp(arg, "memlock=real"))
+		c->memlock = RUN_MEMLOCK_REAL;
+	else if (!strncmp(arg, "memlock=", 8) && parse_bytes(arg + 8, &c->memlock_bytes))
+		c->memlock = RUN_MEMLOCK_BYTES;
+	else
+		fail(state, "--limit %s: give memlock=real or memlock=BYTES, such as memlock=8M", arg);
+}
+
+static void set_container(struct run_config *c, const char *arg, struct argp_state *state)
+{
+	if (strcmp(arg, "type1") && strcmp(arg, "iommufd"))
+		fail(state, "--vfio-container=%s: give type1 or iommufd", arg);
+	c->iommufd_container = !strcmp(arg, "iommufd");
+}
+
+static void list_makes(struct argp_state *state, const char *arg)
+{
+	char names[256] = "";
+
+	for (const struct iommu_make *const *m = iommu_makes; *m; m++) {
+		strncat(names, " ", sizeof(names) - strlen(names) - 1);
+		strncat(names, (*m)->name, sizeof(names) - strlen(names) - 1);
+	}
+	fail(state, "--iommu %s: there is no such make; there are:%s (see `ioas makes`)", arg, names);
+}
+
+static void set_iommu(struct run_config *c, const char *arg, struct argp_state *state)
+{
+	char *name = options_name(arg), why[512];
+	const struct iommu_make *make = name ? iommu_make_find(name) : NULL;
+	struct options o;
+
+	if (!make)
+		list_makes(state, arg);
+	else if (strchr(arg, '\n'))
+		fail(state, "--iommu: an option cannot hold a line break");
+	else if (options_parse(arg, make->keys, &o, why, sizeof(why)))
+		fail(state, "--iommu %s: %s", arg, why);
+	else
+		options_free(&o);
+	free(name);
+	free(c->iommu);
+	c->iommu = strdup(arg);
+}
+
+struct parsing {
+	struct run_request *request;
+	bool no_device;
+};
+
+static void add_device(struct parsing *p, const char *arg, struct argp_state *state)
+{
+	char why[512];
+
+	if (!strcmp(arg, "none"))
+		p->no_device = true;
+	else if (request_add_device(&p->request->config, arg, why, sizeof(why)))
+		fail(state, "--device %s: %s", arg, why);
+}
+
+static void set_log(struct run_config *c, const char *arg, struct argp_state *state)
+{
+	char *cwd = *arg == '/' ? NULL : getcwd(NULL, 0);
+
+	if (strchr(arg, '\n'))
+		fail(state, "--log: a file name cannot hold a line break");
+	free(c->log);
+	if (asprintf(&c->log, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", arg) < 0)
+		c->log = NULL;
+	free(cwd);
+}
+
+static void finish(struct parsing *p, struct argp_state *state)
+{
+	static const char *const defaults[] = {"nvme,size=64M", "ioat", "virtio-net"};
+	struct run_config *c = &p->request->config;
+	char why[512];
+
+	if (p->no_device && c->nr_devices)
+		fail(state, "--device none: leave out the other devices, or this one");
+	if (!p->no_device && !c->nr_devices)
+		for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
+			add_device(p, defaults[i], state);
+	if (request_place_devices(c, why, sizeof(why)))
+		fail(state, "--device: %s", why);
+	if (!c->iommu)
+		c->iommu = strdup("vtd");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct parsing *p = state->input;
+	struct run_config *c = &p->request->config;
+
+	switch (key) {
+	case OPT_IOMMU:
+		set_iommu(c, arg, state);
+		break;
+	case OPT_DEVICE:
+		add_device(p, arg, state);
+		break;
+	case OPT_CONTAINER:
+		set_container(c, arg, state);
+		break;
+	case OPT_LIMIT:
+		set_limit(c, arg, state);
+		break;
+	case OPT_AS_USER:
+		c->as_user = true;
+		break;
+	case OPT_STRICT:
+		c->strict = true;
+		break;
+	case OPT_SUMMARY:
+		p->request->summary = true;
+		break;
+	case 'v':
+		c->verbose = true;
+		break;
+	case 'o':
+		set_log(c, arg, state);
+		break;
+	case ARGP_KEY_ARG:
+		/* The program: what follows is its own. */
+		p->request->program = &state->argv[state->next - 1];
+		state->next = state->argc;
+		break;
+	case ARGP_KEY_NO_ARGS:
+		fail(state, "which program? Usage: ioas run [OPTION...] -- PROGRAM [ARGUMENT...]");
+		break;
+	case ARGP_KEY_END:
+		finish(p, state);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+void request_parse(struct run_request *r, int argc, char **argv)
+{
+	static const struct argp argp = {options, parse, "-- PROGRAM [ARGUMENT...]", doc, NULL, NULL, NULL};
+	static char name[] = "ioas run";
+	struct parsing p = {.request = r};
+
+	argp_err_exit_status = EXIT_USAGE;
+	argv[0] = name;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &p);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `ioas run`: prepares a run directory, starts the program with the preload library, waits for it, and cleans up.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/bits.h"
+#include "cli/cli.h"
+
+/* Signals that are meant for the program when they are sent to us. */
+static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+				SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
+
+static volatile pid_t child;
+
+/* A terminal sends its signals to the whole foreground group: the program has those already. */
+static void forward(int sig, siginfo_t *info, void *ctx)
+{
+	if (child > 0 && info->si_code <= 0)
+		kill(child, sig);
+}
+
+static void catch_signals(sigset_t *old)
+{
+	struct sigaction act = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
+	sigset_t block;
+
+	sigemptyset(&block);
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		sigaddset(&block, forwarded[i]);
+	/* Until the program's pid is known. */
+	sigprocmask(SIG_BLOCK, &block, old);
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++) {
+		struct sigaction was;
+
+		/* What our caller ignores (nohup) we and the program ignore. */
+		if (!sigaction(forwarded[i], NULL, &was) && was.sa_handler != SIG_IGN)
+			sigaction(forwarded[i], &act, NULL);
+	}
+}
+
+/* LD_PRELOAD: a sanitizer's runtime, the door, and what was there. */
+static int set_preload(const char *library, const char *sanitizer)
+{
+	const char *was = getenv("LD_PRELOAD");
+	char *all;
+	int rc;
+
+	if (strpbrk(library, " :")) {
+		fprintf(stderr, "ioas: the path %s has a space or a colon, which LD_PRELOAD cannot hold: move ioas\n",
+			library);
+		return EXIT_FAILED;
+	}
+	if (asprintf(&all, "%s%s%s%s%s", sanitizer ? sanitizer : "", sanitizer ? ":" : "", library,
+		     was && *was ? ":" : "", was ? was : "") < 0)
+		return EXIT_FAILED;
+	rc = setenv("LD_PRELOAD", all, 1);
+	free(all);
+	return rc ? EXIT_FAILED : 0;
+}
+
+static void __attribute__((noreturn)) become(const struct target *t, char **program)
+{
+	execv(t->path, program);
+	/* A script without a #! line, as shells run it. */
+	if (errno == ENOEXEC) {
+		size_t n = 0;
+		char **args;
+
+		while (program[n])
+			n++;
+		args = calloc(n + 2, sizeof(*args));
+		if (args) {
+			args[0] = program[0];
+			args[1] = t->path;
+			memcpy(args + 2, program + 1, n * sizeof(*args));
+			execv("/bin/sh", args);
+		}
+	}
+	fprintf(stderr, "ioas: cannot run %s: %s\n", program[0], strerror(errno));
+	_exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_FAILED;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int start_and_wait(const struct target *t, char **program)
+{
+	sigset_t old;
+	int status;
+
+	fflush(NULL);
+	catch_signals(&old);
+	child = fork();
+	if (!child) {
+		for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++) {
+			struct sigaction act;
+
+			if (!sigaction(forwarded[i], NULL, &act) && act.sa_handler != SIG_IGN)
+				signal(forwarded[i], SIG_DFL);
+		}
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		become(t, program);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (child < 0) {
+		fprintf(stderr, "ioas: cannot start a process: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	status = wait_for(child);
+	child = 0;
+	return status;
+}
+
+static void print_summary(const char *dir, const char *log)
+{
+	struct run_stats *s = run_stats_map(dir);
+	FILE *to = log ? fopen(log, "a") : stderr;
+
+	if (s && to)
+		fprintf(to,
+			"ioas: %" PRIu64 " maps, %" PRIu64 " unmaps, %" PRIu64 " bytes read and %" PRIu64
+			" bytes written by DMA, %" PRIu64 " faults\n",
+			s->maps, s->unmaps, s->dma_read_bytes, s->dma_written_bytes, s->faults);
+	if (s)
+		munmap(s, sizeof(*s));
+	if (to && log)
+		fclose(to);
+}
+
+static int run_in(const char *dir, const struct run_request *r, const struct target *t)
+{
+	int status;
+
+	if (setenv(RUN_DIR_ENV, dir, 1))
+		return EXIT_FAILED;
+	status = start_and_wait(t, r->program);
+	if (r->summary)
+		print_summary(dir, r->config.log);
+	return status;
+}
+
+/* The program is there and can be reached; says what is wrong otherwise. */
+static int look(const char *program, const char *library, struct target *t)
+{
+	target_look(program, library, t);
+	if (!t->path) {
+		fprintf(stderr, "ioas: cannot run %s: %s\n", program, strerror(t->err));
+		return t->err == ENOENT || t->err == ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+	}
+	if (t->cannot)
+		fprintf(stderr,
+			"ioas: %s %s: the preload library cannot reach it, so it sees the machine as it is, without the "
+			"devices of this run\n",
+			t->path, t->cannot);
+	return 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_request r = {0};
+	char *library = target_preload(), *dir = NULL;
+	struct target t = {0};
+	int status;
+
+	request_parse(&r, argc, argv);
+	if (!library) {
+		fprintf(stderr, "ioas: libioas-preload.so is neither beside ioas nor in ../lib: install it there\n");
+		return EXIT_FAILED;
+	}
+	status = look(r.program[0], library, &t);
+	if (!status)
+		status = set_preload(library, t.sanitizer);
+	if (!status) {
+		dir = rundir_make(&r.config);
+		status = dir ? run_in(dir, &r, &t) : EXIT_FAILED;
+	}
+	if (dir)
+		rundir_remove(dir);
+	free(dir);
+	free(library);
+	target_free(&t);
+	run_config_free(&r.config);
+	return status;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The run directory: made before the program starts, removed when it has ended.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "doors/machine.h"
+#include "doors/sysfs.h"
+
+static bool usable_folder(const char *path)
+{
+	return path && *path == '/' && !strchr(path, '\n') && !access(path, W_OK | X_OK);
+}
+
+static char *make_folder(void)
+{
+	const char *bases[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
+	char *dir = NULL;
+
+	for (size_t i = 0; i < 3; i++) {
+		if (!usable_folder(bases[i]) || asprintf(&dir, "%s/ioas-XXXXXX", bases[i]) < 0)
+			continue;
+		/* A program that gives up its privileges must still find its way. */
+		if (mkdtemp(dir) && !chmod(dir, 0755))
+			return dir;
+		free(dir);
+		dir = NULL;
+	}
+	fprintf(stderr, "ioas: cannot make a folder for the run in $XDG_RUNTIME_DIR, $TMPDIR or /tmp: %s\n",
+		strerror(errno));
+	return NULL;
+}
+
+/* Builds the machine once, which finds all that is wrong with its options, and describes it. */
+static int describe(int dirfd, struct run_config *c)
+{
+	const struct machine_config cfg = {0};
+	struct machine m;
+	char why[512];
+	int rc;
+
+	rc = machine_create(c, &cfg, &m, why, sizeof(why));
+	if (rc) {
+		fprintf(stderr, "ioas: cannot build the machine: %s\n", why);
+		return EXIT_USAGE;
+	}
+	rc = sysfs_write(dirfd, &m, c);
+	machine_destroy(&m);
+	if (!rc)
+		rc = run_config_write(c, dirfd);
+	if (!rc)
+		return 0;
+	fprintf(stderr, "ioas: cannot write the run directory: %s\n", strerror(-rc));
+	return EXIT_FAILED;
+}
+
+char *rundir_make(struct run_config *c)
+{
+	const mode_t mask = umask(022);
+	char *dir = make_folder();
+	int dirfd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int rc = dirfd < 0 ? EXIT_FAILED : describe(dirfd, c);
+
+	umask(mask);
+	if (dirfd >= 0)
+		close(dirfd);
+	if (!rc)
+		return dir;
+	if (dir)
+		rundir_remove(dir);
+	free(dir);
+	exit(rc);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	remove(path);
+	return 0;
+}
+
+void rundir_remove(const char *dir)
+{
+	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}

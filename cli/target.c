@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What can be told of a program from its file: whether the preload library will be loaded into it, and after what.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+#define MAX_SCRIPTS 4 /* interpreters of interpreters, as execve(2) limits them */
+
+/* ---- finding it ---- */
+
+static bool is_program(const char *path, int *err)
+{
+	struct stat st;
+
+	if (stat(path, &st)) {
+		*err = errno;
+		return false;
+	}
+	*err = EACCES;
+	return S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+static char *find_in_path(const char *program, int *err)
+{
+	const char *path = getenv("PATH");
+	int why = ENOENT;
+	char *found;
+
+	*err = ENOENT;
+	for (const char *p = path ? path : "/bin:/usr/bin"; p; p = strchr(p, ':') ? strchr(p, ':') + 1 : NULL) {
+		const int n = (int)strcspn(p, ":");
+
+		if (asprintf(&found, "%.*s%s%s", n, p, n ? "/" : "", program) < 0)
+			return NULL;
+		if (is_program(found, &why))
+			return found;
+		if (why != ENOENT && why != ENOTDIR)
+			*err = why;
+		free(found);
+	}
+	return NULL;
+}
+
+static char *find(const char *program, int *err)
+{
+	if (!strchr(program, '/'))
+		return find_in_path(program, err);
+	return is_program(program, err) ? strdup(program) : NULL;
+}
+
+/* ---- the ELF file ---- */
+
+struct image {
+	const uint8_t *bytes;
+	size_t len;
+};
+
+static const void *at(const struct image *f, uint64_t off, uint64_t len)
+{
+	return off <= f->len && len <= f->len - off ? f->bytes + off : NULL;
+}
+
+static const char *string_at(const struct image *f, uint64_t off)
+{
+	return off < f->len && memchr(f->bytes + off, '\0', f->len - off) ? (const char *)f->bytes + off : NULL;
+}
+
+static const Elf64_Phdr *segment(const struct image *f, const Elf64_Ehdr *e, unsigned int i)
+{
+	return at(f, e->e_phoff + (uint64_t)i * e->e_phentsize, sizeof(Elf64_Phdr));
+}
+
+static const Elf64_Phdr *segment_of(const struct image *f, const Elf64_Ehdr *e, uint32_t type)
+{
+	for (unsigned int i = 0; i < e->e_phnum; i++) {
+		const Elf64_Phdr *p = segment(f, e, i);
+
+		if (p && p->p_type == type)
+			return p;
+	}
+	return NULL;
+}
+
+static uint64_t file_offset(const struct image *f, const Elf64_Ehdr *e, uint64_t va)
+{
+	for (unsigned int i = 0; i < e->e_phnum; i++) {
+		const Elf64_Phdr *p = segment(f, e, i);
+
+		if (p && p->p_type == PT_LOAD && va >= p->p_vaddr && va - p->p_vaddr < p->p_filesz)
+			return va - p->p_vaddr + p->p_offset;
+	}
+	return UINT64_MAX;
+}
+
+/* Calls @fn with each string that a dynamic entry of @tag names, until it says true. */
+static bool each_dynamic(const struct image *f, const Elf64_Ehdr *e, int64_t tag,
+			 bool (*fn)(const char *s, void *arg), void *arg)
+{
+	const Elf64_Phdr *p = segment_of(f, e, PT_DYNAMIC);
+	const Elf64_Dyn *d = p ? at(f, p->p_offset, p->p_filesz) : NULL;
+	const size_t n = d ? p->p_filesz / sizeof(*d) : 0;
+	uint64_t strings = UINT64_MAX;
+
+	for (size_t i = 0; i < n && d[i].d_tag != DT_NULL; i++)
+		if (d[i].d_tag == DT_STRTAB)
+			strings = file_offset(f, e, d[i].d_un.d_ptr);
+	for (size_t i = 0; i < n && d[i].d_tag != DT_NULL && strings != UINT64_MAX; i++) {
+		const char *s = d[i].d_tag == tag ? string_at(f, strings + d[i].d_un.d_val) : NULL;
+
+		if (s && fn(s, arg))
+			return true;
+	}
+	return false;
+}
+
+static bool is_sanitizer(const char *s, void *arg)
+{
+	char **out = arg;
+
+	if (strncmp(s, "libasan.so", 10) && strncmp(s, "libtsan.so", 10) && strncmp(s, "liblsan.so", 10) &&
+	    strncmp(s, "libhwasan.so", 12) && strncmp(s, "libclang_rt.asan", 16) && strncmp(s, "libclang_rt.tsan", 16))
+		return false;
+	if (!*out)
+		*out = strdup(s);
+	return true;
+}
+
+static bool is_loader(const char *s, void *arg)
+{
+	return !strncmp(s, "ld-linux", 8);
+}
+
+static const char *check_elf(const struct image *f, char **sanitizer)
+{
+	const Elf64_Ehdr *e = at(f, 0, sizeof(*e));
+	const Elf64_Phdr *interp;
+	const char *loader;
+
+	if (!e || e->e_ident[EI_CLASS] != ELFCLASS64 || e->e_machine != EM_X86_64)
+		return "is built for another kind of machine (32 bits, or not x86-64)";
+	interp = segment_of(f, e, PT_INTERP);
+	/* The loader itself, called with a program as its argument, obeys LD_PRELOAD. */
+	if (!interp)
+		return each_dynamic(f, e, DT_SONAME, is_loader, NULL) ? NULL : "is statically linked";
+	loader = string_at(f, interp->p_offset);
+	if (!loader || strstr(loader, "ld-musl"))
+		return "is linked against another C library than glibc";
+	each_dynamic(f, e, DT_NEEDED, is_sanitizer, sanitizer);
+	return NULL;
+}
+
+/* The interpreter of a script, allocated; NULL. */
+static char *interpreter(const struct image *f)
+{
+	const char *s = (const char *)f->bytes + 2, *end = (const char *)f->bytes + (f->len < 256 ? f->len : 256);
+	size_t n = 0;
+
+	if (f->len < 3 || f->bytes[0] != '#' || f->bytes[1] != '!')
+		return NULL;
+	while (s < end && (*s == ' ' || *s == '\t'))
+		s++;
+	while (s + n < end && !strchr(" \t\n", s[n]))
+		n++;
+	return strndup(s, n);
+}
+
+static struct image map_file(const char *path)
+{
+	struct image f = {0};
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && !fstat(fd, &st) && st.st_size > 0) {
+		void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (p != MAP_FAILED)
+			f = (struct image){p, (size_t)st.st_size};
+	}
+	if (fd >= 0)
+		close(fd);
+	return f;
+}
+
+/* The loader ignores LD_PRELOAD for a program that runs with more rights than its caller. */
+static bool gains_privilege(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st))
+		return false;
+	if ((st.st_mode & S_ISUID) && st.st_uid != getuid())
+		return true;
+	if ((st.st_mode & S_ISGID) && (st.st_mode & S_IXGRP) && st.st_gid != getgid())
+		return true;
+	return getuid() && getxattr(path, "security.capability", NULL, 0) > 0;
+}
+
+static const char *check(const char *path, int depth, char **sanitizer)
+{
+	struct image f = map_file(path);
+	const char *why = NULL;
+	char *script;
+
+	if (gains_privilege(path))
+		why = "is setuid, setgid or has file capabilities";
+	else if (f.len >= SELFMAG && !memcmp(f.bytes, ELFMAG, SELFMAG))
+		why = check_elf(&f, sanitizer);
+	else if (f.bytes && depth < MAX_SCRIPTS && (script = interpreter(&f))) {
+		why = check(script, depth + 1, sanitizer);
+		free(script);
+	}
+	if (f.bytes)
+		munmap((void *)f.bytes, f.len);
+	return why;
+}
+
+void target_look(const char *program, const char *preload, struct target *t)
+{
+	struct image f;
+
+	*t = (struct target){0};
+	t->path = find(program, &t->err);
+	if (!t->path)
+		return;
+	t->cannot = check(t->path, 0, &t->sanitizer);
+	/* A door that was built with a sanitizer needs its runtime too. */
+	f = map_file(preload);
+	if (f.bytes) {
+		if (!t->sanitizer)
+			check_elf(&f, &t->sanitizer);
+		munmap((void *)f.bytes, f.len);
+	}
+}
+
+void target_free(struct target *t)
+{
+	free(t->path);
+	free(t->sanitizer);
+}
+
+char *target_preload(void)
+{
+	static const char name[] = "libioas-preload.so";
+	static const char *const folders[] = {"", "../lib/", "../lib64/", "../lib/x86_64-linux-gnu/"};
+	char self[PATH_MAX], *path;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return NULL;
+	self[n] = '\0';
+	*(strrchr(self, '/') + 1) = '\0';
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		char *real;
+
+		if (asprintf(&path, "%s%s%s", self, folders[i], name) < 0)
+			return NULL;
+		real = realpath(path, NULL);
+		free(path);
+		if (real)
+			return real;
+	}
+	return NULL;
+}

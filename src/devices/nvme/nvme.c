@@ -191,7 +191,6 @@ static void write_cc(struct nvme *n, uint32_t val)
 	if (field_get(NVME_CC_SHN, val) && !field_get(NVME_CC_SHN, n->cc))
 		n->shutdown_wanted = true;
 	n->cc = val;
-	pci_kick(n->dev);
 }
 
 /* Doorbells, section 3.1.24: submission queue y tail at 2y, completion queue y head at 2y + 1. A bad one is an asynchronous event. */
@@ -234,11 +233,9 @@ static void nvme_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsi
 	switch (off) {
 	case NVME_INTMS:
 		n->intm |= (uint32_t)val;
-		pci_kick(dev);
 		break;
 	case NVME_INTMC:
 		n->intm &= ~(uint32_t)val;
-		pci_kick(dev);
 		break;
 	case NVME_CC:
 		write_cc(n, (uint32_t)val);
@@ -259,7 +256,9 @@ static void nvme_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsi
 		n->acq = merge32(n->acq, true, val);
 		break;
 	}
+	/* The worker looks at what is shown, so it is woken after that. */
 	show_registers(n);
+	pci_kick(dev);
 }
 
 /* Section 7.6.1: does CC ask for something that this controller has? */

@@ -32,6 +32,7 @@ static unsigned int top_hidden; /* no hidden fd lies above */
 static uint32_t generation = 1;
 static int owner; /* pid of the process whose table this is; a vfork child shares the memory, not the fds */
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static void (*flush_attr)(int fd, const char *name);
 
 /* ---- the table ---- */
 
@@ -183,11 +184,19 @@ static void put_old(struct door_file *f)
 		files_put(f);
 }
 
+/* Does this process own the table? A vfork child changes its own fds, not its parent's table. */
+static bool owns_table(void)
+{
+	return !owner || owner == sys_getpid();
+}
+
 /* The entry of @fd is f, but the fd is something else by now. */
 static void drop_stale(int fd, struct door_file *f)
 {
 	struct door_file **slot = slot_of(fd, false), *expected = f;
 
+	if (!owns_table())
+		return;
 	lock();
 	if (slot && !__atomic_compare_exchange_n(slot, &expected, NULL, false, __ATOMIC_ACQ_REL,
 						 __ATOMIC_RELAXED))
@@ -239,7 +248,7 @@ static void set_mode(int fd, int flags)
 		sys_fcntl(fd, F_SETFL, (flags & (O_NONBLOCK | O_APPEND)) | O_LARGEFILE);
 }
 
-static int make_memfd(const char *name, int flags)
+static int make_memfd(const char *name, int flags, bool seal)
 {
 	const unsigned int mfd = MFD_ALLOW_SEALING | (flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
 	int fd = (int)sys3(SYS_memfd_create, (long)name, mfd | MFD_NOEXEC_SEAL, 0);
@@ -248,7 +257,8 @@ static int make_memfd(const char *name, int flags)
 		fd = (int)sys3(SYS_memfd_create, (long)name, mfd, 0);
 	if (fd < 0)
 		return fd;
-	sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+	if (seal)
+		sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 	set_mode(fd, flags);
 	return fd;
 }
@@ -289,7 +299,7 @@ int files_open(const struct door_file_init *init, int flags)
 	int fd;
 
 	lock();
-	fd = make_memfd(memfd_name(init, buf, sizeof(buf)), flags);
+	fd = make_memfd(memfd_name(init, buf, sizeof(buf)), flags, init->kind != DOOR_ATTR);
 	if (fd >= 0 && !publish(fd, init, generation, &old)) {
 		sys_close(fd);
 		fd = -ENOMEM;
@@ -402,7 +412,7 @@ void files_scan_inherited(void)
 			d = (void *)(buf + at);
 			fd = atoi(d->name);
 			if (d->name[0] != '.' && fd != dir && !sys3(SYS_fstat, fd, (long)&st, 0) &&
-			    S_ISREG(st.st_mode) && !st.st_nlink && !st.st_size) {
+			    S_ISREG(st.st_mode) && !st.st_nlink) {
 				struct door_file *f = files_adopt(fd);
 
 				if (f)
@@ -423,10 +433,28 @@ void files_fork_child(void)
 
 /* ---- the fd calls ---- */
 
-/* Does this process own the table? A vfork child changes its own fds, not its parent's table. */
-static bool owns_table(void)
+void files_set_flush(void (*flush)(int fd, const char *name))
 {
-	return !owner || owner == sys_getpid();
+	flush_attr = flush;
+}
+
+static void flush_if_attr(int fd)
+{
+	struct door_file *f = flush_attr && is_file(entry(fd)) ? files_get_sure(fd) : NULL;
+
+	if (!f)
+		return;
+	if (f->kind == DOOR_ATTR)
+		flush_attr(fd, f->name);
+	files_put(f);
+}
+
+void files_flush_attrs(unsigned int first, unsigned int last)
+{
+	for (unsigned int c = first / CHUNK; c < CHUNKS && c <= last / CHUNK; c++)
+		for (unsigned int i = 0; i < CHUNK && __atomic_load_n(&chunks[c], __ATOMIC_ACQUIRE); i++)
+			if (c * CHUNK + i >= first && c * CHUNK + i <= last)
+				flush_if_attr((int)(c * CHUNK + i));
 }
 
 bool files_close(int fd, int *rc)
@@ -443,6 +471,7 @@ bool files_close(int fd, int *rc)
 		*rc = -EBADF;
 		return true;
 	}
+	flush_if_attr(fd);
 	lock();
 	*rc = sys_close(fd);
 	f = set_entry(fd, NULL);
@@ -493,6 +522,7 @@ bool files_dup_to(int fd, int newfd, int flags, int *rc)
 		*rc = entry(fd) == HIDDEN ? -EBADF : -EBUSY;
 		return true;
 	}
+	flush_if_attr(newfd);
 	lock();
 	return finish_dup(fd,
 			  (int)(flags < 0 ? sys3(SYS_dup2, fd, newfd, 0) :
@@ -557,6 +587,7 @@ int files_close_range(unsigned int first, unsigned int last, unsigned int flags)
 
 	if (first > last || !owns_table() || (flags & CLOSE_RANGE_UNSHARE))
 		return (int)sys3(SYS_close_range, first, last, flags);
+	files_flush_attrs(first, last);
 	lock();
 	rc = range_between_hidden(first, last, flags);
 	unlock();

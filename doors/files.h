@@ -101,6 +101,13 @@ void files_received(int fd);
 int files_hide(int fd);
 void files_close_hidden(int fd);
 
+/*
+ * libc writes a stream's bytes, and a child's standard output, where nobody sees it: what reached an attribute's memfd that way
+ * is handed to @flush before an fd of it goes.
+ */
+void files_set_flush(void (*flush)(int fd, const char *name));
+void files_flush_attrs(unsigned int first, unsigned int last);
+
 /* Find what an exec left us. */
 void files_scan_inherited(void);
 /* In a child of fork. */

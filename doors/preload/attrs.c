@@ -18,7 +18,8 @@
 #include "doors/preload/engine.h"
 #include "doors/preload/sys.h"
 
-#define DRIVER "vfio-pci"
+#define DRIVER	  "vfio-pci"
+#define ATTR_ROOM 4096
 
 /* The one line that is written, without its newline. */
 struct attr {
@@ -298,4 +299,20 @@ ssize_t attr_write(const char *name, const char *text, size_t len)
 		}
 	}
 	return -EINVAL;
+}
+
+/* What arrived without our seeing it; there is nobody left to tell what became of it but the user. */
+void attr_flush(int fd, const char *name)
+{
+	char text[ATTR_ROOM];
+	const long n = sys4(SYS_pread64, fd, (long)text, sizeof(text) - 1, 0);
+	ssize_t rc;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	sys3(SYS_ftruncate, fd, 0, 0);
+	rc = attr_write(name, text, (size_t)n);
+	if (rc < 0)
+		door_say("%s: %s", name, strerror((int)-rc));
 }

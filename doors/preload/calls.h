@@ -44,5 +44,6 @@ void call_stat_file(const struct door_file *f, struct stat *st);
 
 /* attrs.c: a write to a sysfs attribute. The length or -errno. */
 ssize_t attr_write(const char *name, const char *text, size_t len);
+void attr_flush(int fd, const char *name);
 
 #endif

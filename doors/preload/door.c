@@ -14,6 +14,7 @@
 #include "doors/files.h"
 #include "doors/paths.h"
 #include "doors/preload/bars.h"
+#include "doors/preload/calls.h"
 #include "doors/preload/engine.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
@@ -122,12 +123,15 @@ static void __attribute__((constructor(101))) start(void)
 	note_limits();
 	paths_init(dir, &door.run);
 	door.run_dir = dir;
+	files_set_flush(attr_flush);
 	files_scan_inherited();
 	pthread_atfork(NULL, NULL, fork_child);
 }
 
 static void __attribute__((destructor)) end(void)
 {
-	if (door_active() && !door_forked())
-		engine_count();
+	if (!door_active() || door_forked())
+		return;
+	files_flush_attrs(0, ~0u);
+	engine_count();
 }

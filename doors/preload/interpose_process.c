@@ -53,8 +53,10 @@ EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rl
 
 static void __attribute__((noreturn)) leave(int status)
 {
-	if (door_active() && !door_forked())
+	if (door_active() && !door_forked()) {
+		files_flush_attrs(0, ~0u);
 		engine_count();
+	}
 	REAL(_exit)(status);
 	__builtin_unreachable();
 }

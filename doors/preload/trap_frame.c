@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The program's registers, as the kernel has saved them for the signal handler and will load them again.
+ * The program's registers, as the kernel has saved them for the signal handler and will load them
+ * again.
  *
- * The vector registers lie in an FXSAVE image that the kernel extends to XSAVE's standard form where the
- * CPU has it; where a component lies is the CPU's choice (Intel SDM volume 1, 13.4.3). A component whose bit in
- * XSTATE_BV is clear is in its initial state, all zeros, whatever its bytes say.
+ * The vector registers lie in an FXSAVE image that the kernel extends to XSAVE's standard form
+ * where the CPU has it; where a component lies is the CPU's choice (Intel SDM volume 1, 13.4.3). A
+ * component whose bit in XSTATE_BV is clear is in its initial state, all zeros, whatever its bytes
+ * say.
  */
 #include <cpuid.h>
 #include <string.h>
@@ -48,8 +50,9 @@ void frame_open(struct trap_insn *t, ucontext_t *uc)
 
 /* ---- general registers ---- */
 
-static const uint8_t gpr_index[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-				      REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+static const uint8_t gpr_index[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+				      REG_RSI, REG_RDI, REG_R8,	 REG_R9,  REG_R10, REG_R11,
+				      REG_R12, REG_R13, REG_R14, REG_R15};
 
 struct gpr {
 	unsigned number, size, shift;
@@ -157,7 +160,8 @@ static unsigned vector_pieces(unsigned n, unsigned len, struct piece p[3])
 	return len > 32 ? 3 : len > 16 ? 2 : 1;
 }
 
-static bool register_pieces(const struct trap_insn *t, ZydisRegister reg, struct piece p[3], unsigned *n)
+static bool register_pieces(const struct trap_insn *t, ZydisRegister reg, struct piece p[3],
+			    unsigned *n)
 {
 	if (reg >= ZYDIS_REGISTER_XMM0 && reg <= ZYDIS_REGISTER_XMM31) {
 		*n = vector_pieces(reg - ZYDIS_REGISTER_XMM0, 16, p);
@@ -169,10 +173,12 @@ static bool register_pieces(const struct trap_insn *t, ZydisRegister reg, struct
 		p[0] = (struct piece){5, frame_layout.offset[5] + 8 * (reg - ZYDIS_REGISTER_K0), 8};
 		*n = 1;
 	} else if (reg >= ZYDIS_REGISTER_MM0 && reg <= ZYDIS_REGISTER_MM7 && t->fpu) {
-		/* FXSAVE stores the x87 registers from the top of their stack; MMn is the nth register itself. */
+		/* FXSAVE stores the x87 registers from the top of their stack; MMn is the nth
+		 * register itself. */
 		unsigned top = t->fpu[FXSAVE_FSW + 1] >> 3 & 7;
 
-		p[0] = (struct piece){0, FXSAVE_ST + 16 * ((reg - ZYDIS_REGISTER_MM0 - top) & 7), 8};
+		p[0] = (struct piece){0, FXSAVE_ST + 16 * ((reg - ZYDIS_REGISTER_MM0 - top) & 7),
+				      8};
 		*n = 1;
 	} else {
 		return false;
@@ -237,5 +243,6 @@ uint64_t frame_mask(const struct trap_insn *t, ZydisRegister reg)
 void frame_set_mask(struct trap_insn *t, ZydisRegister reg, uint64_t value)
 {
 	component_wake(t, 5);
-	memcpy(t->fpu + frame_layout.offset[5] + 8 * (reg - ZYDIS_REGISTER_K0), &value, sizeof(value));
+	memcpy(t->fpu + frame_layout.offset[5] + 8 * (reg - ZYDIS_REGISTER_K0), &value,
+	       sizeof(value));
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Instructions on general registers with one operand in memory, which may be the source or the destination.
+ * Instructions on general registers with one operand in memory, which may be the source or the
+ * destination.
  *
- * Status flags that the manuals leave undefined get the value that current CPUs give them. A handler that
- * meets an operand it does not expect (a segment register, for one) leaves the instruction to the relocator.
+ * Status flags that the manuals leave undefined get the value that current CPUs give them. A
+ * handler that meets an operand it does not expect (a segment register, for one) leaves the
+ * instruction to the relocator.
  */
 #include "trap_private.h"
 
@@ -152,7 +154,8 @@ enum trap_step integer_extend(struct trap_insn *t)
 /* Intel SDM volume 1, appendix B: the low four bits of the opcode. */
 static bool condition(uint64_t flags, unsigned code)
 {
-	bool cf = flags & FLAG_CF, zf = flags & FLAG_ZF, less = !(flags & FLAG_SF) != !(flags & FLAG_OF);
+	bool cf = flags & FLAG_CF, zf = flags & FLAG_ZF,
+	     less = !(flags & FLAG_SF) != !(flags & FLAG_OF);
 	bool met;
 
 	switch (code >> 1) {
@@ -198,7 +201,8 @@ struct result {
 	bool keep; /* compared only */
 };
 
-static struct result alu(ZydisMnemonic mnemonic, uint64_t a, uint64_t b, unsigned size, uint64_t carry)
+static struct result alu(ZydisMnemonic mnemonic, uint64_t a, uint64_t b, unsigned size,
+			 uint64_t carry)
 {
 	struct result r = {0};
 
@@ -337,7 +341,8 @@ enum trap_step integer_exchange(struct trap_insn *t)
 	const ZydisDecodedOperand *reg = is_memory(&t->op[0]) ? &t->op[1] : &t->op[0];
 	uint64_t old;
 
-	if (!load_operand(t, memory, &old) || !store_operand(t, memory, frame_gpr(t, reg->reg.value)))
+	if (!load_operand(t, memory, &old) ||
+	    !store_operand(t, memory, frame_gpr(t, reg->reg.value)))
 		return STEP_FAULT;
 	frame_set_gpr(t, reg->reg.value, old);
 	return STEP_DONE;
@@ -354,7 +359,8 @@ enum trap_step integer_exchange_add(struct trap_insn *t)
 	return STEP_DONE;
 }
 
-/* The destination is written also when the comparison fails, with what it held (Intel SDM, CMPXCHG). */
+/* The destination is written also when the comparison fails, with what it held (Intel SDM,
+ * CMPXCHG). */
 enum trap_step integer_compare_exchange(struct trap_insn *t)
 {
 	unsigned size = t->op[0].size / 8;
@@ -389,7 +395,8 @@ enum trap_step integer_compare_exchange_pair(struct trap_insn *t)
 	__builtin_memcpy(&value[1], old + half, half);
 	equal = value[0] == frame_gpr(t, low) && value[1] == frame_gpr(t, high);
 	if (equal) {
-		uint64_t with[2] = {frame_gpr(t, t->op[4].reg.value), frame_gpr(t, t->op[3].reg.value)};
+		uint64_t with[2] = {frame_gpr(t, t->op[4].reg.value),
+				    frame_gpr(t, t->op[3].reg.value)};
 
 		__builtin_memcpy(new, &with[0], half);
 		__builtin_memcpy(new + half, &with[1], half);
@@ -454,7 +461,8 @@ enum trap_step integer_pop(struct trap_insn *t)
 /* Near jumps and calls through memory; far ones need privileges that no BAR grants. */
 static enum trap_step near_target(struct trap_insn *t, uint64_t *target)
 {
-	if (!is_memory(&t->op[0]) || t->i.meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR || t->op[0].size != 64)
+	if (!is_memory(&t->op[0]) || t->i.meta.branch_type != ZYDIS_BRANCH_TYPE_NEAR ||
+	    t->op[0].size != 64)
 		return STEP_UNKNOWN;
 	return load_operand(t, &t->op[0], target) ? STEP_DONE : STEP_FAULT;
 }
@@ -505,7 +513,8 @@ enum trap_step integer_hint(struct trap_insn *t)
 	return STEP_DONE;
 }
 
-/* MOVDIR64B: from memory to the line that a register points at; CLZERO: zeros to the line around RAX. */
+/* MOVDIR64B: from memory to the line that a register points at; CLZERO: zeros to the line around
+ * RAX. */
 enum trap_step integer_move_line(struct trap_insn *t)
 {
 	uint64_t to = frame_gpr(t, t->op[0].reg.value);

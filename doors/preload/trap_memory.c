@@ -2,9 +2,9 @@
 /*
  * Addresses, and the one way in which handlers reach memory.
  *
- * An access is cut at page boundaries into spans, each in a device or in ordinary memory. All that can
- * refuse comes first (disabled or read-only device spans, then the guarded copies of ordinary memory), then
- * what the device sees, so that a fault leaves the device untouched.
+ * An access is cut at page boundaries into spans, each in a device or in ordinary memory. All that
+ * can refuse comes first (disabled or read-only device spans, then the guarded copies of ordinary
+ * memory), then what the device sees, so that a fault leaves the device untouched.
  */
 #include <asm/prctl.h>
 #include <string.h>
@@ -60,7 +60,8 @@ static uint64_t spread(uint64_t elements, unsigned n, unsigned size)
 }
 
 /* The elements' top bits, as VMASKMOV and MASKMOVDQU take them. */
-static uint64_t sign_mask(const struct trap_insn *t, const ZydisDecodedOperand *reg, unsigned size, unsigned len)
+static uint64_t sign_mask(const struct trap_insn *t, const ZydisDecodedOperand *reg, unsigned size,
+			  unsigned len)
 {
 	uint64_t bytes = 0;
 	uint8_t v[64];
@@ -153,7 +154,8 @@ static unsigned spans_cut(uintptr_t va, size_t len, uint64_t bytes, struct span 
 	while (at < len) {
 		size_t room = TRAP_PAGE - ((va + at) & (TRAP_PAGE - 1));
 
-		s[n] = (struct span){.va = va + at, .at = at, .len = room < len - at ? room : len - at};
+		s[n] = (struct span){
+			.va = va + at, .at = at, .len = room < len - at ? room : len - at};
 		s[n].bytes = bytes >> at & low_bits((unsigned)s[n].len);
 		at += s[n].len;
 		if (!s[n].bytes)
@@ -277,7 +279,8 @@ static bool load_line(struct trap_insn *t, uintptr_t va, uint8_t *dst, size_t le
 	return true;
 }
 
-static bool store_line(struct trap_insn *t, uintptr_t va, const uint8_t *src, size_t len, uint64_t bytes)
+static bool store_line(struct trap_insn *t, uintptr_t va, const uint8_t *src, size_t len,
+		       uint64_t bytes)
 {
 	struct span s[SPAN_MAX];
 	unsigned n = spans_cut(va, len, bytes, s);

@@ -8,11 +8,12 @@
  *   trap_memory.c    addresses, loads and stores, cut between device and ordinary memory
  *   trap_table.c     which handler carries out which mnemonic
  *   trap_integer.c, trap_string.c, trap_vector.c   the handlers
- *   trap_relocate.c  any other instruction, run on a scratch page; trap_switch.S goes there and back
+ *   trap_relocate.c  any other instruction, run on a scratch page; trap_switch.S goes there and
+ * back
  *
- * A handler has one rule: everything that can fault comes before anything that is visible. When it returns
- * STEP_FAULT or STEP_UNKNOWN registers and memory are as if the instruction had not begun (a string
- * instruction, a gather or a scatter: as between two elements).
+ * A handler has one rule: everything that can fault comes before anything that is visible. When it
+ * returns STEP_FAULT or STEP_UNKNOWN registers and memory are as if the instruction had not begun
+ * (a string instruction, a gather or a scatter: as between two elements).
  */
 #ifndef IOAS_DOORS_PRELOAD_TRAP_PRIVATE_H
 #define IOAS_DOORS_PRELOAD_TRAP_PRIVATE_H
@@ -33,7 +34,7 @@ enum trap_step {
 /* One trapped instruction. */
 struct trap_insn {
 	greg_t *gregs;
-	uint8_t *fpu;      /* FXSAVE image, XSAVE's if features has more than x87 and SSE */
+	uint8_t *fpu;	   /* FXSAVE image, XSAVE's if features has more than x87 and SSE */
 	uint64_t features; /* XSAVE components that the frame holds; 0 without an FPU frame */
 	siginfo_t *info;
 	uint8_t bytes[ZYDIS_MAX_INSTRUCTION_LENGTH];
@@ -52,7 +53,10 @@ static inline long trap_syscall(long number, long a, long b, long c)
 {
 	long rc;
 
-	__asm__ volatile("syscall" : "=a"(rc) : "0"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(rc)
+			 : "0"(number), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
 	return rc;
 }
 
@@ -60,17 +64,17 @@ static inline long trap_syscall(long number, long a, long b, long c)
 
 /* XSAVE components, Intel SDM volume 1, 13.1. */
 enum {
-	FRAME_X87    = 1 << 0,
-	FRAME_SSE    = 1 << 1,
-	FRAME_AVX    = 1 << 2,
+	FRAME_X87 = 1 << 0,
+	FRAME_SSE = 1 << 1,
+	FRAME_AVX = 1 << 2,
 	FRAME_OPMASK = 1 << 5,
 	FRAME_ZMM_HI = 1 << 6,
-	FRAME_HI16   = 1 << 7,
-	FRAME_ALL    = FRAME_X87 | FRAME_SSE | FRAME_AVX | FRAME_OPMASK | FRAME_ZMM_HI | FRAME_HI16,
+	FRAME_HI16 = 1 << 7,
+	FRAME_ALL = FRAME_X87 | FRAME_SSE | FRAME_AVX | FRAME_OPMASK | FRAME_ZMM_HI | FRAME_HI16,
 };
 #define FRAME_FXSAVE_USED 464 /* what follows is the kernel's, XSAVE leaves it alone */
-#define FRAME_HEADER      512 /* XSTATE_BV */
-#define FRAME_XSAVE_MAX   4096
+#define FRAME_HEADER	  512 /* XSTATE_BV */
+#define FRAME_XSAVE_MAX	  4096
 
 struct frame_layout {
 	uint16_t offset[8]; /* of component n in the standard form */
@@ -89,7 +93,8 @@ uint64_t frame_gpr(const struct trap_insn *t, ZydisRegister reg);
 /* 32-bit writes clear the upper half, smaller ones keep the rest. */
 void frame_set_gpr(struct trap_insn *t, ZydisRegister reg, uint64_t value);
 
-/* Reads an MMX, XMM, YMM, ZMM or mask register, zero-extended; false if the frame does not hold it. */
+/* Reads an MMX, XMM, YMM, ZMM or mask register, zero-extended; false if the frame does not hold it.
+ */
 bool frame_vector(const struct trap_insn *t, ZydisRegister reg, uint8_t out[64]);
 /* Writes as VEX and EVEX do: what lies above len is cleared. The frame must hold the register. */
 void frame_set_vector(struct trap_insn *t, ZydisRegister reg, const uint8_t in[64]);
@@ -112,7 +117,8 @@ uint64_t memory_bytes(const struct trap_insn *t, const ZydisDecodedOperand *op);
 /* bytes has a bit for each byte accessed; MEMORY_WHOLE if len > 64. On false info is set. */
 bool memory_load(struct trap_insn *t, uintptr_t va, void *dst, size_t len, uint64_t bytes);
 bool memory_store(struct trap_insn *t, uintptr_t va, const void *src, size_t len, uint64_t bytes);
-/* What a store can only overwrite: the alias's bytes, zeros for ordinary memory. No side effects. */
+/* What a store can only overwrite: the alias's bytes, zeros for ordinary memory. No side effects.
+ */
 void memory_peek(uintptr_t va, void *dst, size_t len);
 
 /* Loads and stores of up to 8 bytes, zero-extended. */
@@ -146,7 +152,8 @@ enum trap_step string_move(struct trap_insn *t);
 enum trap_step string_store(struct trap_insn *t);
 enum trap_step string_load(struct trap_insn *t);
 enum trap_step string_compare(struct trap_insn *t);
-/* Runs a string instruction's single steps for as long as its prefix says and it touches a region. */
+/* Runs a string instruction's single steps for as long as its prefix says and it touches a region.
+ */
 enum trap_step string_repeat(struct trap_insn *t, trap_handler step);
 
 enum trap_step vector_store(struct trap_insn *t);

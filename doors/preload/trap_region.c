@@ -2,11 +2,11 @@
 /*
  * Which pages are a BAR: read on every trap, changed by mmap and munmap.
  *
- * Two tables, sorted by address; the version's low bit tells which one is in force. A writer rebuilds the
- * other and then raises the version, so a reader finds a whole table without waiting, even one that has
- * interrupted the writer in its own thread. A reader that took so long that its table may have been
- * rebuilt sees that the version has moved and looks again. Tables only grow and are never unmapped,
- * so that a late reader reads stale rows but never a fault.
+ * Two tables, sorted by address; the version's low bit tells which one is in force. A writer
+ * rebuilds the other and then raises the version, so a reader finds a whole table without waiting,
+ * even one that has interrupted the writer in its own thread. A reader that took so long that its
+ * table may have been rebuilt sees that the version has moved and looks again. Tables only grow and
+ * are never unmapped, so that a late reader reads stale rows but never a fault.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -29,10 +29,14 @@ static void row_copy(struct trap_region *dst, const struct trap_region *src)
 {
 	__atomic_store_n(&dst->va, __atomic_load_n(&src->va, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 	__atomic_store_n(&dst->len, __atomic_load_n(&src->len, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-	__atomic_store_n(&dst->cookie, __atomic_load_n(&src->cookie, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-	__atomic_store_n(&dst->offset, __atomic_load_n(&src->offset, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-	__atomic_store_n(&dst->alias, __atomic_load_n(&src->alias, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
-	__atomic_store_n(&dst->flags, __atomic_load_n(&src->flags, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+	__atomic_store_n(&dst->cookie, __atomic_load_n(&src->cookie, __ATOMIC_RELAXED),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&dst->offset, __atomic_load_n(&src->offset, __ATOMIC_RELAXED),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&dst->alias, __atomic_load_n(&src->alias, __ATOMIC_RELAXED),
+			 __ATOMIC_RELAXED);
+	__atomic_store_n(&dst->flags, __atomic_load_n(&src->flags, __ATOMIC_RELAXED),
+			 __ATOMIC_RELAXED);
 }
 
 /* The last row that begins at or below va, if it reaches beyond it. */
@@ -77,7 +81,8 @@ static int table_grow(struct table *t, size_t n)
 		return 0;
 	while (room < n)
 		room *= 2;
-	rows = mmap(NULL, room * sizeof(*rows), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	rows = mmap(NULL, room * sizeof(*rows), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
 	if (rows == MAP_FAILED)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->n; i++)
@@ -121,7 +126,7 @@ static void rebuild_cut(struct rebuild *b, const struct trap_region *r, uintptr_
 		part.va = end;
 		part.len = r_end - end;
 		part.offset = r->offset + (end - r->va);
-		part.alias = (uint8_t *)r->alias + (end - r->va);
+		part.alias = (void *)((uintptr_t)r->alias + (end - r->va));
 		rebuild_row(b, &part);
 	}
 }

@@ -2,14 +2,16 @@
 /*
  * Any instruction, carried out by the CPU itself.
  *
- * The instruction is copied to a slot of ours with its memory operands moved into the slot's data: an
- * operand in ModRM becomes RIP-relative, an implicit one ([RSI], [RDI]) gets a pointer register that
- * points there. Memory that it reads is fetched first; it runs with the program's registers, vector state
- * included; then the bytes that it can have written are delivered, and only then do the registers change.
+ * The instruction is copied to a slot of ours with its memory operands moved into the slot's data:
+ * an operand in ModRM becomes RIP-relative, an implicit one ([RSI], [RDI]) gets a pointer register
+ * that points there. Memory that it reads is fetched first; it runs with the program's registers,
+ * vector state included; then the bytes that it can have written are delivered, and only then do
+ * the registers change.
  *
- * Inside the handler there is no second signal: all are blocked, nothing that the instruction touches can
- * fault, and a division that would trap is found before it runs. The code page of a slot is never writable
- * and executable at once. Slots are private memory, so a fork takes none away.
+ * Inside the handler there is no second signal: all are blocked, nothing that the instruction
+ * touches can fault, and a division that would trap is found before it runs. The code page of a
+ * slot is never writable and executable at once. Slots are private memory, so a fork takes none
+ * away.
  */
 #include <errno.h>
 #include <string.h>
@@ -18,12 +20,12 @@
 
 #include "trap_private.h"
 
-#define SLOTS        8
+#define SLOTS	     8
 #define CODE_SIZE    TRAP_PAGE
 #define DATA_SIZE    (4 * TRAP_PAGE)
 #define SECOND_SIZE  256ul /* the last bytes of data: the second operand, at most 64 bytes */
 #define OPERAND_MAX  2
-#define FLAG_TF      0x100ull
+#define FLAG_TF	     0x100ull
 #define RESULT_FLAGS (TRAP_STATUS_FLAGS | 0x400)
 
 /* What the code below shares with run_in_slot, which knows the offsets. */
@@ -33,7 +35,8 @@ struct context {
 	uint64_t host_sp;
 	uint64_t code;
 	uint64_t leave;
-	uint64_t state_in, state_out; /* 64-byte aligned XSAVE images, or FXSAVE if there is no mask */
+	uint64_t state_in,
+		state_out; /* 64-byte aligned XSAVE images, or FXSAVE if there is no mask */
 	uint64_t state_mask;
 };
 
@@ -62,7 +65,8 @@ struct relocation {
 	struct slot *slot;
 	unsigned n;
 	struct moved m[OPERAND_MAX];
-	/* A register that does not hold the program's value while the instruction runs, for each operand. */
+	/* A register that does not hold the program's value while the instruction runs, for each
+	 * operand. */
 	struct {
 		unsigned number; /* as in context.gpr */
 		uint64_t value;
@@ -70,8 +74,9 @@ struct relocation {
 	} lent[OPERAND_MAX];
 };
 
-static const uint8_t gregs_order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
-					REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+static const uint8_t gregs_order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
+					REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
+					REG_R12, REG_R13, REG_R14, REG_R15};
 
 int relocate_init(void)
 {
@@ -79,7 +84,8 @@ int relocate_init(void)
 
 	if (slots)
 		return 0;
-	p = mmap(NULL, SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	p = mmap(NULL, SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	slots = p;
@@ -117,8 +123,9 @@ _Static_assert(__builtin_offsetof(struct context, state_out) == 168, "run_in_slo
 _Static_assert(__builtin_offsetof(struct context, state_mask) == 176, "run_in_slot");
 
 /*
- * Loads the program's state, jumps to the slot's code, and saves it again. The code begins by loading RAX,
- * which until then points at the context, and ends by jumping to run_leave with it pointing there again.
+ * Loads the program's state, jumps to the slot's code, and saves it again. The code begins by
+ * loading RAX, which until then points at the context, and ends by jumping to run_leave with it
+ * pointing there again.
  */
 void run_in_slot(struct context *c);
 void run_leave(void);
@@ -167,7 +174,8 @@ static unsigned gpr_number(ZydisRegister reg)
 	return n;
 }
 
-/* An implicit operand can be moved if it is just where a pointer register says, the stack's excepted. */
+/* An implicit operand can be moved if it is just where a pointer register says, the stack's
+ * excepted. */
 static bool lend_pointer(struct relocation *r, struct moved *m, unsigned n)
 {
 	const ZydisDecodedOperand *op = m->op;
@@ -182,7 +190,8 @@ static bool lend_pointer(struct relocation *r, struct moved *m, unsigned n)
 	return true;
 }
 
-/* BT and its kin with the bit offset in a register: move the operand to the word that holds the bit. */
+/* BT and its kin with the bit offset in a register: move the operand to the word that holds the
+ * bit. */
 static void settle_bit_offset(struct relocation *r, struct moved *m)
 {
 	const struct trap_insn *t = r->t;
@@ -252,7 +261,8 @@ static void emit(struct code *c, const void *bytes, size_t len)
 }
 
 /* An instruction that ends in the displacement from its end, and what follows, to its target. */
-static void emit_relative(struct code *c, const void *opcode, size_t len, const void *target, size_t behind)
+static void emit_relative(struct code *c, const void *opcode, size_t len, const void *target,
+			  size_t behind)
 {
 	int32_t distance;
 
@@ -322,7 +332,6 @@ static bool write_code(struct relocation *r)
 	const uint32_t leave = __builtin_offsetof(struct context, leave);
 	struct slot *s = r->slot;
 	struct code c = {s->code};
-	uint32_t a = 0, b, x = 0, d;
 
 	if (trap_syscall(SYS_mprotect, (long)s->code, CODE_SIZE, PROT_READ | PROT_WRITE))
 		return false;
@@ -332,11 +341,9 @@ static bool write_code(struct relocation *r)
 	emit_relative(&c, lea_rax, 3, &s->context, 0);
 	emit(&c, jmp_rax, sizeof(jmp_rax));
 	emit(&c, &leave, sizeof(leave));
-	if (trap_syscall(SYS_mprotect, (long)s->code, CODE_SIZE, PROT_READ | PROT_EXEC))
-		return false;
-	/* CPUID serialises: the slot's previous code may have been run by another CPU's thread. */
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(x), "=d"(d) : : "memory");
-	return true;
+	/* Taking away the right to write invalidates this CPU's TLB, which serialises it: no old
+	 * code runs. */
+	return !trap_syscall(SYS_mprotect, (long)s->code, CODE_SIZE, PROT_READ | PROT_EXEC);
 }
 
 /* ---- running ---- */
@@ -378,9 +385,8 @@ static bool divides(const struct relocation *r)
 	if (t->i.mnemonic != ZYDIS_MNEMONIC_DIV && !is_signed)
 		return true;
 	memcpy(&divisor, r->m[0].at, size);
-	if (size == 1) {
-		high = low >> 8;
-	}
+	if (size == 1)
+		high = low >> 8; /* of AX */
 	low = low << shift >> shift;
 	high = high << shift >> shift;
 	if (!is_signed)
@@ -391,7 +397,7 @@ static bool divides(const struct relocation *r)
 	dividend = (__int128)((unsigned __int128)high << (size * 8) | low);
 	if (size < 8)
 		dividend = (int64_t)((uint64_t)dividend << (64 - size * 16)) >> (64 - size * 16);
-	if (by == -1 && dividend == (__int128)1 << 127)
+	if (by == -1 && dividend == (__int128)((unsigned __int128)1 << 127))
 		return false;
 	quotient = dividend / by;
 	return quotient == (int64_t)((uint64_t)quotient << shift) >> shift;
@@ -428,10 +434,11 @@ static void save_vectors(struct relocation *r)
 		return;
 	for (unsigned n = 2; n < 8; n++)
 		if (mask & 1ull << n)
-			memcpy(t->fpu + frame_layout.offset[n], from + frame_layout.offset[n], frame_layout.size[n]);
+			memcpy(t->fpu + frame_layout.offset[n], from + frame_layout.offset[n],
+			       frame_layout.size[n]);
 	memcpy(&old, t->fpu + FRAME_HEADER, sizeof(old));
 	memcpy(&new, from + FRAME_HEADER, sizeof(new));
-	new = (old & ~mask) | (new & mask);
+	new = (old & ~mask) | (new &mask);
 	memcpy(t->fpu + FRAME_HEADER, &new, sizeof(new));
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MOVS, STOS, LODS, CMPS and SCAS, alone and repeated. Every element is an access of its own. A repeated
- * one ends its turn where it leaves the device, and every few thousand elements: RCX, RSI and RDI then
- * say how far it has come, RIP still stands on it, and the CPU goes on, as after an interrupt.
+ * MOVS, STOS, LODS, CMPS and SCAS, alone and repeated. Every element is an access of its own. A
+ * repeated one ends its turn where it leaves the device, and every few thousand elements: RCX, RSI
+ * and RDI then say how far it has come, RIP still stands on it, and the CPU goes on, as after an
+ * interrupt.
  */
 #include <string.h>
 
@@ -15,7 +16,8 @@ static unsigned element_size(const struct trap_insn *t)
 	return t->i.operand_width / 8;
 }
 
-static ZydisRegister pointer_width(const struct trap_insn *t, ZydisRegister full, ZydisRegister half)
+static ZydisRegister pointer_width(const struct trap_insn *t, ZydisRegister full,
+				   ZydisRegister half)
 {
 	return t->i.address_width == 32 ? half : full;
 }
@@ -47,7 +49,8 @@ static void advance(struct trap_insn *t, ZydisRegister pointer)
 {
 	uint64_t step = element_size(t);
 
-	frame_set_gpr(t, pointer, frame_gpr(t, pointer) + (t->gregs[REG_EFL] & 0x400 ? -step : step));
+	frame_set_gpr(t, pointer,
+		      frame_gpr(t, pointer) + (t->gregs[REG_EFL] & 0x400 ? -step : step));
 }
 
 static void set_status(struct trap_insn *t, uint64_t flags)
@@ -85,7 +88,8 @@ static enum trap_step move_one(struct trap_insn *t)
 	uintptr_t to = address_at(t, destination(t));
 	uint64_t value;
 
-	if (!load_ahead(t, address_at(t, source(t)), size, &value) || !memory_store_value(t, to, size, value))
+	if (!load_ahead(t, address_at(t, source(t)), size, &value) ||
+	    !memory_store_value(t, to, size, value))
 		return STEP_FAULT;
 	/* What was stored may be what is to be loaded next. */
 	if (to - t->line_va < sizeof(t->line) || t->line_va - to < size)
@@ -167,7 +171,8 @@ static bool touches_device(const struct trap_insn *t)
 	struct trap_region r;
 
 	for (unsigned n = 0; n < t->i.operand_count; n++)
-		if (t->op[n].type == ZYDIS_OPERAND_TYPE_MEMORY && trap_region_find(memory_address(t, &t->op[n]), &r))
+		if (t->op[n].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		    trap_region_find(memory_address(t, &t->op[n]), &r))
 			return true;
 	return false;
 }

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stores of SSE, AVX, AVX-512 and mask registers, and accesses by a vector of addresses. A masked store
- * touches, and faults on, only the bytes that its mask selects. Left to the relocator are vector *loads*, rare
- * where loads trap, and MMX, of which every instruction also changes the state of the x87 stack.
+ * Stores of SSE, AVX, AVX-512 and mask registers, and accesses by a vector of addresses. A masked
+ * store touches, and faults on, only the bytes that its mask selects. Left to the relocator are
+ * vector *loads*, rare where loads trap, and MMX, of which every instruction also changes the state
+ * of the x87 stack.
  */
 #include <string.h>
 
 #include "trap_private.h"
 
 /* Stores the operand's size in bytes of a register, from lane on, counted in operand sizes. */
-static enum trap_step store_lane(struct trap_insn *t, const ZydisDecodedOperand *to, ZydisRegister from, unsigned lane)
+static enum trap_step store_lane(struct trap_insn *t, const ZydisDecodedOperand *to,
+				 ZydisRegister from, unsigned lane)
 {
 	size_t len = to->size / 8;
 	uint8_t v[64];
@@ -29,7 +31,8 @@ static unsigned register_width(ZydisRegister reg)
 	return reg >= ZYDIS_REGISTER_ZMM0 ? 512 : reg >= ZYDIS_REGISTER_YMM0 ? 256 : 128;
 }
 
-/* Operand 0 is memory, then the mask if there is one, the source, and an immediate that chooses the lane. */
+/* Operand 0 is memory, then the mask if there is one, the source, and an immediate that chooses the
+ * lane. */
 enum trap_step vector_store(struct trap_insn *t)
 {
 	const ZydisDecodedOperand *from = &t->op[1];
@@ -40,7 +43,8 @@ enum trap_step vector_store(struct trap_insn *t)
 	if (from->type != ZYDIS_OPERAND_TYPE_REGISTER)
 		return STEP_UNKNOWN;
 	if (from[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
-		lane = (unsigned)from[1].imm.value.u & (register_width(from->reg.value) / t->op[0].size - 1);
+		lane = (unsigned)from[1].imm.value.u &
+		       (register_width(from->reg.value) / t->op[0].size - 1);
 	return store_lane(t, &t->op[0], from->reg.value, lane);
 }
 
@@ -85,7 +89,8 @@ static bool indexed_by_dwords(ZydisMnemonic mnemonic)
 	}
 }
 
-static bool indices_read(const struct trap_insn *t, const ZydisDecodedOperand *memory, struct indices *x)
+static bool indices_read(const struct trap_insn *t, const ZydisDecodedOperand *memory,
+			 struct indices *x)
 {
 	x->index_size = indexed_by_dwords(t->i.mnemonic) ? 4 : 8;
 	x->size = memory->element_size / 8;
@@ -127,7 +132,8 @@ enum trap_step vector_scatter(struct trap_insn *t)
 	for (unsigned e = 0; e < x.n; e++) {
 		if (!(k >> e & 1))
 			continue;
-		if (!memory_store(t, indices_address(t, memory, &x, e), v + e * x.size, x.size, MEMORY_WHOLE))
+		if (!memory_store(t, indices_address(t, memory, &x, e), v + e * x.size, x.size,
+				  MEMORY_WHOLE))
 			return STEP_FAULT;
 		k &= ~(1ull << e);
 		frame_set_mask(t, mask, k);
@@ -176,7 +182,8 @@ enum trap_step vector_gather(struct trap_insn *t)
 	for (unsigned e = 0; e < x.n; e++) {
 		if (!gather_selected(t, &m, e))
 			continue;
-		if (!memory_load(t, indices_address(t, memory, &x, e), v + e * x.size, x.size, MEMORY_WHOLE))
+		if (!memory_load(t, indices_address(t, memory, &x, e), v + e * x.size, x.size,
+				 MEMORY_WHOLE))
 			return STEP_FAULT;
 		frame_set_vector(t, to, v);
 		gather_clear(t, &m, e);

@@ -23,7 +23,7 @@ struct world {
 	struct space *s;
 	struct mirror mirror[2];
 	unsigned int revoked;
-	char *arena;	   /* ARENA_PAGES pages, private, present */
+	char *arena;	   /* ARENA_PAGES pages, private, present, on a 2 MiB boundary */
 	const char *rule;  /* of the last refusal */
 	int err;
 	struct refuse_sink sink;
@@ -81,6 +81,17 @@ static inline void mirror_remove(struct world *w, unsigned int i)
 	mirror_close(w, i);
 }
 
+static inline char *map_aligned(void)
+{
+	char *all = map_anon(4 * MiB, MAP_PRIVATE | MAP_NORESERVE), *p = (char *)align_up((uintptr_t)all, 2 * MiB);
+	char *end = p + ARENA_PAGES * PAGE_SIZE;
+
+	munmap(end, (size_t)(all + 4 * MiB - end));
+	if (p != all)
+		munmap(all, (size_t)(p - all));
+	return p;
+}
+
 static inline struct world *world_open(void)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -92,7 +103,7 @@ static inline struct world *world_open(void)
 	*pt_mem_pa_base(w->tables) = pa;
 	w->sink = (struct refuse_sink){note_refusal, w};
 	assert_int_equal(space_create(w->memory, &w->sink, &w->s), 0);
-	w->arena = map_anon(ARENA_PAGES * PAGE_SIZE, MAP_PRIVATE);
+	w->arena = map_aligned();
 	memset(w->arena, 1, ARENA_PAGES * PAGE_SIZE);
 	return w;
 }

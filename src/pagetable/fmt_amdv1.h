@@ -42,7 +42,7 @@ static inline bool amdv1_present(uint64_t e)
 
 static inline bool amdv1_is_table(uint64_t e, unsigned int level)
 {
-	return amdv1_nl(e) != AMDV1_NL_LEAF && amdv1_nl(e) != AMDV1_NL_RUN;
+	return level && amdv1_present(e) && (e & AMDV1_NL) - BIT(9) < (AMDV1_NL_RUN - 1) * BIT(9);
 }
 
 static inline uint64_t amdv1_table_pa(uint64_t e)

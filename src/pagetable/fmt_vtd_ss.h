@@ -30,7 +30,7 @@ static inline bool vtd_ss_present(uint64_t e)
 
 static inline bool vtd_ss_is_table(uint64_t e, unsigned int level)
 {
-	return level && !(e & VTD_SS_PS);
+	return level && vtd_ss_present(e) && !(e & VTD_SS_PS);
 }
 
 static inline uint64_t vtd_ss_table_pa(uint64_t e)

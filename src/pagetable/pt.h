@@ -146,11 +146,11 @@ struct pt_leaf {
 	uint8_t lg2;	 /* size of the leaf, hence of what may be cached: 2^lg2 bytes, naturally
 			    aligned */
 	uint8_t prot;	 /* PT_READ | PT_WRITE */
-	bool accessed, dirty; /* always false unless PT_DIRTY */
+	bool accessed, dirty; /* as pt_mark() left them */
 };
 
 /* One entry on the way to an IOVA, or one of a dump. */
-#define PT_MAX_LEVELS 7
+#define PT_MAX_LEVELS 6
 enum pt_step_kind { PT_STEP_EMPTY, PT_STEP_TABLE, PT_STEP_LEAF };
 struct pt_step {
 	uint64_t iova;	   /* first that the entry covers */

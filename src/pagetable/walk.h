@@ -4,10 +4,9 @@
  *
  * A format is a constant struct pt_format of small inline functions. Each fmt_*.c passes its own to
  * the functions below, which are always inlined, so that the compiler folds shifts and entry
- * layouts into straight code. The short
- * *_fast() functions serve a request that stays within one table which is there; they answer
- * WALK_SLOW, having changed nothing, for whatever is not that simple, and the format's out-of-line
- * instance of the full function does it.
+ * layouts into straight code. The short *_fast() functions serve a request of smallest leaves that
+ * stays within one table which is there; they answer WALK_SLOW, having changed nothing, for
+ * whatever is not that simple, and the format's out-of-line instance of the full function does it.
  *
  * Words. Level 0 holds the smallest leaves. An entry of level l covers 2^walk_shift(l) bytes, a
  * table of level l one entry of level l + 1. A leaf may be a *run*: several entries that repeat one
@@ -35,8 +34,8 @@ struct pt_format {
 	unsigned int page_lg2, index_lg2; /* as in struct pt_ops */
 	bool runs;			  /* leaves may be larger than an entry */
 	bool (*present)(uint64_t e);
+	bool (*is_table)(uint64_t e, unsigned int level); /* present, and no leaf */
 	/* Of a present entry: */
-	bool (*is_table)(uint64_t e, unsigned int level);
 	uint64_t (*table_pa)(uint64_t e);
 	unsigned int (*leaf_lg2)(uint64_t e, unsigned int level);
 	uint64_t (*leaf_pa)(uint64_t e, unsigned int level); /* of the leaf's first byte */
@@ -118,28 +117,56 @@ WALK int walk_check(const struct pt_format *f, const struct pt *pt, uint64_t iov
 	return 0;
 }
 
-/* Goes down towards @iova as far as there are tables, @level at the least. */
-WALK uint64_t *walk_down(const struct pt_format *f, const struct pt *pt, uint64_t iova,
-			 unsigned int to, unsigned int *level)
+/* From a table of @level to the one below, if there is one. */
+WALK bool walk_step(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+		    unsigned int level, uint64_t **table)
 {
-	uint64_t *table = pt->root;
-	unsigned int l = pt->levels - 1;
+	uint64_t e = walk_get(&(*table)[walk_index(f, iova, level)]);
 
-	for (; l > to; l--) {
-		uint64_t e = walk_get(&table[walk_index(f, iova, l)]);
+	if (unlikely(!f->is_table(e, level)))
+		return false;
+	*table = walk_table(f, pt, e);
+	return true;
+}
 
-		if (!f->present(e) || !f->is_table(e, l))
-			break;
-		table = walk_table(f, pt, e);
+/*
+ * Goes down towards @iova as far as there are tables, to level @to at the most; returns the level
+ * of *table. Spelt out, so that every level's shifts are constants.
+ */
+WALK unsigned int walk_down(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			    unsigned int to, uint64_t **table)
+{
+	*table = pt->root;
+	switch (pt->levels) {
+	case 6:
+		if (to == 5 || !walk_step(f, pt, iova, 5, table))
+			return 5;
+		/* fall through */
+	case 5:
+		if (to == 4 || !walk_step(f, pt, iova, 4, table))
+			return 4;
+		/* fall through */
+	case 4:
+		if (to == 3 || !walk_step(f, pt, iova, 3, table))
+			return 3;
+		/* fall through */
+	case 3:
+		if (to == 2 || !walk_step(f, pt, iova, 2, table))
+			return 2;
+		/* fall through */
+	case 2:
+		if (to == 1 || !walk_step(f, pt, iova, 1, table))
+			return 1;
+		/* fall through */
+	default:
+		return 0;
 	}
-	*level = l;
-	return table;
 }
 
 /* Reading. */
 
-WALK void walk_fill_leaf(const struct pt_format *f, const struct pt *pt, uint64_t iova,
-			 uint64_t *entry, uint64_t e, unsigned int level, struct pt_leaf *out)
+WALK void walk_fill_leaf(const struct pt_format *f, uint64_t iova, uint64_t *entry, uint64_t e,
+			 unsigned int level, struct pt_leaf *out)
 {
 	unsigned int lg2 = f->runs ? f->leaf_lg2(e, level) : walk_shift(f, level);
 
@@ -148,28 +175,65 @@ WALK void walk_fill_leaf(const struct pt_format *f, const struct pt *pt, uint64_
 	out->entry = entry;
 	out->lg2 = (uint8_t)lg2;
 	out->prot = (uint8_t)f->prot(e);
-	out->accessed = pt->can_dirty && f->accessed(e);
-	out->dirty = pt->can_dirty && f->dirty(e);
+	out->accessed = f->accessed(e);
+	out->dirty = f->dirty(e);
+}
+
+enum { WALK_DOWN = 1 };
+
+/* One level of a translation: its result, or WALK_DOWN and the next table. */
+WALK int walk_translate_at(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			   unsigned int level, const uint64_t **table, struct pt_leaf *out)
+{
+	const uint64_t *entry = &(*table)[walk_index(f, iova, level)];
+	uint64_t e = walk_get(entry);
+
+	if (f->is_table(e, level)) {
+		*table = walk_table(f, pt, e);
+		return WALK_DOWN;
+	}
+	if (unlikely(!f->present(e)))
+		return -ENOENT;
+	walk_fill_leaf(f, iova, (uint64_t *)entry, e, level, out);
+	return 0;
 }
 
 WALK int walk_translate(const struct pt_format *f, const struct pt *pt, uint64_t iova,
 			struct pt_leaf *out)
 {
 	const uint64_t *table = pt->root;
+	int rc;
 
 	if (unlikely(iova > pt->input_last))
 		return -ERANGE;
-	for (unsigned int level = pt->levels - 1;; level--) {
-		const uint64_t *entry = &table[walk_index(f, iova, level)];
-		uint64_t e = walk_get(entry);
-
-		if (unlikely(!f->present(e)))
-			return -ENOENT;
-		if (!f->is_table(e, level)) {
-			walk_fill_leaf(f, pt, iova, (uint64_t *)entry, e, level, out);
-			return 0;
-		}
-		table = walk_table(f, pt, e);
+	switch (pt->levels) {
+	case 6:
+		rc = walk_translate_at(f, pt, iova, 5, &table, out);
+		if (rc <= 0)
+			return rc;
+		/* fall through */
+	case 5:
+		rc = walk_translate_at(f, pt, iova, 4, &table, out);
+		if (rc <= 0)
+			return rc;
+		/* fall through */
+	case 4:
+		rc = walk_translate_at(f, pt, iova, 3, &table, out);
+		if (rc <= 0)
+			return rc;
+		/* fall through */
+	case 3:
+		rc = walk_translate_at(f, pt, iova, 2, &table, out);
+		if (rc <= 0)
+			return rc;
+		/* fall through */
+	case 2:
+		rc = walk_translate_at(f, pt, iova, 1, &table, out);
+		if (rc <= 0)
+			return rc;
+		/* fall through */
+	default:
+		return walk_translate_at(f, pt, iova, 0, &table, out);
 	}
 }
 
@@ -198,8 +262,7 @@ WALK size_t walk_translate_some(const struct pt_format *f, const struct pt *pt,
 				entry[i] = walk_table(f, pt, e) + walk_index(f, iova[i], level - 1);
 				__builtin_prefetch(entry[i]);
 			} else {
-				walk_fill_leaf(f, pt, iova[i], (uint64_t *)entry[i], e, level,
-					       &out[i]);
+				walk_fill_leaf(f, iova[i], (uint64_t *)entry[i], e, level, &out[i]);
 				entry[i] = NULL;
 				found++;
 			}
@@ -385,12 +448,12 @@ WALK int walk_read_dirty(const struct pt_format *f, struct pt *pt, uint64_t iova
 	if (iova > last || last > pt->input_last)
 		return -ERANGE;
 	do {
-		table = walk_down(f, pt, iova, 0, &level);
+		level = walk_down(f, pt, iova, 0, &table);
 		shift = walk_shift(f, level);
 		do {
 			entry = &table[walk_index(f, iova, level)];
 			e = walk_get(entry);
-			if (f->present(e) && f->is_table(e, level))
+			if (f->is_table(e, level))
 				break;
 			lg2 = f->present(e) ? f->leaf_lg2(e, level) : shift;
 			end = min_u64(iova | MASK(lg2), last);

@@ -30,7 +30,7 @@ WALK void walk_zero_table(struct pt *pt, uint64_t *table)
 	d->flags = 0;
 }
 
-/* A run of equal-sized leaves to write: @n entries of one table from @entry on. */
+/* Leaves to write: n entries, at least 1, of one table from entry on. */
 struct walk_run {
 	uint64_t *entry;
 	uint64_t iova, pa, n;
@@ -44,9 +44,11 @@ WALK void walk_fill_entries(const struct pt_format *f, const struct pt *pt,
 	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = pt->leaf_bits, n = r->n;
 	uint64_t *entry = r->entry;
 
-	for (; n; n--, pa += step)
+	do {
 		walk_put(entry++,
 			 f->make_leaf(pa, r->level, walk_shift(f, r->level), r->prot) | bits);
+		pa += step;
+	} while (--n);
 }
 
 /* As above, into a table that no reader sees. */
@@ -67,6 +69,10 @@ WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct 
 	unsigned int shift = walk_shift(f, r.level);
 	uint64_t sizes = pt->page_sizes & MASK(walk_shift(f, r.level + 1));
 
+	if (r.n == 1) {
+		walk_put(r.entry, f->make_leaf(r.pa, r.level, shift, r.prot) | pt->leaf_bits);
+		return;
+	}
 	while (r.n) {
 		unsigned int lg2 = walk_choose(sizes, r.iova | r.pa, r.n << shift);
 		uint64_t larger = sizes & ~MASK(lg2 + 1), leaves = r.n >> (lg2 - shift), e;
@@ -97,12 +103,34 @@ WALK void walk_fill(const struct pt_format *f, const struct pt *pt, const struct
 
 /* Mapping. */
 
+/* All of the mapping goes into one table of level @want, if that is there and empty in this place.
+ */
+WALK int walk_map_at(const struct pt_format *f, struct pt *pt, struct walk_run r, uint64_t len,
+		     unsigned int want)
+{
+	unsigned int index = walk_index(f, r.iova, want);
+	uint64_t *table, i = 0;
+
+	r.n = len >> walk_shift(f, want);
+	r.level = want;
+	if (unlikely((want && (len & walk_low(f, want))) || index + r.n > walk_entries(f) ||
+		     walk_down(f, pt, r.iova, want, &table) != want))
+		return WALK_SLOW;
+	r.entry = &table[index];
+	do {
+		if (unlikely(f->present(walk_get(&r.entry[i]))))
+			return WALK_SLOW;
+	} while (++i < r.n);
+	walk_fill(f, pt, &r, false);
+	table_desc(pt->mem, table)->count += (uint16_t)r.n;
+	pt->nr_leaf_bytes += len;
+	return 0;
+}
+
 WALK int walk_map_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t pa,
 		       uint64_t len, int prot)
 {
 	struct walk_run r = {.iova = iova, .pa = pa, .prot = prot};
-	unsigned int want, shift;
-	uint64_t *table;
 	int rc = walk_check(f, pt, iova, len);
 
 	if (unlikely(rc))
@@ -111,24 +139,10 @@ WALK int walk_map_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, 
 		return -EINVAL;
 	if (unlikely(pa > pt->output_last || len - 1 > pt->output_last - pa))
 		return -ERANGE;
-	want = walk_level(f, walk_choose(pt->page_sizes, iova | pa, len));
-	table = walk_down(f, pt, iova, want, &r.level);
-	if (unlikely(r.level != want))
+	if (f->runs ? len > BIT(f->page_lg2)
+		    : len > walk_low(f, 1) && !((iova | pa) & walk_low(f, 1)))
 		return WALK_SLOW;
-	shift = walk_shift(f, want);
-	r.n = len >> shift;
-	r.entry = &table[walk_index(f, iova, want)];
-	if (unlikely((len & walk_low(f, want)) ||
-		     walk_index(f, iova, want) + r.n > walk_entries(f)))
-		return WALK_SLOW;
-	for (uint64_t i = 0; i < r.n; i++) {
-		if (unlikely(f->present(walk_get(&r.entry[i]))))
-			return WALK_SLOW;
-	}
-	walk_fill(f, pt, &r, false);
-	table_desc(pt->mem, table)->count += (uint16_t)r.n;
-	pt->nr_leaf_bytes += len;
-	return 0;
+	return walk_map_at(f, pt, r, f->runs ? BIT(f->page_lg2) : len, 0);
 }
 
 /* How many tables [iova, last], congruent to @pa, takes below an absent entry of @level. */
@@ -162,12 +176,13 @@ WALK int walk_survey(const struct pt_format *f, const struct pt *pt, uint64_t io
 
 	*need = 0;
 	do {
-		const uint64_t *table = walk_down(f, pt, iova, 0, &level);
+		uint64_t *table;
 
+		level = walk_down(f, pt, iova, 0, &table);
 		do {
 			uint64_t e = walk_get(&table[walk_index(f, iova, level)]);
 
-			if (f->present(e) && f->is_table(e, level))
+			if (f->is_table(e, level))
 				break;
 			if (f->present(e))
 				return -EEXIST;
@@ -246,8 +261,12 @@ WALK int walk_map_full(const struct pt_format *f, struct pt *pt, uint64_t iova, 
 	struct pt_gather spare = {0};
 	uint64_t done = 0;
 	uint32_t need;
-	int rc = walk_survey(f, pt, iova, iova + (len - 1), pa, &need);
+	int rc = walk_map_at(f, pt, r, len,
+			     walk_level(f, walk_choose(pt->page_sizes, iova | pa, len)));
 
+	if (rc != WALK_SLOW)
+		return rc;
+	rc = walk_survey(f, pt, iova, iova + (len - 1), pa, &need);
 	if (!rc)
 		rc = pt_mem_take(pt->mem, need, &spare);
 	if (rc)
@@ -355,7 +374,7 @@ WALK int walk_cut(const struct pt_format *f, struct pt *pt, uint64_t iova)
 		return -EINVAL;
 	if (iova > pt->input_last)
 		return 0;
-	table = walk_down(f, pt, iova, 0, &level);
+	level = walk_down(f, pt, iova, 0, &table);
 	e = walk_get(&table[walk_index(f, iova, level)]);
 	lg2 = f->present(e) ? f->leaf_lg2(e, level) : 0;
 	if (!(iova & MASK(lg2)))
@@ -441,7 +460,7 @@ WALK void walk_evict(const struct pt_format *f, struct pt *pt, uint64_t kept, st
 	p.table[l] = pt->root;
 	for (; l > level; l--) {
 		e = walk_get(&p.table[l][walk_index(f, iova, l)]);
-		if (!f->present(e) || !f->is_table(e, l))
+		if (!f->is_table(e, l))
 			return;
 		p.table[l - 1] = walk_table(f, pt, e);
 	}
@@ -454,9 +473,10 @@ WALK void walk_evict(const struct pt_format *f, struct pt *pt, uint64_t kept, st
 WALK void walk_keep(const struct pt_format *f, struct pt *pt, uint64_t iova, struct pt_gather *g)
 {
 	uint64_t *slot = &pt->kept[pt->next_kept % PT_NR_KEPT];
-	unsigned int level;
-	struct pt_table *d = table_desc(pt->mem, walk_down(f, pt, iova, 0, &level));
+	struct pt_table *d;
+	uint64_t *table, level = walk_down(f, pt, iova, 0, &table);
 
+	d = table_desc(pt->mem, table);
 	if (d->flags & TABLE_KEPT)
 		return;
 	d->flags |= TABLE_KEPT;
@@ -466,54 +486,64 @@ WALK void walk_keep(const struct pt_format *f, struct pt *pt, uint64_t iova, str
 	pt->next_kept++;
 }
 
+/* Is the entry, which is no table, part of a leaf larger than itself? */
+WALK bool walk_is_run(const struct pt_format *f, uint64_t e, unsigned int level)
+{
+	return f->runs && f->present(e) && f->leaf_lg2(e, level) != walk_shift(f, level);
+}
+
 /* May [entry, entry + n) be cleared: no tables, and no leaf that straddles an edge? */
 WALK bool walk_clearable(const struct pt_format *f, const uint64_t *entry, uint64_t n,
 			 unsigned int level, uint64_t iova, uint64_t len)
 {
-	uint64_t first = walk_get(&entry[0]), last = walk_get(&entry[n - 1]);
+	uint64_t e = walk_get(entry);
 
 	for (uint64_t i = 0; level && i < n; i++) {
-		uint64_t e = walk_get(&entry[i]);
-
-		if (f->present(e) && f->is_table(e, level))
+		if (f->is_table(walk_get(&entry[i]), level))
 			return false;
 	}
-	if (!f->runs)
-		return true;
-	return !(f->present(first) && (iova & MASK(f->leaf_lg2(first, level)))) &&
-	       !(f->present(last) && ((iova + len) & MASK(f->leaf_lg2(last, level))));
+	if (unlikely(walk_is_run(f, e, level)) && (iova & MASK(f->leaf_lg2(e, level))))
+		return false;
+	if (n > 1)
+		e = walk_get(&entry[n - 1]);
+	return likely(!walk_is_run(f, e, level)) || !((iova + len) & MASK(f->leaf_lg2(e, level)));
 }
 
-/* WALK_EMPTIED: done, and walk_keep() is to be called. */
-WALK int walk_unmap_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t len,
-			 uint64_t *unmapped)
+WALK int walk_unmap_at(const struct pt_format *f, struct pt *pt, uint64_t *table,
+		       unsigned int level, uint64_t iova, uint64_t len, uint64_t *unmapped)
 {
-	unsigned int level, shift, index, gone = 0;
-	uint64_t *table, *entry, n;
+	unsigned int index = walk_index(f, iova, level), shift = walk_shift(f, level), gone = 0;
+	uint64_t *entry = &table[index], n = len >> shift, i = 0;
 	struct pt_table *d;
-	int rc = walk_check(f, pt, iova, len);
 
-	if (unlikely(rc))
-		return rc;
-	table = walk_down(f, pt, iova, 0, &level);
-	shift = walk_shift(f, level);
-	n = len >> shift;
-	index = walk_index(f, iova, level);
-	entry = &table[index];
-	if (unlikely(((iova | len) & walk_low(f, level)) || index + n > walk_entries(f)))
+	if (unlikely((level && ((iova | len) & walk_low(f, level))) || index + n > walk_entries(f)))
 		return WALK_SLOW;
 	if (unlikely(n == walk_entries(f) || !walk_clearable(f, entry, n, level, iova, len)))
 		return WALK_SLOW;
-	for (uint64_t i = 0; i < n; i++) {
+	do {
 		gone += f->present(walk_get(&entry[i]));
 		walk_put(&entry[i], 0);
-	}
+	} while (++i < n);
 	d = table_desc(pt->mem, table);
 	d->count -= (uint16_t)gone;
 	pt->nr_leaf_bytes -= (uint64_t)gone << shift;
 	if (unmapped)
 		*unmapped = (uint64_t)gone << shift;
 	return !d->count && !(d->flags & TABLE_KEPT) && table != pt->root ? WALK_EMPTIED : 0;
+}
+
+/* WALK_EMPTIED: done, and walk_keep() is to be called. */
+WALK int walk_unmap_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t len,
+			 uint64_t *unmapped)
+{
+	int rc = walk_check(f, pt, iova, len);
+	uint64_t *table;
+
+	if (unlikely(rc))
+		return rc;
+	if (walk_down(f, pt, iova, 0, &table))
+		return WALK_SLOW;
+	return walk_unmap_at(f, pt, table, 0, iova, len, unmapped);
 }
 
 /* Clears what lies in one table, or drops one. Returns the first IOVA not dealt with, less one;
@@ -529,7 +559,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 		shift = walk_shift(f, level);
 		entry = &p.table[level][walk_index(f, iova, level)];
 		e = walk_get(entry);
-		if (!f->present(e) || !f->is_table(e, level))
+		if (!f->is_table(e, level))
 			break;
 		if (is_aligned(iova, BIT(shift)) && last - iova >= walk_low(f, level)) {
 			walk_put(entry, 0);
@@ -548,7 +578,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 		if (end >= last || !walk_index(f, iova, level))
 			break;
 		e = walk_get(entry);
-	} while (!f->present(e) || !f->is_table(e, level));
+	} while (!f->is_table(e, level));
 	*bytes += (uint64_t)gone << shift;
 	table_desc(pt->mem, p.table[level])->count -= (uint16_t)gone;
 	if (gone && !table_desc(pt->mem, p.table[level])->count && p.table[level] != pt->root)
@@ -559,9 +589,15 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 WALK int walk_unmap_full(const struct pt_format *f, struct pt *pt, uint64_t iova, uint64_t len,
 			 struct pt_gather *g, uint64_t *unmapped)
 {
-	uint64_t last = iova + (len - 1), bytes = 0, end;
-	int rc = walk_cut(f, pt, iova);
+	uint64_t last = iova + (len - 1), bytes = 0, end, *table;
+	unsigned int level = walk_down(f, pt, iova, 0, &table);
+	int rc = walk_unmap_at(f, pt, table, level, iova, len, unmapped);
 
+	if (rc == WALK_EMPTIED)
+		walk_keep(f, pt, iova, g);
+	if (rc != WALK_SLOW)
+		return 0;
+	rc = walk_cut(f, pt, iova);
 	if (!rc)
 		rc = walk_cut(f, pt, last + 1);
 	if (rc)

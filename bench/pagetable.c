@@ -2,8 +2,9 @@
 /*
  * Page tables: map, unmap, translate, for each format.
  *
- * A map writes its entries at least: runs are shown beside plain stores of as many words over as much memory. A
- * translation loads its leaf entry at least: beside dependent loads over as much memory as the leaf tables take.
+ * A map writes its entries at least: runs are shown beside plain stores of as many words over as
+ * much memory. A translation loads its leaf entry at least: beside dependent loads over as much
+ * memory as the leaf tables take.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -90,7 +91,8 @@ static void translate_batch(void *arg, uint64_t n)
 	for (; n >= 16; n -= 16) {
 		for (int i = 0; i < 16; i++)
 			iova[i] = (unsigned __int128)bench_random(&w->rng) * pages >> 64 << 12;
-		check(pt_translate_batch(w->pt, iova, 16, leaf) == 16 ? 0 : -2, "pt_translate_batch");
+		check(pt_translate_batch(w->pt, iova, 16, leaf) == 16 ? 0 : -2,
+		      "pt_translate_batch");
 	}
 }
 
@@ -102,8 +104,8 @@ static void store_512(void *arg, uint64_t n)
 		__asm__ volatile("" : : : "memory");
 }
 
-static void row(struct bench *b, struct world *w, const char *what, struct bench_cost cost, double each,
-		const char *limit, struct bench_cost limit_cost)
+static void row(struct bench *b, struct world *w, const char *what, struct bench_cost cost,
+		double each, const char *limit, struct bench_cost limit_cost)
 {
 	char name[100];
 
@@ -159,9 +161,11 @@ static void bench_reads(struct bench *b, struct world *w)
 
 		w->span = rows[i].span;
 		check(pt_map(w->pt, 0, 64 * G1 + K4, w->span, PT_READ | PT_WRITE), "pt_map");
-		row(b, w, rows[i].name, bench_run(b, translate, w, 2000000), 1, rows[i].limit, limit);
+		row(b, w, rows[i].name, bench_run(b, translate, w, 2000000), 1, rows[i].limit,
+		    limit);
 		snprintf(batch, sizeof(batch), "%s, by 16", rows[i].name);
-		row(b, w, batch, bench_run(b, translate_batch, w, 2000000), 1, rows[i].limit, limit);
+		row(b, w, batch, bench_run(b, translate_batch, w, 2000000), 1, rows[i].limit,
+		    limit);
 		unmap(w, 0, w->span);
 	}
 }

@@ -2,8 +2,8 @@
 /*
  * The range tree: one range more, and looking one up, among a thousand to a million others.
  *
- * A lookup at random must load the lines of its leaf at least: shown beside a dependent load over as much memory as the
- * leaves take.
+ * A lookup at random must load the lines of its leaf at least: shown beside a dependent load over
+ * as much memory as the leaves take.
  */
 #include <stdlib.h>
 
@@ -95,7 +95,8 @@ static void bench_random_order(struct bench *b, uint64_t count)
 	bench_row(b, name, bench_run(b, random_more, &w, 300000), "chase over the leaves", limit);
 	snprintf(name, sizeof(name), "range find, random, at %lu", (unsigned long)count);
 	bench_row(b, name, bench_run(b, find, &w, 500000), "chase over the leaves", limit);
-	snprintf(name, sizeof(name), "range lookup without locks, random, at %lu", (unsigned long)count);
+	snprintf(name, sizeof(name), "range lookup without locks, random, at %lu",
+		 (unsigned long)count);
 	bench_row(b, name, bench_run(b, lookup, &w, 500000), "chase over the leaves", limit);
 	printf("    %.1f bytes for each range\n", (double)range_footprint(&w.t) / (double)count);
 	range_destroy(&w.t);
@@ -113,7 +114,8 @@ static void bench_ordered(struct bench *b, uint64_t count)
 	printf("    %.1f bytes for each range\n", (double)range_footprint(&w.t) / (double)count);
 	snprintf(name, sizeof(name), "range insert+erase, ascending, at %lu", (unsigned long)count);
 	bench_row(b, name, bench_run(b, ascending_more, &w, 300), NULL, none);
-	snprintf(name, sizeof(name), "range insert+erase, as a queue, at %lu", (unsigned long)count);
+	snprintf(name, sizeof(name), "range insert+erase, as a queue, at %lu",
+		 (unsigned long)count);
 	bench_row(b, name, bench_run(b, queue_more, &w, 300000), NULL, none);
 	range_destroy(&w.t);
 }

@@ -225,7 +225,10 @@ static int explode(const struct cursor *c)
 	return 0;
 }
 
-/* Takes the children away if one node can stand for them and no pin needs them. */
+/*
+ * Takes the children away if one node can stand for them and no pin needs them. Those of the root of several pieces are
+ * in several slots while they are pinned.
+ */
 static void collapse(const struct cursor *c)
 {
 	struct pin_table *t = c->node->table;
@@ -236,8 +239,6 @@ static void collapse(const struct cursor *c)
 		if (t->child[i].table || t->child[i].pins != t->child[0].pins ||
 		    (t->child[0].pins && t->child[i].slot != t->child[0].slot))
 			return;
-	if (c->level == LEVEL_ROOT && t->child[0].pins)
-		return;
 	c->node->pins = t->child[0].pins;
 	__atomic_store_n(&c->node->slot, t->child[0].slot, __ATOMIC_RELAXED);
 	__atomic_store_n(&c->node->table, NULL, __ATOMIC_RELEASE);

@@ -104,6 +104,27 @@ static void shared_memory_replaced(void **state)
 	assert_int_equal(memory_nr_slots(memory), 0);
 }
 
+/* Two parts of one file side by side are two origins: each shows its own bytes. */
+static void one_file_mapped_twice(void **state)
+{
+	int fd = make_memfd(8 * PAGE_SIZE);
+	char *va = map_anon(4 * PAGE_SIZE, MAP_SHARED);
+	struct pages *p = make_pages(memory, va, 4 * PAGE_SIZE, true);
+
+	mmap(va, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 6 * PAGE_SIZE);
+	mmap(va + 2 * PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	assert_int_equal(pages_pin(p, 0, 4 * PAGE_SIZE), 0);
+	assert_int_equal(memory_nr_slots(memory), 2);
+	assert_int_equal(pa_write(memory, pa_of(p, PAGE_SIZE), "a", 1), 0);
+	assert_int_equal(pa_write(memory, pa_of(p, 2 * PAGE_SIZE), "b", 1), 0);
+	file_byte(fd, 7 * PAGE_SIZE, 'a');
+	file_byte(fd, 0, 'b');
+	pages_unpin(p, 0, 4 * PAGE_SIZE);
+	pages_put(p);
+	program_unmaps(va, 4 * PAGE_SIZE);
+	close(fd);
+}
+
 /* A duplicate that nothing pins does not keep the file's memory when the program has let go of it. */
 static void idle_duplicates_go_with_the_mapping(void **state)
 {
@@ -166,6 +187,10 @@ static void a_file_that_shrinks(void **state)
 	assert_int_equal(pa_read(memory, pa_of(p, 2 * PAGE_SIZE), &byte, 1), -EFAULT);
 	assert_int_equal(pa_read(memory, pa_of(f, 2 * PAGE_SIZE), &byte, 1), -EFAULT);
 	assert_int_equal(pa_write(memory, pa_of(f, 3 * PAGE_SIZE), "x", 1), -EFAULT);
+	/* A new pin looks at the file as it is, though it is mapped as it was. */
+	assert_int_equal(pages_pin(f, 0, 4 * PAGE_SIZE), -EINVAL);
+	assert_int_equal(pages_pin(f, 0, 2 * PAGE_SIZE), 0);
+	pages_unpin(f, 0, 2 * PAGE_SIZE);
 	pages_unpin(p, 0, 4 * PAGE_SIZE);
 	pages_unpin(f, 0, 4 * PAGE_SIZE);
 	assert_int_equal(pages_pin(f, 0, 4 * PAGE_SIZE), -EINVAL);
@@ -337,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(shared_memory_survives_munmap),
 		T(shared_memory_replaced),
+		T(one_file_mapped_twice),
 		T(idle_duplicates_go_with_the_mapping),
 		T(shared_memory_protection),
 		T(a_file_that_shrinks),

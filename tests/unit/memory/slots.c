@@ -262,6 +262,7 @@ static void bars(void **state)
 	assert_int_equal(device[0], 1);
 	assert_int_equal(memory_bar_at(m, pa, &bar), -EFAULT);
 	pages_unpin(p, 0, 2 * PAGE_SIZE);
+	assert_int_equal(memory_account_locked(payer.account), 0);
 	pages_put(p);
 	/* I/O memory that is no BAR is refused by both. */
 	assert_int_equal(pages_from_va(m, NULL, 601 * GiB, PAGE_SIZE, true, true, &p), 0);

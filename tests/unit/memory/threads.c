@@ -173,6 +173,77 @@ static void a_pin_waits_for_a_change(void **state)
 	pthread_join(t, NULL);
 }
 
+/* What a pin has not yet found to be there is no other pin's either. */
+static void *second_pin(void *arg)
+{
+	assert_int_equal(pages_pin(arg, 0, PAGE_SIZE), -EFAULT);
+	return NULL;
+}
+
+static int slow_failing_probe(void *arg, uint64_t va, uint64_t len, bool write)
+{
+	pthread_t *second = arg;
+
+	if (!*second)
+		pthread_create(second, NULL, second_pin, common_pages);
+	usleep(20000);
+	return -EFAULT;
+}
+
+static void a_pin_waits_for_the_first_ones_probe(void **state)
+{
+	static const struct memory_ops ops = {.probe = slow_failing_probe};
+	struct pages *saved = common_pages;
+	struct memory_config cfg = {.ops = &ops};
+	struct memory *m;
+	pthread_t second = 0;
+
+	cfg.ops_arg = &second;
+	assert_int_equal(memory_create(&cfg, &m), 0);
+	common_pages = make_pages(m, arena, PAGE_SIZE, true);
+	assert_int_equal(pages_pin(common_pages, 0, PAGE_SIZE), -EFAULT);
+	pthread_join(second, NULL);
+	assert_false(pages_is_pinned(common_pages));
+	pages_put(common_pages);
+	memory_destroy(m);
+	common_pages = saved;
+}
+
+/* An answer that was overtaken by a change is asked for again. */
+static struct memory *asking;
+
+static int overtaken_vma(void *arg, uint64_t va, struct memory_vma *out)
+{
+	unsigned int *questions = arg;
+	int rc = memory_default_ops.vma(NULL, va, out);
+
+	if (!(*questions)++) {
+		struct memory_change c;
+
+		memory_change_begin(asking, &c, (uintptr_t)arena, PAGE_SIZE);
+		mmap(arena, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		memory_change_end(asking, &c);
+	}
+	return rc;
+}
+
+static void an_overtaken_answer_is_not_used(void **state)
+{
+	static const struct memory_ops ops = {.vma = overtaken_vma};
+	unsigned int questions = 0;
+	struct memory_config cfg = {.ops = &ops, .ops_arg = &questions, .tracked = true};
+	struct pages *p;
+
+	assert_int_equal(memory_create(&cfg, &asking), 0);
+	p = make_pages(asking, arena, PAGE_SIZE, true);
+	assert_int_equal(pages_pin(p, 0, PAGE_SIZE), 0);
+	assert_int_equal(questions, 2);
+	assert_int_equal(memory_slot(asking, pa_of(p, 0))->kind, MEMORY_SHARED);
+	pages_unpin(p, 0, PAGE_SIZE);
+	pages_put(p);
+	memory_destroy(asking);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -181,6 +252,8 @@ int main(void)
 		T(pins_of_one_object),
 		T(pins_of_one_object_beside_changes),
 		T(a_pin_waits_for_a_change),
+		T(a_pin_waits_for_the_first_ones_probe),
+		T(an_overtaken_answer_is_not_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,7 +29,6 @@ static struct snapshot look(struct world *w)
 }
 
 typedef int (*call_fn)(struct world *w);
-typedef void (*undo_fn)(struct world *w);
 
 /* @prepare makes a world; @call is the call under test. */
 static void sweep(void (*prepare)(struct world *w), call_fn call)
@@ -141,6 +140,36 @@ static void cut_fails(void **state)
 	sweep(small_leaves, cut_once);
 }
 
+/* Many cuts, so that also the tree of areas has to grow. */
+static void every_cut_fails(void **state)
+{
+	struct world *w;
+
+	assert_int_equal(memory_account_create(limit_of, &limit, &payer.account), 0);
+	w = world_open();
+	small_leaves(w);
+	for (uint64_t page = 1; page < ARENA_PAGES; page++) {
+		int rc = -ENOMEM;
+
+		for (unsigned long n = 1; rc; n++) {
+			struct snapshot before = look(w), after;
+
+			fail_nth(n);
+			rc = space_cut(w->s, (1ull << 40) + page * PAGE_SIZE);
+			if (!fail_happened())
+				assert_int_equal(rc, 0);
+			after = look(w);
+			if (rc)
+				assert_memory_equal(&before, &after, sizeof(before));
+		}
+		assert_int_equal(space_nr_areas(w->s), page + 1);
+		assert_false(space_is_free(w->s, (1ull << 40) + page * PAGE_SIZE, PAGE_SIZE));
+	}
+	assert_int_equal(unmap_at(w, 1ull << 40, ARENA_PAGES * PAGE_SIZE), ARENA_PAGES * PAGE_SIZE);
+	world_close(w);
+	memory_account_put(payer.account);
+}
+
 static void lazy_areas(struct world *w)
 {
 	assert_int_equal(map_all(w), 0);
@@ -222,6 +251,7 @@ int main(void)
 		cmocka_unit_test(map_fails),
 		cmocka_unit_test(copy_fails),
 		cmocka_unit_test(cut_fails),
+		cmocka_unit_test(every_cut_fails),
 		cmocka_unit_test(add_mirror_fails),
 		cmocka_unit_test(reserve_fails),
 		cmocka_unit_test(allow_fails),

@@ -119,6 +119,25 @@ static void a_table_that_refuses(void **state)
 	assert_ptr_equal(translate(w, 1, 0x40003005, RW), w->arena + 0x3005);
 }
 
+/* The memory is in two slots, the table has room for the first part only. */
+static void a_table_that_refuses_half_way(void **state)
+{
+	struct world *w = *state;
+	const uint64_t va = 512 * GiB - 4 * PAGE_SIZE, iova = GiB - 4 * PAGE_SIZE;
+	size_t tables;
+
+	mirror_add(w, 0, false);
+	tables = pt_mem_tables(w->tables);
+	assert_int_equal(memory_register(w->memory, va, 8 * PAGE_SIZE), 0);
+	pt_mem_set_limit(w->tables, tables + 3);
+	assert_refused(w, map_va(w, (void *)va, 8 * PAGE_SIZE, iova, RW, NULL), ENOMEM, "MAP.18");
+	assert_int_equal(pt_mapped_bytes(w->mirror[0].m.pt), 0);
+	assert_int_equal(w->mirror[0].iova, iova);
+	assert_int_equal(w->mirror[0].last, iova + 4 * PAGE_SIZE - 1);
+	assert_int_equal(memory_unregister(w->memory, va, 8 * PAGE_SIZE), 0);
+	pt_mem_set_limit(w->tables, tables + 100);
+}
+
 static void permissions_reach_the_table(void **state)
 {
 	struct world *w = *state;
@@ -286,6 +305,7 @@ int main(void)
 		WORLD_TEST(rules_in_order),
 		WORLD_TEST(the_limit_of_locked_memory),
 		WORLD_TEST(a_table_that_refuses),
+		WORLD_TEST(a_table_that_refuses_half_way),
 		WORLD_TEST(permissions_reach_the_table),
 		WORLD_TEST(where_an_automatic_iova_lies),
 		WORLD_TEST(automatic_iovas_keep_to_the_allowed_list),

@@ -13,9 +13,15 @@
 #define RESERVE_MOST  (64ull << 30)
 #define RESERVE_LEAST (1ull << 30)
 
+/*
+ * Tables become accessible so many at a time, 2 MiB of them and one page of descriptors. What is not yet used must not be: a program
+ * that locks its memory (mlockall) would have the whole reservation filled.
+ */
+#define OPEN_TABLES 512
+
 static void *reserve(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	void *p = mmap(NULL, size, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
@@ -36,6 +42,17 @@ static char *reserve_aligned(size_t size)
 	return base;
 }
 
+static int open_more(struct pt_mem *m)
+{
+	_Static_assert(OPEN_TABLES * sizeof(*m->tables) % PAGE_SIZE == 0, "whole pages of descriptors");
+
+	if (mprotect(&m->tables[m->opened], OPEN_TABLES * sizeof(*m->tables), PROT_READ | PROT_WRITE) ||
+	    mprotect(table_at(m, m->opened), OPEN_TABLES << TABLE_LG2, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	m->opened += OPEN_TABLES;
+	return 0;
+}
+
 int pt_mem_create(struct pt_mem **out)
 {
 	struct pt_mem *m = calloc(1, sizeof(*m));
@@ -54,10 +71,14 @@ int pt_mem_create(struct pt_mem **out)
 		goto out_unmap;
 	madvise(m->base, m->size, MADV_HUGEPAGE);
 	lock_init(&m->lock, LOCK_TABLES);
+	if (open_more(m))
+		goto out_unmap_tables;
 	m->fresh = 1;
 	m->limit = (m->size >> TABLE_LG2) - 1;
 	*out = m;
 	return 0;
+out_unmap_tables:
+	munmap(m->tables, (m->size >> TABLE_LG2) * sizeof(*m->tables));
 out_unmap:
 	munmap(m->base, m->size);
 out_free:
@@ -112,25 +133,39 @@ const uint64_t *pt_mem_table(const struct pt_mem *m, uint64_t pa)
 							      : NULL;
 }
 
+/* Puts a list in front of the free list. Lock held. */
+static void give_back(struct pt_mem *m, struct pt_gather *g)
+{
+	m->tables[g->last].next = m->free;
+	m->free = g->first;
+	*g = (struct pt_gather){0};
+}
+
 int pt_mem_take(struct pt_mem *m, uint32_t n, struct pt_gather *g)
 {
+	struct pt_gather taken = {0};
 	int rc = -ENOMEM;
 
 	lock_acquire(&m->lock);
 	if (n > m->limit || m->used > m->limit - n)
 		goto out;
-	m->used += n;
-	for (uint32_t i = 0; i < n; i++) {
+	while (taken.n < n) {
 		uint32_t table = m->free;
 
 		if (table) {
 			m->free = m->tables[table].next;
-		} else {
+		} else if (m->fresh < m->opened || !open_more(m)) {
 			table = m->fresh++;
 			m->tables[table].flags = TABLE_ZERO;
+		} else {
+			if (taken.n)
+				give_back(m, &taken);
+			goto out;
 		}
-		gather_push(m, g, table_at(m, table));
+		gather_push(m, &taken, table_at(m, table));
 	}
+	m->used += n;
+	gather_append(m, g, &taken);
 	rc = 0;
 out:
 	lock_release(&m->lock);
@@ -142,9 +177,7 @@ void pt_gather_free(struct pt_mem *m, struct pt_gather *g)
 	if (!g->n)
 		return;
 	lock_acquire(&m->lock);
-	m->tables[g->last].next = m->free;
-	m->free = g->first;
 	m->used -= g->n;
+	give_back(m, g);
 	lock_release(&m->lock);
-	*g = (struct pt_gather){0};
 }

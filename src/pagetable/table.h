@@ -33,6 +33,7 @@ struct pt_mem {
 	struct lock lock; /* guards what follows */
 	uint32_t free;	  /* list */
 	uint32_t fresh;	  /* from here on never used */
+	uint32_t opened;  /* from here on not accessible yet */
 	size_t used, limit;
 };
 
@@ -72,6 +73,20 @@ static inline void gather_push(struct pt_mem *m, struct pt_gather *g, const uint
 	else
 		g->first = i;
 	g->last = i;
+}
+
+/* Appends the list *from, which becomes empty. */
+static inline void gather_append(struct pt_mem *m, struct pt_gather *g, struct pt_gather *from)
+{
+	if (!from->n)
+		return;
+	if (g->n)
+		m->tables[g->last].next = from->first;
+	else
+		g->first = from->first;
+	g->last = from->last;
+	g->n += from->n;
+	*from = (struct pt_gather){0};
 }
 
 #endif

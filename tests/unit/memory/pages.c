@@ -202,6 +202,24 @@ static void mixed_origins(void **state)
 	munmap(va, 12 * PAGE_SIZE);
 }
 
+/* A promise in the middle of a VMA: what is before it is one stretch, which ends there. */
+static void registered_memory_within_a_vma(void **state)
+{
+	char *va = map_anon(9 * PAGE_SIZE, MAP_PRIVATE);
+	struct pages *p = make_pages(memory, va, 9 * PAGE_SIZE, true);
+
+	assert_int_equal(memory_register(memory, (uintptr_t)va + 3 * PAGE_SIZE, 3 * PAGE_SIZE), 0);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(pages_pin(p, 0, 9 * PAGE_SIZE), 0);
+		for (unsigned int i = 0; i < 9; i++)
+			assert_int_equal(memory_slot(memory, pa_of(p, i * PAGE_SIZE))->kind,
+					 i / 3 == 1 ? MEMORY_REGISTERED : MEMORY_PRIVATE);
+		pages_unpin(p, 0, 9 * PAGE_SIZE);
+	}
+	pages_put(p);
+	munmap(va, 9 * PAGE_SIZE);
+}
+
 /* Without reports of changes nothing is remembered: what lies there now counts. */
 static void untracked_memory_is_looked_at_each_time(void **state)
 {
@@ -414,6 +432,7 @@ int main(void)
 		T(register_refuses),
 		T(registered_ranges_join),
 		T(mixed_origins),
+		T(registered_memory_within_a_vma),
 		T(untracked_memory_is_looked_at_each_time),
 		T(tree_agrees_with_counters),
 		T(tree_of_two_origins),

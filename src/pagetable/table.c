@@ -49,7 +49,7 @@ static int open_more(struct pt_mem *m)
 	if (mprotect(&m->tables[m->opened], OPEN_TABLES * sizeof(*m->tables), PROT_READ | PROT_WRITE) ||
 	    mprotect(table_at(m, m->opened), OPEN_TABLES << TABLE_LG2, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
-	m->opened += OPEN_TABLES;
+	__atomic_store_n(&m->opened, m->opened + OPEN_TABLES, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -128,9 +128,9 @@ void pt_mem_set_limit(struct pt_mem *m, size_t n)
 const uint64_t *pt_mem_table(const struct pt_mem *m, uint64_t pa)
 {
 	uint64_t offset = pa - m->pa_base;
+	uint64_t opened = (uint64_t)__atomic_load_n(&m->opened, __ATOMIC_ACQUIRE) << TABLE_LG2;
 
-	return offset < m->size && is_aligned(pa, TABLE_SIZE) ? (uint64_t *)(m->base + offset)
-							      : NULL;
+	return offset < opened && is_aligned(pa, TABLE_SIZE) ? (uint64_t *)(m->base + offset) : NULL;
 }
 
 /* Puts a list in front of the free list. Lock held. */

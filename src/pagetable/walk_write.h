@@ -67,7 +67,7 @@ WALK void walk_fill_fresh(const struct pt_format *f, const struct pt *pt, const 
 WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct walk_run r)
 {
 	unsigned int shift = walk_shift(f, r.level);
-	uint64_t sizes = pt->page_sizes & MASK(walk_shift(f, r.level + 1));
+	uint64_t sizes = (pt->page_sizes & MASK(walk_shift(f, r.level + 1))) | BIT(shift);
 
 	if (r.n == 1) {
 		walk_put(r.entry, f->make_leaf(r.pa, r.level, shift, r.prot) | pt->leaf_bits);

@@ -347,6 +347,45 @@ static void test_allocation_failures(void **state)
 	}
 }
 
+/* Large leaves that were there before only small ones were allowed are still cut and unmapped. */
+static void test_fewer_page_sizes(void **state)
+{
+	for (size_t i = 0; i < nr_geometries; i++) {
+		struct pt_gather gather = {0};
+		struct fixture fx;
+		uint64_t unmapped;
+
+		fixture_open(&fx, &geometries[i]);
+		assert_int_equal(pt_map(fx.pt, 2 * G1, 8 * G1, 2 * G1, 3), 0);
+		pt_set_page_sizes(fx.pt, K4);
+		assert_int_equal(pt_cut(fx.pt, 2 * G1 + 5 * M2), 0);
+		check_all(fx.pt, 2 * G1, 8 * G1, 2 * G1);
+		assert_int_equal(pt_unmap(fx.pt, 2 * G1 + 3 * M2 + K4, M2, &gather, &unmapped), 0);
+		assert_int_equal(unmapped, M2);
+		assert_int_equal(pt_map(fx.pt, 2 * G1 + 3 * M2 + K4, 8 * G1 + 3 * M2 + K4, M2, 3),
+				 0);
+		check_all(fx.pt, 2 * G1, 8 * G1, 2 * G1);
+		pt_gather_free(fx.mem, &gather);
+		fixture_close(&fx);
+	}
+}
+
+static void test_table_by_pa(void **state)
+{
+	struct fixture fx;
+	uint64_t root;
+
+	fixture_open(&fx, &geometries[0]);
+	root = pt_root_pa(fx.pt);
+	assert_ptr_equal(pt_mem_table(fx.mem, root), fx.pt->root);
+	assert_null(pt_mem_table(fx.mem, root + 8));
+	assert_null(pt_mem_table(fx.mem, *pt_mem_pa_base(fx.mem) - K4));
+	assert_null(pt_mem_table(fx.mem, *pt_mem_pa_base(fx.mem) + pt_mem_size(fx.mem)));
+	/* Never used, hence not accessible. */
+	assert_null(pt_mem_table(fx.mem, *pt_mem_pa_base(fx.mem) + pt_mem_size(fx.mem) - K4));
+	fixture_close(&fx);
+}
+
 /* One buffer mapped and unmapped for ever takes no tables; many of them leave a bounded number. */
 static void test_kept_tables(void **state)
 {
@@ -463,11 +502,17 @@ static void test_dump(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),	     cmocka_unit_test(test_exact_entries),
-		cmocka_unit_test(test_coherent),     cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_bad_geometry), cmocka_unit_test(test_allocation_failures),
-		cmocka_unit_test(test_kept_tables),  cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_exact_entries),
+		cmocka_unit_test(test_coherent),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_bad_geometry),
+		cmocka_unit_test(test_allocation_failures),
+		cmocka_unit_test(test_kept_tables),
+		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_dump),
+		cmocka_unit_test(test_table_by_pa),
+		cmocka_unit_test(test_fewer_page_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

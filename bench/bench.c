@@ -86,7 +86,8 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n)
+struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg,
+			    uint64_t n)
 {
 	unsigned int runs = b->quick ? 1 : RUNS;
 	double ns[RUNS], ir[RUNS];
@@ -116,8 +117,8 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 	fflush(stdout);
 	if (!b->json)
 		return;
-	fprintf(b->json, "%s\n{\"name\": \"%s\", \"ns\": %.2f, \"instructions\": %.1f", b->rows++ ? "," : "", name,
-		cost.ns, cost.ir);
+	fprintf(b->json, "%s\n{\"name\": \"%s\", \"ns\": %.2f, \"instructions\": %.1f",
+		b->rows++ ? "," : "", name, cost.ns, cost.ir);
 	if (limit)
 		fprintf(b->json, ", \"limit\": \"%s\", \"limit_ns\": %.2f", limit, limit_cost.ns);
 	fprintf(b->json, "}");
@@ -153,7 +154,8 @@ struct bench_cost bench_chase(struct bench *b, uint64_t bytes)
 		order[k] = swap;
 	}
 	for (uint64_t i = 0; i < lines; i++)
-		*(void **)(void *)(mem + (uint64_t)order[i] * LINE) = mem + (uint64_t)order[(i + 1) % lines] * LINE;
+		*(void **)(void *)(mem + (uint64_t)order[i] * LINE) =
+			mem + (uint64_t)order[(i + 1) % lines] * LINE;
 	free(order);
 	cost = bench_run(b, chase, mem, 2000000);
 	munmap(mem, bytes);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Measuring: medians of several runs, instructions where the kernel lets us count them, and each figure beside the
- * machine's own limit for it from the same run. The machine is noisy: compare within one run only.
+ * Measuring: medians of several runs, instructions where the kernel lets us count them, and each
+ *figure beside the machine's own limit for it from the same run. The machine is noisy: compare
+ *within one run only.
  *
  *	program [--json FILE] [--quick]
  */
@@ -31,13 +32,15 @@ void bench_begin(struct bench *b, int argc, char **argv);
 int bench_end(struct bench *b);
 
 /* @fn does an operation @n times. */
-struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n);
+struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg,
+			    uint64_t n);
 
 /* Prints and writes one figure; @limit (may be NULL) names what @limit_cost is the cost of. */
 void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,
 	       struct bench_cost limit_cost);
 
-/* One dependent load after the other, at random over @bytes: what the caches and the memory take for it. */
+/* One dependent load after the other, at random over @bytes: what the caches and the memory take
+ * for it. */
 struct bench_cost bench_chase(struct bench *b, uint64_t bytes);
 
 /* Keeps the compiler from dropping what computes @v. */

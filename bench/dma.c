@@ -41,7 +41,8 @@ static void host_create(struct host *h, bool registered)
 	*h = (struct host){0};
 	check(memory_create(&(struct memory_config){0}, &h->memory), "memory_create");
 	check(pt_mem_create(&h->tables), "pt_mem_create");
-	check(memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables), pt_mem_pa_base(h->tables)),
+	check(memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables),
+				pt_mem_pa_base(h->tables)),
 	      "memory_add_tables");
 	epoch_domain_init(&h->epochs);
 	cfg.memory = h->memory;
@@ -58,10 +59,12 @@ static void host_create(struct host *h, bool registered)
 	memset(h->own, 2, LEN);
 	if (registered)
 		check(memory_register(h->memory, (uintptr_t)h->mem, LEN), "memory_register");
-	check(pages_from_va(h->memory, &(struct memory_payer){0}, (uintptr_t)h->mem, LEN, true, false, &h->pages),
+	check(pages_from_va(h->memory, &(struct memory_payer){0}, (uintptr_t)h->mem, LEN, true,
+			    false, &h->pages),
 	      "pages_from_va");
 	check(pages_pin(h->pages, 0, LEN), "pages_pin");
-	check(pt_map(domain_pt(h->domain), 0, pages_pa(h->pages, 0, &run), LEN, PT_READ | PT_WRITE), "pt_map");
+	check(pt_map(domain_pt(h->domain), 0, pages_pa(h->pages, 0, &run), LEN, PT_READ | PT_WRITE),
+	      "pt_map");
 	dma_port_init(&h->port, h->r, h->memory);
 	dma_set_bus_master(&h->port, true);
 	dma_begin(&h->port);
@@ -137,9 +140,11 @@ int main(int argc, char **argv)
 
 			h.size = sizes[n];
 			limit = bench_run(&b, copy, &h, ops);
-			snprintf(name, sizeof(name), "DMA read of %llu bytes, %s memory", (unsigned long long)h.size, what);
+			snprintf(name, sizeof(name), "DMA read of %llu bytes, %s memory",
+				 (unsigned long long)h.size, what);
 			bench_row(&b, name, bench_run(&b, read_dma, &h, ops), "memcpy", limit);
-			snprintf(name, sizeof(name), "DMA write of %llu bytes, %s memory", (unsigned long long)h.size, what);
+			snprintf(name, sizeof(name), "DMA write of %llu bytes, %s memory",
+				 (unsigned long long)h.size, what);
 			bench_row(&b, name, bench_run(&b, write_dma, &h, ops), "memcpy", limit);
 		}
 		host_destroy(&h);

@@ -2,8 +2,9 @@
 /*
  * Translation and invalidation.
  *
- * The working sets are of 4 KiB pages, so that 2 MiB are cached and 1 GiB and 64 GiB are not. A translation that
- * misses must load its leaf entry at least: it is shown beside dependent loads over as much memory as those entries take.
+ * The working sets are of 4 KiB pages, so that 2 MiB are cached and 1 GiB and 64 GiB are not. A
+ * translation that misses must load its leaf entry at least: it is shown beside dependent loads
+ * over as much memory as those entries take.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -41,7 +42,8 @@ static void check(int rc, const char *what)
 static void map_all(struct host *h)
 {
 	check(memory_register(h->memory, (uintptr_t)h->base, h->len), "memory_register");
-	check(pages_from_va(h->memory, &(struct memory_payer){0}, (uintptr_t)h->base, h->len, true, false, &h->pages),
+	check(pages_from_va(h->memory, &(struct memory_payer){0}, (uintptr_t)h->base, h->len, true,
+			    false, &h->pages),
 	      "pages_from_va");
 	check(pages_pin(h->pages, 0, h->len), "pages_pin");
 	for (uint64_t off = 0, run; off < h->len; off += run) {
@@ -60,7 +62,8 @@ static void host_create(struct host *h, const char *make, uint64_t len)
 	*h = (struct host){.len = len};
 	check(memory_create(&(struct memory_config){0}, &h->memory), "memory_create");
 	check(pt_mem_create(&h->tables), "pt_mem_create");
-	check(memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables), pt_mem_pa_base(h->tables)),
+	check(memory_add_tables(h->memory, pt_mem_base(h->tables), pt_mem_size(h->tables),
+				pt_mem_pa_base(h->tables)),
 	      "memory_add_tables");
 	epoch_domain_init(&h->epochs);
 	cfg.memory = h->memory;
@@ -71,7 +74,8 @@ static void host_create(struct host *h, const char *make, uint64_t len)
 	check(requester_create(h->iommu, 1, &h->r), "requester_create");
 	check(requester_attach(h->r, h->domain), "requester_attach");
 	/* Only translated, never touched. */
-	h->base = mmap(NULL, len + GB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	h->base = mmap(NULL, len + GB, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	check(h->base == MAP_FAILED ? -12 : 0, "mmap");
 	h->base = (char *)align_up((uintptr_t)h->base, GB);
 	map_all(h);
@@ -145,10 +149,14 @@ static void bench_translate(struct bench *b)
 		const char *name, *make, *chase;
 		uint64_t len, chase_bytes;
 	} rows[] = {
-		{"translate, 2 MiB of 4 KiB pages: hits", "vtd,huge=4K", "chase in 4 KiB", 2 * MB, 4096},
-		{"translate, 1 GiB of 4 KiB pages: misses", "vtd,huge=4K", "chase in 2 MiB", GB, 2 * MB},
-		{"translate, 64 GiB of 4 KiB pages: misses", "vtd,huge=4K", "chase in 128 MiB", 64 * GB, 128 * MB},
-		{"translate, 1 GiB of 2 MiB pages: hits", "vtd,huge=2M", "chase in 4 KiB", GB, 4096},
+		{"translate, 2 MiB of 4 KiB pages: hits", "vtd,huge=4K", "chase in 4 KiB", 2 * MB,
+		 4096},
+		{"translate, 1 GiB of 4 KiB pages: misses", "vtd,huge=4K", "chase in 2 MiB", GB,
+		 2 * MB},
+		{"translate, 64 GiB of 4 KiB pages: misses", "vtd,huge=4K", "chase in 128 MiB",
+		 64 * GB, 128 * MB},
+		{"translate, 1 GiB of 2 MiB pages: hits", "vtd,huge=2M", "chase in 4 KiB", GB,
+		 4096},
 		{"translate, 64 GiB of 1 GiB pages: hits", "vtd", "chase in 4 KiB", 64 * GB, 4096},
 	};
 
@@ -160,9 +168,11 @@ static void bench_translate(struct bench *b)
 			  bench_chase(b, rows[n].chase_bytes));
 		if (!n) {
 			bench_row(b, "the same, a section for each",
-				  bench_run(b, translate_in_sections, &h, 2000000), NULL, (struct bench_cost){0});
+				  bench_run(b, translate_in_sections, &h, 2000000), NULL,
+				  (struct bench_cost){0});
 			bench_row(b, "the same, each forgotten before: miss with a cached table",
-				  bench_run(b, translate_cold, &h, 2000000), NULL, (struct bench_cost){0});
+				  bench_run(b, translate_cold, &h, 2000000), NULL,
+				  (struct bench_cost){0});
 		}
 		host_destroy(&h);
 	}
@@ -173,10 +183,12 @@ static void invalidate(void *arg, uint64_t n)
 	struct host *h = arg;
 
 	for (uint64_t page = 0; n--; page = (page + 37) % 512)
-		domain_invalidate(h->domain, page << PAGE_SHIFT, (page << PAGE_SHIFT) + PAGE_MASK, NULL);
+		domain_invalidate(h->domain, page << PAGE_SHIFT, (page << PAGE_SHIFT) + PAGE_MASK,
+				  NULL);
 }
 
-/* A DMA thread's share of one invalidation: the command is posted, found and applied at its next translation. */
+/* A DMA thread's share of one invalidation: the command is posted, found and applied at its next
+ * translation. */
 static void post_and_apply(void *arg, uint64_t n)
 {
 	struct host *h = arg;
@@ -191,7 +203,8 @@ static void fill(struct host *h, uint64_t entries)
 {
 	iotlb_forget_all(&h->r->iotlb);
 	for (uint64_t page = 0; page < entries; page++)
-		iotlb_fill(&h->r->iotlb, page << PAGE_SHIFT, IOTLB_4K, (void *)0x1000, 1, IOMMU_READ);
+		iotlb_fill(&h->r->iotlb, page << PAGE_SHIFT, IOTLB_4K, (void *)0x1000, 1,
+			   IOMMU_READ);
 }
 
 struct busy {
@@ -222,18 +235,20 @@ static void bench_invalidate(struct bench *b)
 		char name[80];
 
 		fill(&h, entries);
-		snprintf(name, sizeof(name), "page invalidation, %llu entries cached: post, apply", (unsigned long long)entries);
-		bench_row(b, name, bench_run(b, post_and_apply, &h, 1000000), NULL, (struct bench_cost){0});
+		snprintf(name, sizeof(name), "page invalidation, %llu entries cached: post, apply",
+			 (unsigned long long)entries);
+		bench_row(b, name, bench_run(b, post_and_apply, &h, 1000000), NULL,
+			  (struct bench_cost){0});
 	}
 	requester_end(h.r);
-	bench_row(b, "page invalidation, the device idle: whole call", bench_run(b, invalidate, &h, 1000000), NULL,
-		  (struct bench_cost){0});
+	bench_row(b, "page invalidation, the device idle: whole call",
+		  bench_run(b, invalidate, &h, 1000000), NULL, (struct bench_cost){0});
 	busy.h = &h;
 	check(-pthread_create(&thread, NULL, run_busy, &busy), "pthread_create");
 	while (!__atomic_load_n(&busy.running, __ATOMIC_RELAXED))
 		sched_yield();
-	bench_row(b, "page invalidation, the device busy: whole call", bench_run(b, invalidate, &h, 20000), NULL,
-		  (struct bench_cost){0});
+	bench_row(b, "page invalidation, the device busy: whole call",
+		  bench_run(b, invalidate, &h, 20000), NULL, (struct bench_cost){0});
 	__atomic_store_n(&busy.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	requester_begin(h.r);

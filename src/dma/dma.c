@@ -2,9 +2,10 @@
 /*
  * Reads and writes on the bus.
  *
- * A transfer is cut into pieces of at most DMA_PIECE bytes. Each piece is one section of the requester's epoch, in
- * which bus mastering is looked at, every page is translated and its bytes are moved; so whoever changes any of these
- * waits for one piece at most, and what a piece found is true until its end.
+ * A transfer is cut into pieces of at most DMA_PIECE bytes. Each piece is one section of the
+ * requester's epoch, in which bus mastering is looked at, every page is translated and its bytes
+ * are moved; so whoever changes any of these waits for one piece at most, and what a piece found is
+ * true until its end.
  */
 #include "dma/dma.h"
 
@@ -45,7 +46,8 @@ void dma_end(struct dma_port *p)
 	requester_end(p->requester);
 }
 
-/* The store, and the fence that requester_quiesce() begins with, pair with epoch_enter() and the load in run_piece(). */
+/* The store, and the fence that requester_quiesce() begins with, pair with epoch_enter() and the
+ * load in run_piece(). */
 void dma_set_bus_master(struct dma_port *p, bool on)
 {
 	__atomic_store_n(&p->bus_master, on, __ATOMIC_RELEASE);
@@ -73,21 +75,21 @@ static const char *source(const struct transfer *t)
 }
 
 /*
- * One load and one store, where the memory is promised to be there; false for what is no naturally aligned word. The side
- * in memory is the aligned one; the device's own buffer need not be.
+ * One load and one store, where the memory is promised to be there; false for what is no naturally
+ * aligned word. The side in memory is the aligned one; the device's own buffer need not be.
  */
 static bool copy_word(const struct transfer *t, char *ptr, uint64_t n)
 {
-#define COPY_WORD(type)                                                                             \
-	do {                                                                                        \
-		type word;                                                                          \
-		if (t->access == IOMMU_READ) {                                                      \
-			word = __atomic_load_n((type *)(void *)ptr, __ATOMIC_ACQUIRE);              \
-			memcpy(t->dst + t->done, &word, sizeof(word));                              \
-		} else {                                                                            \
-			memcpy(&word, source(t), sizeof(word));                                     \
-			__atomic_store_n((type *)(void *)ptr, word, __ATOMIC_RELEASE);              \
-		}                                                                                   \
+#define COPY_WORD(type)                                                                            \
+	do {                                                                                       \
+		type word;                                                                         \
+		if (t->access == IOMMU_READ) {                                                     \
+			word = __atomic_load_n((type *)(void *)ptr, __ATOMIC_ACQUIRE);             \
+			memcpy(t->dst + t->done, &word, sizeof(word));                             \
+		} else {                                                                           \
+			memcpy(&word, source(t), sizeof(word));                                    \
+			__atomic_store_n((type *)(void *)ptr, word, __ATOMIC_RELEASE);             \
+		}                                                                                  \
 	} while (0)
 
 	if (n > 8 || !is_pow2(n) || !is_aligned((uintptr_t)ptr, n))
@@ -140,15 +142,18 @@ static int copy_bar(struct transfer *t, const struct translation *tr, uint64_t n
 		unsigned int size = access_size(bar.offset + off, n - off);
 
 		if (t->access == IOMMU_READ)
-			rc = peer->ops->read(peer, bar.region, bar.offset + off, t->dst + t->done + off, size);
+			rc = peer->ops->read(peer, bar.region, bar.offset + off,
+					     t->dst + t->done + off, size);
 		else
-			rc = peer->ops->write(peer, bar.region, bar.offset + off, source(t) + off, size);
+			rc = peer->ops->write(peer, bar.region, bar.offset + off, source(t) + off,
+					      size);
 		off += size;
 	}
 	return rc ? fault(t, n, FAULT_NO_PEER) : 0;
 }
 
-/* A message is one aligned doubleword. Who takes it may do as it likes, so the section is left for it. */
+/* A message is one aligned doubleword. Who takes it may do as it likes, so the section is left for
+ * it. */
 static int send_message(struct transfer *t, uint64_t n)
 {
 	struct epoch *epoch = requester_epoch(t->port->requester);
@@ -219,12 +224,14 @@ static int run(struct transfer *t)
 
 int dma_read(struct dma_port *p, uint64_t iova, void *dst, size_t len)
 {
-	return run(&(struct transfer){.port = p, .access = IOMMU_READ, .iova = iova, .len = len, .dst = dst});
+	return run(&(struct transfer){
+		.port = p, .access = IOMMU_READ, .iova = iova, .len = len, .dst = dst});
 }
 
 int dma_write(struct dma_port *p, uint64_t iova, const void *src, size_t len)
 {
-	return run(&(struct transfer){.port = p, .access = IOMMU_WRITE, .iova = iova, .len = len, .src = src});
+	return run(&(struct transfer){
+		.port = p, .access = IOMMU_WRITE, .iova = iova, .len = len, .src = src});
 }
 
 int dma_fill(struct dma_port *p, uint64_t iova, uint64_t pattern, size_t len)

@@ -3,8 +3,9 @@
  * What a device does on the bus: memory reads and writes by IOVA, through its requester.
  *
  * A port belongs to one device and is used by one thread at a time (the device's worker). A copy is
- * cut at DMA_PIECE bytes and translated again between pieces, so that a change waits for one piece at most. DMA to another device's BAR is a posted
- * write queued to that device or a read of its register file; no lock of the initiator is held.
+ * cut at DMA_PIECE bytes and translated again between pieces, so that a change waits for one piece
+ * at most. DMA to another device's BAR is a posted write queued to that device or a read of its
+ * register file; no lock of the initiator is held.
  */
 #ifndef IOAS_DMA_DMA_H
 #define IOAS_DMA_DMA_H
@@ -22,10 +23,13 @@ struct dma_peer {
 	const struct dma_peer_ops *ops;
 };
 struct dma_peer_ops {
-	/* Queue a posted write of at most 8 naturally aligned bytes; never runs the model on this thread. -EFAULT: not enabled. */
-	int (*write)(struct dma_peer *p, uint32_t bar, uint64_t offset, const void *data, unsigned int size);
+	/* Queue a posted write of at most 8 naturally aligned bytes; never runs the model on this
+	 * thread. -EFAULT: not enabled. */
+	int (*write)(struct dma_peer *p, uint32_t bar, uint64_t offset, const void *data,
+		     unsigned int size);
 	/* Read the register file as it stands, without side effects. */
-	int (*read)(struct dma_peer *p, uint32_t bar, uint64_t offset, void *data, unsigned int size);
+	int (*read)(struct dma_peer *p, uint32_t bar, uint64_t offset, void *data,
+		    unsigned int size);
 };
 
 struct dma_stats {
@@ -37,8 +41,9 @@ struct dma_port {
 	struct memory *memory;
 	bool bus_master; /* use dma_set_bus_master() */
 	/*
-	 * Takes a 4-byte write into the interrupt window, outside any section; -EFAULT refuses it. NULL: every such write is a
-	 * fault, as with an empty interrupt remapping table. Set before DMA.
+	 * Takes a 4-byte write into the interrupt window, outside any section; -EFAULT refuses it.
+	 * NULL: every such write is a fault, as with an empty interrupt remapping table. Set before
+	 * DMA.
 	 */
 	int (*msi)(void *arg, uint64_t address, uint32_t data);
 	void *msi_arg;
@@ -52,15 +57,16 @@ void dma_begin(struct dma_port *p);
 void dma_end(struct dma_port *p);
 
 /*
- * Switch bus mastering. Off returns when no DMA of this port is running, from any thread but the worker's own section.
+ * Switch bus mastering. Off returns when no DMA of this port is running, from any thread but the
+ * worker's own section.
  */
 void dma_set_bus_master(struct dma_port *p, bool on);
 
 /*
  * Read @len bytes at @iova into @dst, or write them from @src. Between dma_begin() and dma_end().
- * Returns 0, or -EFAULT when a byte could not be reached (the fault is reported; earlier bytes may have
- * moved, later ones have not). Naturally aligned 1, 2, 4 and 8 byte accesses are single-copy atomic, and writes are seen in
- * the order in which they are made.
+ * Returns 0, or -EFAULT when a byte could not be reached (the fault is reported; earlier bytes may
+ * have moved, later ones have not). Naturally aligned 1, 2, 4 and 8 byte accesses are single-copy
+ * atomic, and writes are seen in the order in which they are made.
  */
 int dma_read(struct dma_port *p, uint64_t iova, void *dst, size_t len);
 int dma_write(struct dma_port *p, uint64_t iova, const void *src, size_t len);

@@ -74,7 +74,8 @@ int domain_check(const struct domain *d, const struct iommu *i)
 	if (d->iommu == i)
 		return 0;
 	/* Tables, slots and epochs are the host's. */
-	if (d->iommu->make != i->make || d->iommu->tables != i->tables || d->iommu->epochs != i->epochs)
+	if (d->iommu->make != i->make || d->iommu->tables != i->tables ||
+	    d->iommu->epochs != i->epochs)
 		return -EINVAL;
 	if ((d->flags & DOMAIN_DIRTY && !caps->dirty) || (d->coherent && !caps->enforce_coherency))
 		return -EINVAL;
@@ -89,7 +90,7 @@ static void post(struct domain *d, uint64_t iova, uint64_t last)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &d->attachments)
+	list_for_each (pos, tmp, &d->attachments)
 		requester_post(list_entry(pos, struct attachment, link)->requester, iova, last);
 }
 
@@ -102,13 +103,14 @@ static void wait_quiet(struct domain *d)
 	if (list_empty(&d->attachments))
 		return;
 	quiesce_begin(&q, d->iommu->epochs, true);
-	list_for_each(pos, tmp, &d->attachments)
+	list_for_each (pos, tmp, &d->attachments)
 		quiesce_wait(&q, list_entry(pos, struct attachment, link)->requester);
 }
 
 /*
- * The lock is held while sections end, which is harmless because no section ever takes it (iommu.fault says so to its
- * listener too); without it a requester could be destroyed while it is waited for.
+ * The lock is held while sections end, which is harmless because no section ever takes it
+ * (iommu.fault says so to its listener too); without it a requester could be destroyed while it is
+ * waited for.
  */
 void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt_gather *g)
 {
@@ -128,8 +130,9 @@ int domain_enforce_coherency(struct domain *d)
 	if (domain_enforces_coherency(d))
 		return 0;
 	lock_acquire(&d->lock);
-	list_for_each(pos, tmp, &d->attachments)
-		if (!list_entry(pos, struct attachment, link)->requester->iommu->caps.enforce_coherency)
+	list_for_each (pos, tmp, &d->attachments)
+		if (!list_entry(pos, struct attachment, link)
+			     ->requester->iommu->caps.enforce_coherency)
 			rc = -EINVAL;
 	if (!rc)
 		rc = pt_set_coherent(d->pt);

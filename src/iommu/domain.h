@@ -8,7 +8,8 @@
 #include "iommu/iommu.h"
 
 struct domain {
-	struct iommu *iommu; /* that made it; requesters of another of the same make may be attached too */
+	struct iommu *iommu; /* that made it; requesters of another of the same make may be attached
+				too */
 	struct pt *pt;
 	uint32_t flags; /* DOMAIN_ */
 	bool coherent;	/* no-snoop is ignored */

@@ -18,7 +18,8 @@ static int explain_make(const char *name, char *why, size_t why_len)
 	return -EINVAL;
 }
 
-static int parse(const char *text, const struct iommu_make **make, struct options *o, char *why, size_t why_len)
+static int parse(const char *text, const struct iommu_make **make, struct options *o, char *why,
+		 size_t why_len)
 {
 	char *name = options_name(text);
 	int rc;
@@ -28,7 +29,8 @@ static int parse(const char *text, const struct iommu_make **make, struct option
 		return -ENOMEM;
 	}
 	*make = iommu_make_find(name);
-	rc = *make ? options_parse(text, (*make)->keys, o, why, why_len) : explain_make(name, why, why_len);
+	rc = *make ? options_parse(text, (*make)->keys, o, why, why_len)
+		   : explain_make(name, why, why_len);
 	free(name);
 	return rc;
 }
@@ -44,7 +46,8 @@ static void find_msi_window(struct iommu *i)
 			i->msi = regions[k];
 }
 
-int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why, size_t why_len)
+int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why,
+		 size_t why_len)
 {
 	const struct iommu_make *make;
 	struct options options;
@@ -93,10 +96,10 @@ void iommu_invalidate_all(struct iommu *i)
 	struct quiesce q;
 
 	lock_acquire(&i->lock);
-	list_for_each(pos, tmp, &i->requesters)
+	list_for_each (pos, tmp, &i->requesters)
 		requester_post_all(list_entry(pos, struct requester, link));
 	quiesce_begin(&q, i->epochs, true);
-	list_for_each(pos, tmp, &i->requesters)
+	list_for_each (pos, tmp, &i->requesters)
 		quiesce_wait(&q, list_entry(pos, struct requester, link));
 	lock_release(&i->lock);
 }

@@ -2,13 +2,14 @@
 /*
  * One IOMMU of a make, its domains, and the requesters behind it.
  *
- * A *domain* is a translation regime that requesters can be attached to. A *requester* is a device as the IOMMU sees it: a
- * requester ID, the domain it is attached to, its IOTLB and its epoch. Nobody but the requester's DMA
- * thread touches its IOTLB; an invalidation posts a command or a generation, and waits (base/epoch.h) only for the
- * requesters of the domain that changed.
+ * A *domain* is a translation regime that requesters can be attached to. A *requester* is a device
+ * as the IOMMU sees it: a requester ID, the domain it is attached to, its IOTLB and its epoch.
+ * Nobody but the requester's DMA thread touches its IOTLB; an invalidation posts a command or a
+ * generation, and waits (base/epoch.h) only for the requesters of the domain that changed.
  *
- * The make (struct iommu_make) supplies what differs: ID registers, page-table format, apertures, reserved regions. Its
- * contexts, queues and caches must be usable without any ioctl: a guest that owns the IOMMU's registers feeds the same code.
+ * The make (struct iommu_make) supplies what differs: ID registers, page-table format, apertures,
+ * reserved regions. Its contexts, queues and caches must be usable without any ioctl: a guest that
+ * owns the IOMMU's registers feeds the same code.
  */
 #ifndef IOAS_IOMMU_IOMMU_H
 #define IOAS_IOMMU_IOMMU_H
@@ -64,13 +65,13 @@ struct iommu_region {
 };
 
 struct iommu_caps {
-	bool dirty;		 /* GET_HW_INFO DIRTY_TRACKING */
-	bool enforce_coherency;	 /* can force snooping */
+	bool dirty;		/* GET_HW_INFO DIRTY_TRACKING */
+	bool enforce_coherency; /* can force snooping */
 	bool ats_not_supported;
 	uint8_t max_pasid_log2; /* 0: no PASID */
-	uint8_t ias, oas;	 /* bits */
-	bool coherent_walk;	 /* walks snoop the processor's caches */
-	uint64_t page_sizes;	 /* of leaves, a bitmap */
+	uint8_t ias, oas;	/* bits */
+	bool coherent_walk;	/* walks snoop the processor's caches */
+	uint64_t page_sizes;	/* of leaves, a bitmap */
 };
 
 struct iommu_make {
@@ -80,13 +81,14 @@ struct iommu_make {
 	int (*init)(struct iommu *i, const struct options *o, char *why, size_t why_len);
 	void (*fini)(struct iommu *i);
 	/*
-	 * GET_HW_INFO: the make's type, and its struct into @buf (of *len bytes; *len receives the true size). @in_type 0:
-	 * the default one. -EOPNOTSUPP for a type it does not know.
+	 * GET_HW_INFO: the make's type, and its struct into @buf (of *len bytes; *len receives the
+	 * true size). @in_type 0: the default one. -EOPNOTSUPP for a type it does not know.
 	 */
 	int (*hw_info)(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len);
 	/* 4.2: which page table a domain with these DOMAIN_ flags gets. -EOPNOTSUPP. */
 	int (*domain_config)(struct iommu *i, uint32_t flags, struct pt_config *cfg);
-	/* Reserved regions of every requester behind this IOMMU; returns how many, writes at most @max. */
+	/* Reserved regions of every requester behind this IOMMU; returns how many, writes at most
+	 * @max. */
 	size_t (*regions)(struct iommu *i, struct iommu_region *out, size_t max);
 	/* The reason as this make's specification numbers it; 0 for what the IOMMU never saw. */
 	uint32_t (*fault_code)(const struct iommu *i, const struct iommu_fault *f);
@@ -104,8 +106,9 @@ struct iommu {
 	const struct epoch_domain *epochs;
 	const struct refuse_sink *sink;
 	/*
-	 * Told of every fault; may be NULL. Runs on the DMA thread inside its section: it must not wait for anybody who may be
-	 * waiting for that section (attach, unmap, revoke), so it takes no lock that is held across such calls.
+	 * Told of every fault; may be NULL. Runs on the DMA thread inside its section: it must not
+	 * wait for anybody who may be waiting for that section (attach, unmap, revoke), so it takes
+	 * no lock that is held across such calls.
 	 */
 	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f);
 	void *fault_arg;
@@ -113,8 +116,9 @@ struct iommu {
 	struct list requesters;
 	struct iommu_region msi; /* the interrupt window; start > last: none */
 	struct lock fault_lock;
-	struct iommu_fault fault_ring[IOMMU_FAULT_RING]; /* the newest; number n at n % IOMMU_FAULT_RING */
-	uint64_t nr_faults;				 /* ever; read atomically */
+	struct iommu_fault
+		fault_ring[IOMMU_FAULT_RING]; /* the newest; number n at n % IOMMU_FAULT_RING */
+	uint64_t nr_faults;		      /* ever; read atomically */
 };
 
 /* The table of makes, ended by NULL (makes.c). */
@@ -129,7 +133,8 @@ struct iommu_config {
 	unsigned int index;
 };
 /* @text: "vtd" or "vtd,aw=39,..."; a sentence in @why on error. */
-int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why, size_t why_len);
+int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why,
+		 size_t why_len);
 /* No requester or domain may be left. */
 void iommu_destroy(struct iommu *i);
 
@@ -141,33 +146,38 @@ struct iommu *domain_iommu(struct domain *d);
 void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last);
 uint64_t domain_page_sizes(const struct domain *d);
 bool domain_enforces_coherency(const struct domain *d);
-/* Make this domain enforce coherency from now on. -EINVAL: an IOMMU behind it cannot; -EBUSY: something is mapped. */
+/* Make this domain enforce coherency from now on. -EINVAL: an IOMMU behind it cannot; -EBUSY:
+ * something is mapped. */
 int domain_enforce_coherency(struct domain *d);
 
 /*
- * The table was changed at [iova, last], or its dirty tracking was switched (all of it): returns when no IOTLB of the
- * domain's requesters holds anything of it and no access under the old translation runs, then frees what @g
- * gathered (@g may be NULL).
+ * The table was changed at [iova, last], or its dirty tracking was switched (all of it): returns
+ * when no IOTLB of the domain's requesters holds anything of it and no access under the old
+ * translation runs, then frees what @g gathered (@g may be NULL).
  */
 void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt_gather *g);
-/* Forget everything cached of every requester of this IOMMU and wait (memory was revoked, a slot died). */
+/* Forget everything cached of every requester of this IOMMU and wait (memory was revoked, a slot
+ * died). */
 void iommu_invalidate_all(struct iommu *i);
 
 int requester_create(struct iommu *i, uint32_t rid, struct requester **out);
 void requester_destroy(struct requester *r); /* detached */
 uint32_t requester_rid(const struct requester *r);
-/* NULL blocks. Switches without a window in which neither is in force; the old one is quiet on return. -EINVAL: incompatible. */
+/* NULL blocks. Switches without a window in which neither is in force; the old one is quiet on
+ * return. -EINVAL: incompatible. */
 int requester_attach(struct requester *r, struct domain *d);
 struct domain *requester_domain(struct requester *r);
 
 /*
- * The DMA thread's side. requester_begin() and requester_end() bracket a stretch of work (they unpark and park the
- * epoch); iommu_translate() must run between epoch_enter() and epoch_exit() of requester_epoch().
+ * The DMA thread's side. requester_begin() and requester_end() bracket a stretch of work (they
+ * unpark and park the epoch); iommu_translate() must run between epoch_enter() and epoch_exit() of
+ * requester_epoch().
  */
 void requester_begin(struct requester *r);
 void requester_end(struct requester *r);
 struct epoch *requester_epoch(struct requester *r);
-/* Any other thread: returns when no section that is running now runs any more. A full fence comes first. */
+/* Any other thread: returns when no section that is running now runs any more. A full fence comes
+ * first. */
 void requester_quiesce(struct requester *r);
 
 struct translation {
@@ -181,13 +191,15 @@ struct translation {
 /**
  * iommu_translate() - where does this DMA go?
  *
- * Hits cost no lock, fence or allocation. Sets accessed and dirty flags as the make's tables want. Returns 0, or -EFAULT after the fault
- * was recorded and reported. The result is valid until epoch_exit().
+ * Hits cost no lock, fence or allocation. Sets accessed and dirty flags as the make's tables want.
+ * Returns 0, or -EFAULT after the fault was recorded and reported. The result is valid until
+ * epoch_exit().
  */
 int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
 		    struct translation *out);
 
-/* Record and report a fault found by the DMA room (FAULT_GONE, FAULT_NO_PEER, FAULT_MSI, FAULT_BUS_MASTER). -EFAULT. */
+/* Record and report a fault found by the DMA room (FAULT_GONE, FAULT_NO_PEER, FAULT_MSI,
+ * FAULT_BUS_MASTER). -EFAULT. */
 int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
 		       enum iommu_fault_reason reason);
 

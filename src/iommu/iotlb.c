@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Above so many probes a range is forgotten by looking at every entry instead: 1024 lines in a row are cheap. */
+/* Above so many probes a range is forgotten by looking at every entry instead: 1024 lines in a row
+ * are cheap. */
 #define MAX_PROBES 256
 
 static void set_context(struct iotlb *t, uint32_t context)
@@ -74,7 +75,8 @@ static unsigned int choose_way(struct iotlb *t, struct iotlb_set *set, uint64_t 
 	return t->victim++ % IOTLB_WAYS;
 }
 
-void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void *ptr, uint16_t slot, unsigned int perms)
+void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void *ptr,
+		uint16_t slot, unsigned int perms)
 {
 	uint64_t page = iova >> iotlb_shift(size);
 	struct iotlb_set *set = iotlb_set(t, page);

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The translation cache of one requester. Only the requester's DMA thread touches it: no lock, no atomics.
+ * The translation cache of one requester. Only the requester's DMA thread touches it: no lock, no
+ * atomics.
  *
- * A set is one 64-byte line of four ways, and every page has one set, so that a lookup and the invalidation of a page
- * each read one line for each page size that is present. An entry holds the pointer itself: a hit reads no
- * table of slots or pages.
+ * A set is one 64-byte line of four ways, and every page has one set, so that a lookup and the
+ * invalidation of a page each read one line for each page size that is present. An entry holds the
+ * pointer itself: a hit reads no table of slots or pages.
  *
  * tag: bits 63:12 the IOVA of the page, 11:10 its size (0: no entry), 9:0 the context
- * val: bits 63:48 the memory slot, 47:12 the address of the page in this process, 1:0 what it permits (IOMMU_READ, IOMMU_WRITE)
+ * val: bits 63:48 the memory slot, 47:12 the address of the page in this process, 1:0 what it
+ * permits (IOMMU_READ, IOMMU_WRITE)
  *
- * The context is a name of "whose translations, and since when". Forgetting everything takes the next one and
- * leaves the lines alone; when the names run out the lines are cleared. A requester with PASIDs gives each its own.
+ * The context is a name of "whose translations, and since when". Forgetting everything takes the
+ * next one and leaves the lines alone; when the names run out the lines are cleared. A requester
+ * with PASIDs gives each its own.
  *
- * Invariants: count[s] is the number of entries of size s in the current context, present has bit s where it is not 0. No
- * two entries have the same tag.
+ * Invariants: count[s] is the number of entries of size s in the current context, present has bit s
+ * where it is not 0. No two entries have the same tag.
  */
 #ifndef IOAS_IOMMU_IOTLB_H
 #define IOAS_IOMMU_IOTLB_H
@@ -43,7 +46,8 @@ struct iotlb {
 	uint32_t context;
 	uint32_t name[IOTLB_NR_SIZES]; /* bits 11:0 of the tags of each size */
 	uint32_t count[IOTLB_NR_SIZES];
-	/* The size to look for first, that of the last hit or fill: how far to shift, and its name[]. */
+	/* The size to look for first, that of the last hit or fill: how far to shift, and its
+	 * name[]. */
 	uint32_t recent_shift, recent_name;
 	uint32_t victim; /* the way that the next fill of a full set replaces */
 };
@@ -67,7 +71,8 @@ static inline uint64_t iotlb_tag(const struct iotlb *t, uint64_t page, enum iotl
 	return page << iotlb_shift(size) | t->name[size];
 }
 
-/* The way of @set that has @tag, or any other way. Without branches: which way hits is not predictable. */
+/* The way of @set that has @tag, or any other way. Without branches: which way hits is not
+ * predictable. */
 static inline unsigned int iotlb_way(const struct iotlb_set *set, uint64_t tag)
 {
 	unsigned int one = set->tag[1] == tag, two = set->tag[2] == tag, three = set->tag[3] == tag;
@@ -76,7 +81,8 @@ static inline unsigned int iotlb_way(const struct iotlb_set *set, uint64_t tag)
 }
 
 /* The val of the entry for @iova of one size; 0 where there is none. */
-static inline uint64_t iotlb_probe(const struct iotlb *t, uint64_t iova, unsigned int shift, uint32_t name)
+static inline uint64_t iotlb_probe(const struct iotlb *t, uint64_t iova, unsigned int shift,
+				   uint32_t name)
 {
 	uint64_t page = iova >> shift, tag = page << shift | name;
 	const struct iotlb_set *set = iotlb_set(t, page);
@@ -113,8 +119,10 @@ static inline bool iotlb_can_hold(const void *ptr)
 	return !((uintptr_t)ptr & ~IOTLB_PTR_MASK);
 }
 
-/* Remember the page of @size around @iova: it starts at @ptr, in @slot, and permits @perms (not 0). */
-void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void *ptr, uint16_t slot, unsigned int perms);
+/* Remember the page of @size around @iova: it starts at @ptr, in @slot, and permits @perms (not 0).
+ */
+void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void *ptr,
+		uint16_t slot, unsigned int perms);
 
 /* Forget every entry that meets [iova, last], and no other. */
 void iotlb_forget(struct iotlb *t, uint64_t iova, uint64_t last);

@@ -16,7 +16,8 @@ int requester_create(struct iommu *i, uint32_t rid, struct requester **out)
 
 	if (!r)
 		return -ENOMEM;
-	*r = (struct requester){.iommu = i, .memory = i->memory, .slots = memory_slot(i->memory, 0), .rid = rid};
+	*r = (struct requester){
+		.iommu = i, .memory = i->memory, .slots = memory_slot(i->memory, 0), .rid = rid};
 	rc = iotlb_init(&r->iotlb);
 	if (rc) {
 		free(r);
@@ -78,7 +79,8 @@ static bool catches_up(const struct requester *r)
 	uint64_t posted = __atomic_load_n(&r->commands.posted, __ATOMIC_RELAXED);
 
 	for (int spins = 0; spins < SPINS_BEFORE_BARRIER; spins++) {
-		if (__atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) >= posted || !epoch_is_awake(&r->epoch))
+		if (__atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) >= posted ||
+		    !epoch_is_awake(&r->epoch))
 			return true;
 		__builtin_ia32_pause();
 	}
@@ -87,7 +89,8 @@ static bool catches_up(const struct requester *r)
 
 void quiesce_wait_awake(struct quiesce *q, const struct requester *r)
 {
-	/* One's own section is not waited for, and one's next translation needs no fence to see what one has done. */
+	/* One's own section is not waited for, and one's next translation needs no fence to see
+	 * what one has done. */
 	if (epoch_is_mine(&r->epoch))
 		return;
 	if (!q->fenced && !(q->posted && catches_up(r))) {
@@ -165,7 +168,8 @@ void requester_apply(struct requester *r)
 		iotlb_forget_all(&r->iotlb);
 		n = flushed;
 	}
-	/* flushed may be newer than posted: then nothing is left here, and the flush comes again next time. */
+	/* flushed may be newer than posted: then nothing is left here, and the flush comes again
+	 * next time. */
 	for (; n < posted; n++)
 		iotlb_forget(&r->iotlb, c->ring[n % COMMANDS].iova, c->ring[n % COMMANDS].last);
 	__atomic_store_n(&r->applied, posted, __ATOMIC_RELEASE);
@@ -186,8 +190,9 @@ static void unlink_from(struct domain *d, struct attachment *a)
 }
 
 /*
- * From link_to() to unlink_from() the requester hears of the changes of both domains; the one store of r->domain is
- * the switch. That it is W1 and the flush W2 of requester.h makes the old domain quiet at the end.
+ * From link_to() to unlink_from() the requester hears of the changes of both domains; the one store
+ * of r->domain is the switch. That it is W1 and the flush W2 of requester.h makes the old domain
+ * quiet at the end.
  */
 int requester_attach(struct requester *r, struct domain *d)
 {

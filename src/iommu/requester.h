@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A requester from the inside: the DMA thread's IOTLB, and the slot through which others tell it what to forget.
+ * A requester from the inside: the DMA thread's IOTLB, and the slot through which others tell it
+ * what to forget.
  *
  * When it returns, it is over: why an invalidation may promise that without touching the IOTLB.
  *
@@ -11,19 +12,22 @@
  *   W4 awake? epoch_barrier()                   R4 epoch_exit(): word = outside
  *   W5 epoch_wait()
  *
- * R1 and R2 are a store and a load with nothing but a compiler barrier between them; membarrier(2) in W4 puts a full
- * fence somewhere into the DMA thread. If that falls before R2, R2 sees W2 (and, posted being released and
- * acquired, W1): the section uses nothing old. If it falls after R2 it falls after R1 too, so that W5 sees the word
- * inside and waits for R4. A parked requester (W4 sees it so) leaves that state with a full fence of its
- * own between its store of awake and its first R2, so again either W4 sees it awake or R2 sees W2; hence neither
- * system call nor wait is spent on an idle device. What R3 puts into the IOTLB during a section that did not see W2 is
- * forgotten by R2 of the next one, since the command stays posted until it is applied.
+ * R1 and R2 are a store and a load with nothing but a compiler barrier between them; membarrier(2)
+ * in W4 puts a full fence somewhere into the DMA thread. If that falls before R2, R2 sees W2 (and,
+ * posted being released and acquired, W1): the section uses nothing old. If it falls after R2 it
+ * falls after R1 too, so that W5 sees the word inside and waits for R4. A parked requester (W4 sees
+ * it so) leaves that state with a full fence of its own between its store of awake and its first
+ * R2, so again either W4 sees it awake or R2 sees W2; hence neither system call nor wait is spent
+ * on an idle device. What R3 puts into the IOTLB during a section that did not see W2 is forgotten
+ * by R2 of the next one, since the command stays posted until it is applied.
  *
- * R2 runs at every translation, not only at the first of a section: it is one load that is predicted well.
+ * R2 runs at every translation, not only at the first of a section: it is one load that is
+ * predicted well.
  *
- * The barrier interrupts every processor that runs this process, and costs them far more than a busy DMA thread takes to
- * reach R2. So W4 first gives it the time to: applied, once it counts the command, proves that R2 has seen W2,
- * and, stored after R1 and released, that W5 sees the word of that section or of a later one.
+ * The barrier interrupts every processor that runs this process, and costs them far more than a
+ * busy DMA thread takes to reach R2. So W4 first gives it the time to: applied, once it counts the
+ * command, proves that R2 has seen W2, and, stored after R1 and released, that W5 sees the word of
+ * that section or of a later one.
  */
 #ifndef IOAS_IOMMU_REQUESTER_H
 #define IOAS_IOMMU_REQUESTER_H
@@ -32,12 +36,14 @@
 #include "iommu/iommu.h"
 #include "iommu/iotlb.h"
 
-/* So many unapplied commands are kept apart; one more and all of them become "forget everything". A power of two. */
+/* So many unapplied commands are kept apart; one more and all of them become "forget everything". A
+ * power of two. */
 #define COMMANDS 8
 
 /*
- * The command slot. Writers hold lock; the DMA thread never does. Command n lies in ring[n % COMMANDS] until the DMA
- * thread has counted it in requester.applied. Commands below flushed are one "forget everything".
+ * The command slot. Writers hold lock; the DMA thread never does. Command n lies in ring[n %
+ * COMMANDS] until the DMA thread has counted it in requester.applied. Commands below flushed are
+ * one "forget everything".
  */
 struct commands {
 	uint64_t posted;
@@ -68,9 +74,10 @@ struct requester {
 	struct iommu *iommu __attribute__((aligned(64)));
 	struct domain *domain; /* under iommu->lock, read atomically by the DMA thread */
 	uint32_t rid;
-	struct list link;		 /* iommu->requesters */
-	struct attachment attachment[2]; /* to the domain, and to the next one while it is replaced */
-	unsigned int which;		 /* the attachment in force */
+	struct list link; /* iommu->requesters */
+	struct attachment
+		attachment[2]; /* to the domain, and to the next one while it is replaced */
+	unsigned int which;    /* the attachment in force */
 };
 
 static inline void stat_add(uint64_t *counter, uint64_t n)
@@ -96,7 +103,8 @@ static inline void requester_catch_up(struct requester *r)
 		requester_apply(r);
 }
 
-/* One writer's waiting for any number of requesters: W3 in quiesce_begin(), then W4 and W5 for each. */
+/* One writer's waiting for any number of requesters: W3 in quiesce_begin(), then W4 and W5 for
+ * each. */
 struct quiesce {
 	const struct epoch_domain *epochs;
 	bool posted; /* the change came with a command to each requester */

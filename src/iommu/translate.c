@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a DMA goes. The hit path is what every DMA of every device takes: it writes its result and one counter.
+ * Where a DMA goes. The hit path is what every DMA of every device takes: it writes its result and
+ * one counter.
  */
 #include <errno.h>
 
@@ -66,19 +67,21 @@ static int walk(const struct miss *m, struct pt *pt, struct pt_leaf *leaf)
 }
 
 /*
- * While writes are tracked, only a page that is marked dirty may be written without asking the table again. (Whoever
- * switches tracking on, or clears the marks, invalidates then.)
+ * While writes are tracked, only a page that is marked dirty may be written without asking the
+ * table again. (Whoever switches tracking on, or clears the marks, invalidates then.)
  */
 static unsigned int cached_perms(const struct pt *pt, const struct pt_leaf *leaf)
 {
-	return leaf->prot & (pt_dirty_tracking(pt) && !leaf->dirty ? IOMMU_READ : IOMMU_READ | IOMMU_WRITE);
+	return leaf->prot &
+	       (pt_dirty_tracking(pt) && !leaf->dirty ? IOMMU_READ : IOMMU_READ | IOMMU_WRITE);
 }
 
 /*
- * May the page of @size around the request be one entry? Then it lies within the leaf, clear of the interrupt window
- * (hits do not look for it), and all of it is still the program's.
+ * May the page of @size around the request be one entry? Then it lies within the leaf, clear of the
+ * interrupt window (hits do not look for it), and all of it is still the program's.
  */
-static bool fits(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot, enum iotlb_size size)
+static bool fits(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot,
+		 enum iotlb_size size)
 {
 	const struct iommu_region *msi = &m->r->iommu->msi;
 	uint64_t bytes = BIT(iotlb_shift(size)), start = align_down(m->iova, bytes);
@@ -91,7 +94,8 @@ static bool fits(const struct miss *m, const struct pt_leaf *leaf, const struct 
 }
 
 /* The answer is one page of an IOTLB size, so that a miss and a hit answer alike. */
-static int answer_memory(const struct miss *m, const struct pt *pt, const struct pt_leaf *leaf, const struct memory_slot *slot)
+static int answer_memory(const struct miss *m, const struct pt *pt, const struct pt_leaf *leaf,
+			 const struct memory_slot *slot)
 {
 	enum iotlb_size size = IOTLB_1G;
 	uint64_t mask;
@@ -105,8 +109,8 @@ static int answer_memory(const struct miss *m, const struct pt *pt, const struct
 	mask = MASK(iotlb_shift(size));
 	page = slot->base + (leaf->pa & ~mask & MEMORY_SLOT_MASK);
 	if (iotlb_can_hold(page))
-		iotlb_fill(&m->r->iotlb, m->iova, size, page, (uint16_t)(leaf->pa >> MEMORY_SLOT_SHIFT),
-			   cached_perms(pt, leaf));
+		iotlb_fill(&m->r->iotlb, m->iova, size, page,
+			   (uint16_t)(leaf->pa >> MEMORY_SLOT_SHIFT), cached_perms(pt, leaf));
 	*m->out = (struct translation){
 		.slot = slot,
 		.ptr = page + (m->iova & mask),
@@ -116,14 +120,16 @@ static int answer_memory(const struct miss *m, const struct pt *pt, const struct
 }
 
 /* A BAR is not cached: each access looks whether it still answers. */
-static int answer_bar(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot)
+static int answer_bar(const struct miss *m, const struct pt_leaf *leaf,
+		      const struct memory_slot *slot)
 {
 	uint64_t left = BIT(leaf->lg2) - (m->iova & MASK(leaf->lg2));
 
 	*m->out = (struct translation){
 		.slot = slot,
 		.pa = leaf->pa,
-		.len = min_u64(m->len, min_u64(left, MEMORY_SLOT_SIZE - (leaf->pa & MEMORY_SLOT_MASK))),
+		.len = min_u64(m->len,
+			       min_u64(left, MEMORY_SLOT_SIZE - (leaf->pa & MEMORY_SLOT_MASK))),
 	};
 	return 0;
 }
@@ -162,8 +168,10 @@ static int translate_miss(const struct miss *m)
 }
 
 /* From an entry that permits the access. */
-static inline __attribute__((always_inline)) int answer_hit(struct requester *r, uint64_t iova, uint64_t len, uint64_t val,
-							    unsigned int shift, struct translation *out)
+static inline __attribute__((always_inline)) int answer_hit(struct requester *r, uint64_t iova,
+							    uint64_t len, uint64_t val,
+							    unsigned int shift,
+							    struct translation *out)
 {
 	uint64_t bytes = BIT(shift), offset = iova & (bytes - 1);
 
@@ -175,9 +183,11 @@ static inline __attribute__((always_inline)) int answer_hit(struct requester *r,
 	return 0;
 }
 
-/* Commands to apply, another page size than last time, or a miss. Apart, so that the common hit saves no registers. */
-static __attribute__((noinline)) int translate_slow(struct requester *r, uint64_t iova, uint64_t len,
-						    enum iommu_access access, struct translation *out)
+/* Commands to apply, another page size than last time, or a miss. Apart, so that the common hit
+ * saves no registers. */
+static __attribute__((noinline)) int translate_slow(struct requester *r, uint64_t iova,
+						    uint64_t len, enum iommu_access access,
+						    struct translation *out)
 {
 	unsigned int shift;
 	uint64_t val;
@@ -189,7 +199,8 @@ static __attribute__((noinline)) int translate_slow(struct requester *r, uint64_
 	return translate_miss(&(struct miss){r, iova, len, access, out});
 }
 
-int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access, struct translation *out)
+int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
+		    struct translation *out)
 {
 	unsigned int shift = r->iotlb.recent_shift;
 	uint64_t val;

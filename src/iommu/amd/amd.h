@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The AMD IOMMU, as "AMD I/O Virtualization Technology (IOMMU) Specification" (48882), revision 3.08, numbers it.
+ * The AMD IOMMU, as "AMD I/O Virtualization Technology (IOMMU) Specification" (48882),
+ * revision 3.08, numbers it.
  *
- * Domains are host (v1) tables. There is no guest translation (GTSup), so neither PASID nor nesting.
+ * Domains are host (v1) tables. There is no guest translation (GTSup), so neither PASID nor
+ * nesting.
  */
 #ifndef IOAS_IOMMU_AMD_AMD_H
 #define IOAS_IOMMU_AMD_AMD_H
@@ -27,8 +29,9 @@
 #define AMD_EVENT_INVALID_DEVICE_REQUEST 0x8u
 
 /* 2.5.3, flags of IO_PAGE_FAULT: bits 59:48 of the entry. */
-#define AMD_FAULT_I  BIT(3) /* an interrupt request */
-#define AMD_FAULT_PR BIT(4) /* the page, or the device's entry, is present; RW and PE mean something */
+#define AMD_FAULT_I BIT(3) /* an interrupt request */
+#define AMD_FAULT_PR                                                                               \
+	BIT(4) /* the page, or the device's entry, is present; RW and PE mean something */
 #define AMD_FAULT_RW BIT(5)
 #define AMD_FAULT_PE BIT(6) /* the page does not permit it */
 

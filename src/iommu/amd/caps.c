@@ -5,11 +5,19 @@
 #include "iommu/amd/amd.h"
 
 const struct option_key amd_options[] = {
-	{.name = "levels", .type = OPTION_NUMBER, .def = "4", .min = 4, .max = 6,
+	{.name = "levels",
+	 .type = OPTION_NUMBER,
+	 .def = "4",
+	 .min = 4,
+	 .max = 6,
 	 .help = "most levels of a page table: 4, 5 or 6, for IOVAs of 48, 57 or 64 bits"},
-	{.name = "dirty", .type = OPTION_BOOL, .def = "on",
+	{.name = "dirty",
+	 .type = OPTION_BOOL,
+	 .def = "on",
 	 .help = "accessed and dirty flags in host page tables (HASup, HDSup)"},
-	{.name = "ht", .type = OPTION_BOOL, .def = "on",
+	{.name = "ht",
+	 .type = OPTION_BOOL,
+	 .def = "on",
 	 .help = "reserve the HyperTransport range 0xfd00000000-0xffffffffff"},
 	{0},
 };

@@ -12,15 +12,29 @@
 #define SZ_1G 0x40000000ull
 
 const struct option_key vtd_options[] = {
-	{.name = "aw", .type = OPTION_NUMBER, .def = "48", .min = 39, .max = 57,
+	{.name = "aw",
+	 .type = OPTION_NUMBER,
+	 .def = "48",
+	 .min = 39,
+	 .max = 57,
 	 .help = "width of IOVAs in bits: 39, 48 or 57"},
-	{.name = "huge", .type = OPTION_SIZE, .def = "1G", .min = SZ_4K, .max = SZ_1G,
+	{.name = "huge",
+	 .type = OPTION_SIZE,
+	 .def = "1G",
+	 .min = SZ_4K,
+	 .max = SZ_1G,
 	 .help = "largest page: 4K, 2M or 1G"},
-	{.name = "dirty", .type = OPTION_BOOL, .def = "on",
+	{.name = "dirty",
+	 .type = OPTION_BOOL,
+	 .def = "on",
 	 .help = "accessed and dirty flags in second-stage tables, with scalable mode"},
-	{.name = "snoop", .type = OPTION_BOOL, .def = "on",
+	{.name = "snoop",
+	 .type = OPTION_BOOL,
+	 .def = "on",
 	 .help = "snoop control: DMA can be forced to be coherent"},
-	{.name = "coherent", .type = OPTION_BOOL, .def = "on",
+	{.name = "coherent",
+	 .type = OPTION_BOOL,
+	 .def = "on",
 	 .help = "page walks snoop the processor's caches"},
 	{0},
 };
@@ -80,16 +94,19 @@ static void set_ecap(struct vtd *v, const struct options *o)
 
 int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_len)
 {
-	/* 2^16 domains; eight fault recording registers at 0x200; requests in flight are drained. */
-	v->cap = field_prep(VTD_CAP_ND, 6) | VTD_CAP_ZLR | field_prep(VTD_CAP_FRO, 0x20) | VTD_CAP_PSI |
-		 field_prep(VTD_CAP_NFR, 7) | field_prep(VTD_CAP_MAMV, 18) | VTD_CAP_DWD | VTD_CAP_DRD;
+	/* 2^16 domains; eight fault recording registers at 0x200; requests in flight are drained.
+	 */
+	v->cap = field_prep(VTD_CAP_ND, 6) | VTD_CAP_ZLR | field_prep(VTD_CAP_FRO, 0x20) |
+		 VTD_CAP_PSI | field_prep(VTD_CAP_NFR, 7) | field_prep(VTD_CAP_MAMV, 18) |
+		 VTD_CAP_DWD | VTD_CAP_DRD;
 	set_ecap(v, o);
 	if (set_width(v, options_number(o, "aw"))) {
 		snprintf(why, why_len, "vtd: aw=%s: give 39, 48 or 57", options_string(o, "aw"));
 		return -EINVAL;
 	}
 	if (set_page_sizes(v, options_number(o, "huge"))) {
-		snprintf(why, why_len, "vtd: huge=%s: give 4K, 2M or 1G", options_string(o, "huge"));
+		snprintf(why, why_len, "vtd: huge=%s: give 4K, 2M or 1G",
+			 options_string(o, "huge"));
 		return -EINVAL;
 	}
 	return 0;

@@ -68,8 +68,8 @@ static int vtd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *
 }
 
 /*
- * 4.2. A first-stage table, which Linux would prefer for {} and {PASID}, does not exist here; PASID is accepted as it is by
- * Linux on hardware without (attaching one is what fails).
+ * 4.2. A first-stage table, which Linux would prefer for {} and {PASID}, does not exist here; PASID
+ * is accepted as it is by Linux on hardware without (attaching one is what fails).
  */
 static int vtd_domain_config(struct iommu *i, uint32_t flags, struct pt_config *cfg)
 {
@@ -93,19 +93,23 @@ static int vtd_domain_config(struct iommu *i, uint32_t flags, struct pt_config *
 static size_t vtd_regions(struct iommu *i, struct iommu_region *out, size_t max)
 {
 	if (max)
-		out[0] = (struct iommu_region){.start = INTERRUPT_START, .last = INTERRUPT_LAST, .msi = true};
+		out[0] = (struct iommu_region){
+			.start = INTERRUPT_START, .last = INTERRUPT_LAST, .msi = true};
 	return 1;
 }
 
-/* 5.1.4: a message that the (empty) interrupt remapping table refuses, or a request that is no message at all. */
+/* 5.1.4: a message that the (empty) interrupt remapping table refuses, or a request that is no
+ * message at all. */
 static enum vtd_fault interrupt_fault(const struct vtd *v, const struct iommu_fault *f)
 {
 	if (f->access != IOMMU_WRITE || f->len != 4 || f->iova % 4)
 		return vtd_scalable(v) ? VTD_FAULT_SM_INTERRUPT_RANGE : VTD_FAULT_INTERRUPT_RANGE;
-	return f->iova & REMAPPABLE ? VTD_FAULT_IRTE_NOT_PRESENT : VTD_FAULT_COMPATIBILITY_INTERRUPT;
+	return f->iova & REMAPPABLE ? VTD_FAULT_IRTE_NOT_PRESENT
+				    : VTD_FAULT_COMPATIBILITY_INTERRUPT;
 }
 
-/* A second-stage entry has no present bit, only permissions; a request that lacks both is a write (7.3). */
+/* A second-stage entry has no present bit, only permissions; a request that lacks both is a write
+ * (7.3). */
 static enum vtd_fault permission_fault(const struct vtd *v, bool write)
 {
 	if (vtd_scalable(v))
@@ -119,7 +123,8 @@ static uint32_t vtd_fault_code(const struct iommu *i, const struct iommu_fault *
 
 	switch (f->reason) {
 	case FAULT_BLOCKED:
-		return vtd_scalable(v) ? VTD_FAULT_PASID_NOT_PRESENT : VTD_FAULT_CONTEXT_NOT_PRESENT;
+		return vtd_scalable(v) ? VTD_FAULT_PASID_NOT_PRESENT
+				       : VTD_FAULT_CONTEXT_NOT_PRESENT;
 	case FAULT_ADDRESS:
 		return vtd_scalable(v) ? VTD_FAULT_SM_BEYOND_INPUT : VTD_FAULT_BEYOND_MGAW;
 	case FAULT_NOT_PRESENT:

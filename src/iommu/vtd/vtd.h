@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Intel VT-d, as "Intel Virtualization Technology for Directed I/O" (D51397), revision 4.1, numbers it.
+ * Intel VT-d, as "Intel Virtualization Technology for Directed I/O" (D51397), revision 4.1, numbers
+ * it.
  *
- * The host uses legacy mode, or scalable mode where second-stage accessed and dirty flags exist (they need its PASID
- * table). Domains are second-stage tables either way; there is no first stage, no nesting and no PASID.
+ * The host uses legacy mode, or scalable mode where second-stage accessed and dirty flags exist
+ * (they need its PASID table). Domains are second-stage tables either way; there is no first stage,
+ * no nesting and no PASID.
  */
 #ifndef IOAS_IOMMU_VTD_VTD_H
 #define IOAS_IOMMU_VTD_VTD_H
@@ -11,17 +13,17 @@
 #include "iommu/iommu.h"
 
 /* 11.4.2, Capability Register. */
-#define VTD_CAP_ND     FIELD(2, 0) /* domain IDs: 2^(4 + 2 * ND) */
-#define VTD_CAP_SAGAW  FIELD(12, 8)
-#define VTD_CAP_MGAW   FIELD(21, 16) /* width of the input, less one */
-#define VTD_CAP_ZLR    BIT(22)	     /* zero-length reads of write-only pages */
-#define VTD_CAP_FRO    FIELD(33, 24) /* of the fault recording registers, in 16 bytes */
-#define VTD_CAP_SSLPS  FIELD(37, 34) /* bit 0: 2 MiB, bit 1: 1 GiB */
-#define VTD_CAP_PSI    BIT(39)	     /* page-selective invalidation, of up to 2^MAMV pages */
-#define VTD_CAP_NFR    FIELD(47, 40) /* fault recording registers, less one */
-#define VTD_CAP_MAMV   FIELD(53, 48)
-#define VTD_CAP_DWD    BIT(54) /* an invalidation drains writes, and reads */
-#define VTD_CAP_DRD    BIT(55)
+#define VTD_CAP_ND    FIELD(2, 0) /* domain IDs: 2^(4 + 2 * ND) */
+#define VTD_CAP_SAGAW FIELD(12, 8)
+#define VTD_CAP_MGAW  FIELD(21, 16) /* width of the input, less one */
+#define VTD_CAP_ZLR   BIT(22)	    /* zero-length reads of write-only pages */
+#define VTD_CAP_FRO   FIELD(33, 24) /* of the fault recording registers, in 16 bytes */
+#define VTD_CAP_SSLPS FIELD(37, 34) /* bit 0: 2 MiB, bit 1: 1 GiB */
+#define VTD_CAP_PSI   BIT(39)	    /* page-selective invalidation, of up to 2^MAMV pages */
+#define VTD_CAP_NFR   FIELD(47, 40) /* fault recording registers, less one */
+#define VTD_CAP_MAMV  FIELD(53, 48)
+#define VTD_CAP_DWD   BIT(54) /* an invalidation drains writes, and reads */
+#define VTD_CAP_DRD   BIT(55)
 
 /* SAGAW: the levels of second-stage tables. */
 #define VTD_SAGAW_39 BIT(1)
@@ -51,11 +53,11 @@ enum vtd_fault {
 	VTD_FAULT_INTERRUPT_RANGE = 0x0e,     /* LGN.4 */
 	VTD_FAULT_IRTE_NOT_PRESENT = 0x22,
 	VTD_FAULT_COMPATIBILITY_INTERRUPT = 0x25,
-	VTD_FAULT_PASID_NOT_PRESENT = 0x59,	 /* SPT.2 */
-	VTD_FAULT_SM_BEYOND_INPUT = 0x84,	 /* SGN.5 */
-	VTD_FAULT_SM_WRITE = 0x85,		 /* SGN.6 */
-	VTD_FAULT_SM_READ = 0x86,		 /* SGN.7 */
-	VTD_FAULT_SM_INTERRUPT_RANGE = 0x87,	 /* SGN.8 */
+	VTD_FAULT_PASID_NOT_PRESENT = 0x59,  /* SPT.2 */
+	VTD_FAULT_SM_BEYOND_INPUT = 0x84,    /* SGN.5 */
+	VTD_FAULT_SM_WRITE = 0x85,	     /* SGN.6 */
+	VTD_FAULT_SM_READ = 0x86,	     /* SGN.7 */
+	VTD_FAULT_SM_INTERRUPT_RANGE = 0x87, /* SGN.8 */
 };
 
 struct vtd {

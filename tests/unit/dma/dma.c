@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The DMA room: bytes against a naive twin, what has moved when a fault comes, words that are never torn, BARs,
- * interrupt messages, bus mastering, sections of one piece.
+ * The DMA room: bytes against a naive twin, what has moved when a fault comes, words that are never
+ * torn, BARs, interrupt messages, bus mastering, sections of one piece.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -76,8 +76,8 @@ static uint64_t random_u64(uint64_t *state)
 static void map_scattered(struct fixture *f, struct bed_map *maps)
 {
 	for (uint64_t n = 0; n < SIZE / 4096; n++)
-		bed_map(&f->bed, &maps[n], f->domain, IOVA + n * 4096, f->mem + (n * 77 % 256) * 4096, 4096,
-			PT_READ | PT_WRITE);
+		bed_map(&f->bed, &maps[n], f->domain, IOVA + n * 4096,
+			f->mem + (n * 77 % 256) * 4096, 4096, PT_READ | PT_WRITE);
 }
 
 /* Byte @off as the device counts them. */
@@ -97,12 +97,14 @@ static void run_random(const char *make, bool registered)
 	map_scattered(&f, maps);
 	for (int step = 0; step < 1500; step++) {
 		uint64_t off = random_u64(&rng) % SIZE, most = random_u64(&rng) % 4 ? 40 : 300000;
-		uint64_t len = min_u64(random_u64(&rng) % most, SIZE - off), pattern = random_u64(&rng);
+		uint64_t len = min_u64(random_u64(&rng) % most, SIZE - off),
+			 pattern = random_u64(&rng);
 
 		switch (random_u64(&rng) % 3) {
 		case 0:
 			for (uint64_t n = 0; n < len; n++)
-				buf[n] = twin[off + n] = (unsigned char)(pattern >> n % 7 * 8) + (unsigned char)n;
+				buf[n] = twin[off + n] =
+					(unsigned char)(pattern >> n % 7 * 8) + (unsigned char)n;
 			assert_int_equal(dma_write(&f.port, IOVA + off, buf, len), 0);
 			break;
 		case 1:
@@ -232,7 +234,8 @@ static void test_pieces(void **state)
 		uint64_t before = requester_epoch(f.r)->word;
 
 		assert_int_equal(dma_read(&f.port, IOVA, buf, rows[n].len), 0);
-		assert_int_equal((requester_epoch(f.r)->word - before) / EPOCH_COUNT, rows[n].sections);
+		assert_int_equal((requester_epoch(f.r)->word - before) / EPOCH_COUNT,
+				 rows[n].sections);
 	}
 	bed_unmap(&f.bed, &map);
 	teardown(&f);
@@ -325,7 +328,8 @@ struct peer {
 static int peer_access(struct peer *p, uint32_t bar, uint64_t offset, unsigned int size, bool write)
 {
 	assert_int_equal(bar, 2);
-	assert_true(size <= 8 && is_pow2(size) && is_aligned(offset, size) && offset + size <= 4096);
+	assert_true(size <= 8 && is_pow2(size) && is_aligned(offset, size) &&
+		    offset + size <= 4096);
 	if (p->silent)
 		return -EFAULT;
 	assert_true(p->n < ARRAY_SIZE(p->log));
@@ -335,7 +339,8 @@ static int peer_access(struct peer *p, uint32_t bar, uint64_t offset, unsigned i
 	return 0;
 }
 
-static int peer_write(struct dma_peer *dp, uint32_t bar, uint64_t offset, const void *data, unsigned int size)
+static int peer_write(struct dma_peer *dp, uint32_t bar, uint64_t offset, const void *data,
+		      unsigned int size)
 {
 	struct peer *p = container_of(dp, struct peer, peer);
 	int rc = peer_access(p, bar, offset, size, true);
@@ -345,7 +350,8 @@ static int peer_write(struct dma_peer *dp, uint32_t bar, uint64_t offset, const 
 	return rc;
 }
 
-static int peer_read(struct dma_peer *dp, uint32_t bar, uint64_t offset, void *data, unsigned int size)
+static int peer_read(struct dma_peer *dp, uint32_t bar, uint64_t offset, void *data,
+		     unsigned int size)
 {
 	struct peer *p = container_of(dp, struct peer, peer);
 	int rc = peer_access(p, bar, offset, size, false);
@@ -379,8 +385,9 @@ static void expect_log(struct peer *p, const char *text)
 	char got[512] = "";
 
 	for (unsigned int n = 0; n < p->n; n++)
-		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%c%x:%u ", p->log[n].write ? 'w' : 'r',
-			 (unsigned int)p->log[n].offset, p->log[n].size);
+		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%c%x:%u ",
+			 p->log[n].write ? 'w' : 'r', (unsigned int)p->log[n].offset,
+			 p->log[n].size);
 	assert_string_equal(got, text);
 	p->n = 0;
 }
@@ -413,7 +420,8 @@ static void test_bar(void **state)
 	assert_int_equal(dma_read(&f.port, IOVA + 0x200, buf, 16), 0);
 	expect_log(&p, "r200:8 r208:8 ");
 	assert_memory_equal(buf, p.regs + 0x200, 16);
-	assert_int_equal(*(uint64_t *)(void *)(f.mem + 8192 + 0x100), 0); /* no memory was touched */
+	assert_int_equal(*(uint64_t *)(void *)(f.mem + 8192 + 0x100),
+			 0); /* no memory was touched */
 
 	p.silent = true;
 	assert_int_equal(dma_write(&f.port, IOVA, buf, 4), -EFAULT);
@@ -468,9 +476,12 @@ static void test_words(void **state)
 		memset(f.mem, 0, 4096);
 		assert_int_equal(pthread_create(&thread, NULL, write_words, &w), 0);
 		while (__atomic_load_n(&w.rounds, __ATOMIC_RELAXED) < 50000 || !zeros || !ones) {
-			uint64_t v = size == 8	 ? __atomic_load_n((uint64_t *)(void *)(f.mem + 64), __ATOMIC_RELAXED)
-				     : size == 4 ? __atomic_load_n((uint32_t *)(void *)(f.mem + 64), __ATOMIC_RELAXED)
-						 : __atomic_load_n((uint16_t *)(void *)(f.mem + 64), __ATOMIC_RELAXED);
+			uint64_t v = size == 8	 ? __atomic_load_n((uint64_t *)(void *)(f.mem + 64),
+								   __ATOMIC_RELAXED)
+				     : size == 4 ? __atomic_load_n((uint32_t *)(void *)(f.mem + 64),
+								   __ATOMIC_RELAXED)
+						 : __atomic_load_n((uint16_t *)(void *)(f.mem + 64),
+								   __ATOMIC_RELAXED);
 
 			assert_true(v == 0 || v == all);
 			zeros += v == 0;
@@ -499,7 +510,8 @@ static void test_bus_master_quiesces(void **state)
 	bed_map(&f.bed, &map, f.domain, IOVA, f.mem, 4096, PT_READ | PT_WRITE);
 	assert_int_equal(pthread_create(&thread, NULL, write_words, &w), 0);
 	for (uint64_t n = 1; n < 300; n++) {
-		uint64_t *word = (uint64_t *)(void *)(f.mem + 64), seen = __atomic_load_n(&w.rounds, __ATOMIC_RELAXED);
+		uint64_t *word = (uint64_t *)(void *)(f.mem + 64),
+			 seen = __atomic_load_n(&w.rounds, __ATOMIC_RELAXED);
 
 		while (__atomic_load_n(&w.rounds, __ATOMIC_RELAXED) < seen + 3)
 			sched_yield();
@@ -519,11 +531,16 @@ static void test_bus_master_quiesces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),	     cmocka_unit_test(test_fault_in_the_middle),
-		cmocka_unit_test(test_nothing),	     cmocka_unit_test(test_wrap),
-		cmocka_unit_test(test_bus_master),   cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_gone),	     cmocka_unit_test(test_messages),
-		cmocka_unit_test(test_bar),	     cmocka_unit_test(test_words),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_fault_in_the_middle),
+		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_wrap),
+		cmocka_unit_test(test_bus_master),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_bar),
+		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_bus_master_quiesces),
 	};
 

@@ -38,10 +38,11 @@ void bed_create_over(struct bed *b, const char *make, const struct memory_ops *o
 	char why[256] = "";
 
 	*b = (struct bed){0};
-	assert_int_equal(memory_create(&(struct memory_config){.ops = ops, .ops_arg = arg}, &b->memory), 0);
+	assert_int_equal(
+		memory_create(&(struct memory_config){.ops = ops, .ops_arg = arg}, &b->memory), 0);
 	assert_int_equal(pt_mem_create(&b->tables), 0);
-	assert_int_equal(memory_add_tables(b->memory, pt_mem_base(b->tables), pt_mem_size(b->tables),
-					   pt_mem_pa_base(b->tables)),
+	assert_int_equal(memory_add_tables(b->memory, pt_mem_base(b->tables),
+					   pt_mem_size(b->tables), pt_mem_pa_base(b->tables)),
 			 0);
 	epoch_domain_init(&b->epochs);
 	cfg.memory = b->memory;
@@ -61,11 +62,12 @@ void bed_destroy(struct bed *b)
 	memory_destroy(b->memory);
 }
 
-void bed_map(struct bed *b, struct bed_map *map, struct domain *d, uint64_t iova, void *va, uint64_t len, int prot)
+void bed_map(struct bed *b, struct bed_map *map, struct domain *d, uint64_t iova, void *va,
+	     uint64_t len, int prot)
 {
 	*map = (struct bed_map){.domain = d, .iova = iova, .len = len};
-	assert_int_equal(pages_from_va(b->memory, &(struct memory_payer){0}, (uintptr_t)va, len, prot & PT_WRITE, true,
-				       &map->pages),
+	assert_int_equal(pages_from_va(b->memory, &(struct memory_payer){0}, (uintptr_t)va, len,
+				       prot & PT_WRITE, true, &map->pages),
 			 0);
 	assert_int_equal(pages_pin(map->pages, 0, len), 0);
 	for (uint64_t off = 0, run; off < len; off += run) {
@@ -89,7 +91,9 @@ void bed_unmap(struct bed *b, struct bed_map *map)
 char *bed_memory(size_t len)
 {
 	const size_t align = 2u << 20;
-	char *p = mmap(NULL, len + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *q;
+	char *p = mmap(NULL, len + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0),
+	     *q;
 
 	assert_ptr_not_equal(p, MAP_FAILED);
 	q = (char *)align_up((uintptr_t)p, align);
@@ -99,7 +103,8 @@ char *bed_memory(size_t len)
 	return q;
 }
 
-int bed_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access, struct translation *out)
+int bed_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
+		  struct translation *out)
 {
 	int rc;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a test of the iommu and dma rooms stands on: memory, tables, one IOMMU, and program memory mapped into a domain.
+ * What a test of the iommu and dma rooms stands on: memory, tables, one IOMMU, and program memory
+ * mapped into a domain.
  */
 #ifndef TESTS_UNIT_IOMMU_BED_H
 #define TESTS_UNIT_IOMMU_BED_H
@@ -29,7 +30,8 @@ struct bed_map {
 	uint64_t iova, len;
 };
 /* BARs are accepted. */
-void bed_map(struct bed *b, struct bed_map *map, struct domain *d, uint64_t iova, void *va, uint64_t len, int prot);
+void bed_map(struct bed *b, struct bed_map *map, struct domain *d, uint64_t iova, void *va,
+	     uint64_t len, int prot);
 /* Unmaps, invalidates and unpins: nothing touches the memory any more. */
 void bed_unmap(struct bed *b, struct bed_map *map);
 
@@ -37,6 +39,7 @@ void bed_unmap(struct bed *b, struct bed_map *map);
 char *bed_memory(size_t len);
 
 /* One section around one translation. */
-int bed_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access, struct translation *out);
+int bed_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
+		  struct translation *out);
 
 #endif

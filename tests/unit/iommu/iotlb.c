@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The IOTLB against a naive twin: a list of everything that was ever filled and not forgotten since. The cache may lose
- * entries to make room; it must never know more than the twin, and never forget what it was not told to.
+ * The IOTLB against a naive twin: a list of everything that was ever filled and not forgotten
+ * since. The cache may lose entries to make room; it must never know more than the twin, and never
+ * forget what it was not told to.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,7 +124,8 @@ static void fill_one(struct iotlb *t, struct twin *twin, uint64_t *rng, uint64_t
 
 static void forget_one(struct iotlb *t, struct twin *twin, uint64_t *rng, uint64_t window)
 {
-	static const uint64_t lengths[] = {1, 0x1000, 0x5000, 0x200000, 0x345678, 0x40000000, 0x123456789};
+	static const uint64_t lengths[] = {1,	     0x1000,	 0x5000,     0x200000,
+					   0x345678, 0x40000000, 0x123456789};
 	uint64_t iova = random_u64(rng) % window;
 	uint64_t last = iova + lengths[random_u64(rng) % ARRAY_SIZE(lengths)] - 1;
 

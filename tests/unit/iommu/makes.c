@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The makes as a driver sees them: the bits of the ID registers, written down here once more from the
- * specifications (VT-d D51397 11.4.2 and 11.4.3, AMD 48882 3.4), reserved regions, the flags of 4.2, and options that are wrong.
+ * The makes as a driver sees them: the bits of the ID registers, written down here once more from
+ * the specifications (VT-d D51397 11.4.2 and 11.4.3, AMD 48882 3.4), reserved regions, the flags
+ * of 4.2, and options that are wrong.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -48,20 +49,20 @@ static void test_vtd_default(void **state)
 {
 	struct vtd_info i = vtd_info("vtd");
 
-	assert_int_equal(bits(i.cap, 2, 0), 6);		/* ND: 2^16 domains */
-	assert_int_equal(bits(i.cap, 7, 3), 0);		/* AFL, RWBF, PLMR, PHMR, CM */
+	assert_int_equal(bits(i.cap, 2, 0), 6);		       /* ND: 2^16 domains */
+	assert_int_equal(bits(i.cap, 7, 3), 0);		       /* AFL, RWBF, PLMR, PHMR, CM */
 	assert_int_equal(bits(i.cap, 12, 8), 1 << 1 | 1 << 2); /* SAGAW: 39, 48 */
 	assert_int_equal(bits(i.cap, 15, 13), 0);
-	assert_int_equal(bits(i.cap, 21, 16), 47);	/* MGAW */
-	assert_int_equal(bits(i.cap, 22, 22), 1);	/* ZLR */
+	assert_int_equal(bits(i.cap, 21, 16), 47); /* MGAW */
+	assert_int_equal(bits(i.cap, 22, 22), 1);  /* ZLR */
 	assert_int_equal(bits(i.cap, 23, 23), 0);
-	assert_int_equal(bits(i.cap, 37, 34), 3);	/* SSLPS */
-	assert_int_equal(bits(i.cap, 39, 39), 1);	/* PSI */
-	assert_in_range(bits(i.cap, 53, 48), 9, 63);	/* MAMV: at least 2 MiB */
-	assert_int_equal(bits(i.cap, 55, 54), 3);	/* DRD, DWD */
-	assert_int_equal(bits(i.cap, 56, 56), 0);	/* FS1GP */
-	assert_int_equal(bits(i.cap, 59, 59), 0);	/* PI */
-	assert_int_equal(bits(i.cap, 63, 60), 0);	/* FS5LP, ECMDS, ESIRTPS, ESRTPS */
+	assert_int_equal(bits(i.cap, 37, 34), 3);    /* SSLPS */
+	assert_int_equal(bits(i.cap, 39, 39), 1);    /* PSI */
+	assert_in_range(bits(i.cap, 53, 48), 9, 63); /* MAMV: at least 2 MiB */
+	assert_int_equal(bits(i.cap, 55, 54), 3);    /* DRD, DWD */
+	assert_int_equal(bits(i.cap, 56, 56), 0);    /* FS1GP */
+	assert_int_equal(bits(i.cap, 59, 59), 0);    /* PI */
+	assert_int_equal(bits(i.cap, 63, 60), 0);    /* FS5LP, ECMDS, ESIRTPS, ESRTPS */
 
 	assert_int_equal(bits(i.ecap, 0, 0), 1);   /* C */
 	assert_int_equal(bits(i.ecap, 1, 1), 1);   /* QI */
@@ -80,11 +81,13 @@ static void test_vtd_default(void **state)
 	assert_int_equal(bits(i.ecap, 48, 48), 1); /* SMPWCS */
 }
 
-/* The registers lie behind each other in 4 KiB: faults before IOTLB, neither upon 11.4's fixed ones. */
+/* The registers lie behind each other in 4 KiB: faults before IOTLB, neither upon 11.4's fixed
+ * ones. */
 static void test_vtd_layout(void **state)
 {
 	struct vtd_info i = vtd_info("vtd");
-	uint64_t fro = bits(i.cap, 33, 24) * 16, nfr = bits(i.cap, 47, 40) + 1, iro = bits(i.ecap, 17, 8) * 16;
+	uint64_t fro = bits(i.cap, 33, 24) * 16, nfr = bits(i.cap, 47, 40) + 1,
+		 iro = bits(i.ecap, 17, 8) * 16;
 
 	assert_in_range(fro, 0x200, 0xfff);
 	assert_true(fro + nfr * 16 <= iro);
@@ -210,7 +213,9 @@ static void test_amd_aperture(void **state)
 	static const struct {
 		const char *text;
 		uint64_t last;
-	} rows[] = {{"amd,levels=4", (1ull << 48) - 1}, {"amd,levels=5", (1ull << 57) - 1}, {"amd,levels=6", UINT64_MAX}};
+	} rows[] = {{"amd,levels=4", (1ull << 48) - 1},
+		    {"amd,levels=5", (1ull << 57) - 1},
+		    {"amd,levels=6", UINT64_MAX}};
 
 	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
 		uint64_t start, last;
@@ -229,7 +234,8 @@ static void test_amd_aperture(void **state)
 	}
 }
 
-/* HWI.5, HWI.7: a type of another make; a buffer that is too short receives what fits and the true length. */
+/* HWI.5, HWI.7: a type of another make; a buffer that is too short receives what fits and the true
+ * length. */
 static void test_hw_info_edges(void **state)
 {
 	static const struct {
@@ -245,7 +251,8 @@ static void test_hw_info_edges(void **state)
 		struct bed b;
 
 		bed_create(&b, rows[n].make, false);
-		assert_int_equal(b.iommu->make->hw_info(b.iommu, rows[n].other, &type, buf, &len), -EOPNOTSUPP);
+		assert_int_equal(b.iommu->make->hw_info(b.iommu, rows[n].other, &type, buf, &len),
+				 -EOPNOTSUPP);
 		assert_int_equal(b.iommu->make->hw_info(b.iommu, 2, &type, buf, &len), -EOPNOTSUPP);
 		memset(buf, 0xa5, sizeof(buf));
 		len = 10;
@@ -346,16 +353,24 @@ static void test_wrong_options(void **state)
 	static const struct {
 		const char *text, *word1, *word2;
 	} rows[] = {
-		{"smmu", "smmu", "vtd"},       {"vtd,aw=40", "aw=40", "48"},   {"vtd,aw=64", "aw=64", "57"},
-		{"vtd,aw=x", "aw=x", "number"}, {"vtd,huge=8K", "huge=8K", "2M"}, {"vtd,huge=2G", "huge=2G", ""},
-		{"vtd,levels=4", "levels", "aw"}, {"vtd,dirty=maybe", "dirty=maybe", "on or off"},
-		{"amd,levels=7", "levels=7", "6"}, {"amd,levels", "levels", "value"}, {"", "''", "amd"},
+		{"smmu", "smmu", "vtd"},
+		{"vtd,aw=40", "aw=40", "48"},
+		{"vtd,aw=64", "aw=64", "57"},
+		{"vtd,aw=x", "aw=x", "number"},
+		{"vtd,huge=8K", "huge=8K", "2M"},
+		{"vtd,huge=2G", "huge=2G", ""},
+		{"vtd,levels=4", "levels", "aw"},
+		{"vtd,dirty=maybe", "dirty=maybe", "on or off"},
+		{"amd,levels=7", "levels=7", "6"},
+		{"amd,levels", "levels", "value"},
+		{"", "''", "amd"},
 	};
 	struct bed b;
 
 	bed_create(&b, "vtd", false);
 	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
-		struct iommu_config cfg = {.memory = b.memory, .tables = b.tables, .epochs = &b.epochs};
+		struct iommu_config cfg = {
+			.memory = b.memory, .tables = b.tables, .epochs = &b.epochs};
 		struct iommu *i = NULL;
 		char why[256] = "";
 
@@ -383,12 +398,12 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vtd_default),   cmocka_unit_test(test_vtd_layout),
-		cmocka_unit_test(test_vtd_widths),    cmocka_unit_test(test_vtd_huge),
-		cmocka_unit_test(test_vtd_switches),  cmocka_unit_test(test_amd_registers),
-		cmocka_unit_test(test_amd_aperture),  cmocka_unit_test(test_hw_info_edges),
-		cmocka_unit_test(test_regions),	      cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_coherency),     cmocka_unit_test(test_wrong_options),
+		cmocka_unit_test(test_vtd_default),  cmocka_unit_test(test_vtd_layout),
+		cmocka_unit_test(test_vtd_widths),   cmocka_unit_test(test_vtd_huge),
+		cmocka_unit_test(test_vtd_switches), cmocka_unit_test(test_amd_registers),
+		cmocka_unit_test(test_amd_aperture), cmocka_unit_test(test_hw_info_edges),
+		cmocka_unit_test(test_regions),	     cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_coherency),    cmocka_unit_test(test_wrong_options),
 		cmocka_unit_test(test_table),
 	};
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * When it returns, it is over: one thread writes through translations as fast as it can while another takes them
- * away, in every way there is, and then asserts that the memory is left alone: it makes it inaccessible (a late write
- * is a crash), or writes it itself (a late write is seen; ThreadSanitizer sees an unordered one too).
+ * When it returns, it is over: one thread writes through translations as fast as it can while
+ * another takes them away, in every way there is, and then asserts that the memory is left alone:
+ * it makes it inaccessible (a late write is a crash), or writes it itself (a late write is seen;
+ * ThreadSanitizer sees an unordered one too).
  *
- * And its price: who must not be waited for is not. epoch_barrier() and epoch_wait() are wrapped by the linker and counted.
+ * And its price: who must not be waited for is not. epoch_barrier() and epoch_wait() are wrapped by
+ * the linker and counted.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -158,7 +160,8 @@ static void take_by_pages(struct scene *s)
 	struct pt_gather g = {0};
 
 	for (uint64_t n = 0; n < PAGES; n++) {
-		assert_int_equal(pt_unmap(domain_pt(s->domain), IOVA + n * 4096, 4096, &g, NULL), 0);
+		assert_int_equal(pt_unmap(domain_pt(s->domain), IOVA + n * 4096, 4096, &g, NULL),
+				 0);
 		domain_invalidate(s->domain, IOVA + n * 4096, IOVA + n * 4096 + 4095, &g);
 	}
 	pages_unpin(s->map.pages, 0, LEN);
@@ -195,8 +198,9 @@ static const struct way {
 	void (*take)(struct scene *s);
 	void (*give)(struct scene *s);
 } ways[] = {
-	{take_by_unmap, give_by_map},	   {take_by_pages, give_by_map},      {take_by_revoke, give_by_map},
-	{take_by_detach, give_by_attach}, {take_by_replace, give_by_attach},
+	{take_by_unmap, give_by_map},	   {take_by_pages, give_by_map},
+	{take_by_revoke, give_by_map},	   {take_by_detach, give_by_attach},
+	{take_by_replace, give_by_attach},
 };
 
 static void run_ways(const char *make, bool fence)
@@ -260,11 +264,14 @@ static int count_pages(void *arg, uint64_t iova, uint64_t len)
 
 static void read_dirty(struct scene *s, bool *seen)
 {
-	assert_int_equal(pt_read_dirty(domain_pt(s->domain), IOVA, IOVA + LEN - 1, true, count_pages, seen), 0);
+	assert_int_equal(
+		pt_read_dirty(domain_pt(s->domain), IOVA, IOVA + LEN - 1, true, count_pages, seen),
+		0);
 	domain_invalidate(s->domain, IOVA, IOVA + LEN - 1, NULL);
 }
 
-/* Readings while the device writes, then one when it cannot: together they know every page that differs. */
+/* Readings while the device writes, then one when it cannot: together they know every page that
+ * differs. */
 static void test_dirty_misses_nothing(void **state)
 {
 	uint64_t copy[WORDS] = {0};
@@ -317,7 +324,8 @@ static void *stay_awake(void *arg)
 	return NULL;
 }
 
-static void count_cost(struct domain *d, struct requester **r, size_t n, unsigned int barriers, unsigned int waits)
+static void count_cost(struct domain *d, struct requester **r, size_t n, unsigned int barriers,
+		       unsigned int waits)
 {
 	struct awake a = {.r = r, .n = n};
 	pthread_t thread;
@@ -371,7 +379,8 @@ static void test_cost(void **state)
 	bed_destroy(&b);
 }
 
-/* A call from inside one's own section does not wait for itself, and what it forgot is forgotten by its next section. */
+/* A call from inside one's own section does not wait for itself, and what it forgot is forgotten by
+ * its next section. */
 static void test_own_section(void **state)
 {
 	struct pt_gather g = {0};

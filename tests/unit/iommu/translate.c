@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Translation through one requester: what a hit and a miss answer, what the IOTLB keeps and for how long, dirty marks,
- * attachment. All on one thread; tests/unit/iommu/over.c has several.
+ * Translation through one requester: what a hit and a miss answer, what the IOTLB keeps and for how
+ * long, dirty marks, attachment. All on one thread; tests/unit/iommu/over.c has several.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -56,15 +56,16 @@ static struct requester_stats stats(struct requester *r)
 	return s;
 }
 
-static int get(struct fixture *f, uint64_t iova, uint64_t len, enum iommu_access access, struct translation *t)
+static int get(struct fixture *f, uint64_t iova, uint64_t len, enum iommu_access access,
+	       struct translation *t)
 {
 	memset(t, 0xee, sizeof(*t));
 	return bed_translate(f->r, iova, len, access, t);
 }
 
 /* The answer and whether the IOTLB gave it. */
-static void expect(struct fixture *f, uint64_t iova, uint64_t len, enum iommu_access access, char *ptr, uint64_t out_len,
-		   bool hit)
+static void expect(struct fixture *f, uint64_t iova, uint64_t len, enum iommu_access access,
+		   char *ptr, uint64_t out_len, bool hit)
 {
 	struct requester_stats before = stats(f->r), after;
 	struct translation t;
@@ -79,7 +80,8 @@ static void expect(struct fixture *f, uint64_t iova, uint64_t len, enum iommu_ac
 	assert_int_equal(after.misses - before.misses, !hit);
 }
 
-static void expect_fault(struct fixture *f, uint64_t iova, enum iommu_access access, enum iommu_fault_reason reason)
+static void expect_fault(struct fixture *f, uint64_t iova, enum iommu_access access,
+			 enum iommu_fault_reason reason)
 {
 	struct requester_stats before = stats(f->r);
 	unsigned int told = f->bed.nr_faults;
@@ -220,7 +222,8 @@ static void test_invalidation(void **state)
 	teardown(&f);
 }
 
-/* More commands than the slot holds become one that forgets everything; none is lost, whenever they are applied. */
+/* More commands than the slot holds become one that forgets everything; none is lost, whenever they
+ * are applied. */
 static void test_overflow(void **state)
 {
 	for (uint64_t n = 1; n < 40; n++) {
@@ -267,7 +270,8 @@ static void run_dirty(const char *make)
 	/* One by one: AMD makes one leaf of what is contiguous. */
 	setup(&f, make, DOMAIN_DIRTY, 16 * KB4);
 	for (int n = 0; n < 2; n++)
-		bed_map(&f.bed, &map[n], f.domain, 0x10000 + n * KB4, f.mem + n * KB4, KB4, PT_READ | PT_WRITE);
+		bed_map(&f.bed, &map[n], f.domain, 0x10000 + n * KB4, f.mem + n * KB4, KB4,
+			PT_READ | PT_WRITE);
 	expect(&f, 0x10000, 8, IOMMU_WRITE, f.mem, 8, false);
 	expect(&f, 0x10000, 8, IOMMU_WRITE, f.mem, 8, true);
 	assert_int_equal(dirty(&f, false), 0); /* not tracking */
@@ -285,7 +289,8 @@ static void run_dirty(const char *make)
 	expect(&f, 0x10000, 8, IOMMU_ATOMIC, f.mem, 8, false);
 	assert_int_equal(dirty(&f, true), 0x11000);
 
-	/* A write that faults marks nothing, a read of a dirty page may be followed by a write that hits. */
+	/* A write that faults marks nothing, a read of a dirty page may be followed by a write that
+	 * hits. */
 	expect_fault(&f, 0x20000, IOMMU_WRITE, FAULT_NOT_PRESENT);
 	assert_int_equal(dirty(&f, false), 0);
 	expect(&f, 0x11000, 8, IOMMU_WRITE, f.mem + KB4, 8, false);
@@ -391,7 +396,8 @@ static void test_compatible(void **state)
 
 	bed_create(&b, "vtd", false);
 	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
-		struct iommu_config cfg = {.memory = b.memory, .tables = b.tables, .epochs = &b.epochs};
+		struct iommu_config cfg = {
+			.memory = b.memory, .tables = b.tables, .epochs = &b.epochs};
 		struct requester *r;
 		struct iommu *second;
 		struct domain *d;
@@ -436,7 +442,8 @@ static void test_fault_ring(void **state)
 	teardown(&f);
 }
 
-/* As each specification numbers them; the numbers are written down here from D51397 7.3 and 48882 2.5. */
+/* As each specification numbers them; the numbers are written down here from D51397 7.3 and
+ * 48882 2.5. */
 static void test_fault_codes(void **state)
 {
 	enum { LEGACY, SCALABLE, AMD };
@@ -471,11 +478,13 @@ static void test_fault_codes(void **state)
 
 		setup(&f, makes[m], 0, KB4);
 		for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
-			assert_int_equal(iommu_report_fault(f.r, rows[n].iova, rows[n].len, rows[n].access, rows[n].reason),
+			assert_int_equal(iommu_report_fault(f.r, rows[n].iova, rows[n].len,
+							    rows[n].access, rows[n].reason),
 					 -EFAULT);
 			assert_int_equal(f.bed.last_fault.reason, rows[n].reason);
 			if (f.bed.last_fault.code != rows[n].code[m])
-				fail_msg("%s, row %zu: code %#x, not %#x", makes[m], n, f.bed.last_fault.code, rows[n].code[m]);
+				fail_msg("%s, row %zu: code %#x, not %#x", makes[m], n,
+					 f.bed.last_fault.code, rows[n].code[m]);
 			assert_true(strlen(iommu_fault_words(rows[n].reason)) > 5);
 		}
 		teardown(&f);
@@ -485,13 +494,13 @@ static void test_fault_codes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pages),	    cmocka_unit_test(test_large_pages),
-		cmocka_unit_test(test_msi_window),  cmocka_unit_test(test_permissions),
-		cmocka_unit_test(test_width),	    cmocka_unit_test(test_invalidation),
-		cmocka_unit_test(test_overflow),    cmocka_unit_test(test_dirty),
-		cmocka_unit_test(test_gone),	    cmocka_unit_test(test_gone_in_large_page),
-		cmocka_unit_test(test_replace),	    cmocka_unit_test(test_compatible),
-		cmocka_unit_test(test_fault_ring),  cmocka_unit_test(test_fault_codes),
+		cmocka_unit_test(test_pages),	   cmocka_unit_test(test_large_pages),
+		cmocka_unit_test(test_msi_window), cmocka_unit_test(test_permissions),
+		cmocka_unit_test(test_width),	   cmocka_unit_test(test_invalidation),
+		cmocka_unit_test(test_overflow),   cmocka_unit_test(test_dirty),
+		cmocka_unit_test(test_gone),	   cmocka_unit_test(test_gone_in_large_page),
+		cmocka_unit_test(test_replace),	   cmocka_unit_test(test_compatible),
+		cmocka_unit_test(test_fault_ring), cmocka_unit_test(test_fault_codes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

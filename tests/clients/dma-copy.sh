@@ -20,7 +20,7 @@ example()
 	shift
 	say "$name $* (${options[*]})"
 	on_ioas 60 "${options[@]}" -- "$EXAMPLES/$name" "$@" "$bdf" </dev/null
-	sed 's/^/    /' "$work/out"
+	head -n 12 "$work/out" | sed 's/^/    /'
 }
 
 head -c 16M /dev/urandom >"$work/disk.img"

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The engine's lock: four bytes, two atomic instructions when nobody contends, a futex when somebody does.
+ * The engine's lock: one atomic instruction when nobody contends, a futex when somebody does.
+ *
+ * To release it is a plain store: whether somebody sleeps is looked at afterwards, and the processor may have looked
+ * before. A sleeper that is overlooked so wakes by itself a millisecond later.
  *
  * Ranks: a thread that holds a lock takes only locks of a higher rank. This list is the order:
  */
@@ -24,7 +27,8 @@ enum lock_rank {
 };
 
 struct lock {
-	uint32_t word; /* 0 free, 1 held, 2 held and somebody sleeps */
+	uint32_t held; /* 0 or 1 */
+	uint32_t sleepers;
 	uint32_t rank;
 };
 
@@ -55,7 +59,7 @@ static inline void lock_acquire(struct lock *l)
 	uint32_t expected = 0;
 
 	lock_check_acquire(l);
-	if (unlikely(!__atomic_compare_exchange_n(&l->word, &expected, 1, false, __ATOMIC_ACQUIRE,
+	if (unlikely(!__atomic_compare_exchange_n(&l->held, &expected, 1, false, __ATOMIC_ACQUIRE,
 						  __ATOMIC_RELAXED)))
 		lock_wait(l);
 }
@@ -63,7 +67,8 @@ static inline void lock_acquire(struct lock *l)
 static inline void lock_release(struct lock *l)
 {
 	lock_check_release(l);
-	if (unlikely(__atomic_exchange_n(&l->word, 0, __ATOMIC_RELEASE) == 2))
+	__atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
+	if (unlikely(__atomic_load_n(&l->sleepers, __ATOMIC_RELAXED)))
 		lock_wake(l);
 }
 

@@ -10,6 +10,9 @@
 
 #include "memory/private.h"
 
+/* No range begins behind its end. */
+static const struct range no_hint = {.start = 1, .last = 0};
+
 static void drop_vmas(struct memory *m, uint64_t va, uint64_t last)
 {
 	struct range r;
@@ -31,6 +34,7 @@ static void forget(struct memory *m, uint64_t va, uint64_t last)
 void origin_init(struct memory *m)
 {
 	range_init(&m->registered, NULL);
+	m->registered_hint = no_hint;
 	range_init(&m->vmas, NULL);
 	list_init(&m->changing);
 }
@@ -81,8 +85,8 @@ bool origin_find(struct memory *m, uint64_t va, struct stretch *out)
 {
 	struct range r;
 
-	if (range_find(&m->registered, va, &r)) {
-		*out = (struct stretch){va, r.last, {.kind = MEMORY_REGISTERED}, true, true};
+	if (registered_covers(m, va, va) || range_find(&m->registered, va, &m->registered_hint)) {
+		*out = (struct stretch){va, m->registered_hint.last, {.kind = MEMORY_REGISTERED}, true, true};
 		return true;
 	}
 	if (!range_find(&m->vmas, va, &r))
@@ -111,6 +115,11 @@ void origin_count(struct memory *m, uint64_t va, uint64_t last, int n)
 {
 	struct range r;
 
+	if (registered_covers(m, va, last)) {
+		((struct registered *)m->registered_hint.value)->pinned +=
+			((last - va + 1) >> PAGE_SHIFT) * (uint64_t)(int64_t)n;
+		return;
+	}
 	for (bool more = range_first_overlap(&m->registered, va, last, &r); more;
 	     more = range_next_overlap(&m->registered, last, &r)) {
 		struct registered *reg = r.value;
@@ -182,6 +191,7 @@ int memory_unregister(struct memory *m, uint64_t va, uint64_t len)
 	if (!rc) {
 		reg = r.value;
 		range_erase(&m->registered, va, NULL);
+		m->registered_hint = no_hint;
 	}
 	lock_release(&m->lock);
 	free(reg);

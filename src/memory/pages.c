@@ -197,9 +197,9 @@ static int pin(struct pin_op *op, uint64_t first, uint64_t last)
 	return rc;
 }
 
-int pages_pin(struct pages *p, uint64_t off, uint64_t len)
+/* Whatever pin_fast() does not do. Without the lock. */
+static int pin_slowly(struct pages *p, uint64_t first, uint64_t last)
 {
-	uint64_t first = align_down(p->start + off, PAGE_SIZE), last = (p->start + off + len - 1) | PAGE_MASK;
 	struct pin_op op = {.pages = p};
 	int rc;
 
@@ -217,14 +217,27 @@ int pages_pin(struct pages *p, uint64_t off, uint64_t len)
 	return rc;
 }
 
+int pages_pin(struct pages *p, uint64_t off, uint64_t len)
+{
+	uint64_t first = p->start + off, last = first + len - 1;
+	bool done;
+
+	lock_acquire(&p->memory->lock);
+	done = pin_fast(p, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
+	lock_release(&p->memory->lock);
+	return likely(done) ? 0 : pin_slowly(p, align_down(first, PAGE_SIZE), last | PAGE_MASK);
+}
+
 void pages_unpin(struct pages *p, uint64_t off, uint64_t len)
 {
 	uint64_t first = (p->start + off) >> PAGE_SHIFT, last = (p->start + off + len - 1) >> PAGE_SHIFT, released;
 
 	lock_acquire(&p->memory->lock);
-	released = unpin_range(p, first, last);
-	if (p->account && released)
-		account_uncharge(p->account, released);
+	if (unlikely(!unpin_fast(p, first, last))) {
+		released = unpin_range(p, first, last);
+		if (p->account && released)
+			account_uncharge(p->account, released);
+	}
 	lock_release(&p->memory->lock);
 }
 

@@ -356,6 +356,48 @@ static int check_sources(struct pin_op *op, const struct cursor *c, struct span 
 	return 0;
 }
 
+static bool is_whole(const struct pages *p, uint64_t first, uint64_t last)
+{
+	return !p->root.table && first == pages_first(p) && last == pages_last(p);
+}
+
+/* Slot @s holds pages [first, last], which were registered and are, all in the range that was looked at last. */
+static bool count_registered(struct memory *m, struct slot *s, uint64_t first, uint64_t last, int n)
+{
+	uint64_t pins = (last - first + 1) * (uint64_t)(int64_t)n;
+
+	if (s->key.kind != MEMORY_REGISTERED || s->key.gib != first >> level_shift[LEVEL_PIECE] ||
+	    s->key.gib != last >> level_shift[LEVEL_PIECE] ||
+	    !registered_covers(m, first << PAGE_SHIFT, (last << PAGE_SHIFT) | PAGE_MASK))
+		return false;
+	((struct registered *)m->registered_hint.value)->pinned += pins;
+	s->pinned += pins;
+	return true;
+}
+
+bool pin_fast(struct pages *p, uint64_t first, uint64_t last)
+{
+	struct memory *m = p->memory;
+
+	if (p->root.pins || p->root.busy || p->account || p->fd >= 0 || !m->hint || !is_whole(p, first, last) ||
+	    !count_registered(m, m->hint, first, last, 1))
+		return false;
+	__atomic_store_n(&p->root.slot, (uint16_t)m->hint->index, __ATOMIC_RELAXED);
+	p->root.pins = 1;
+	return true;
+}
+
+bool unpin_fast(struct pages *p, uint64_t first, uint64_t last)
+{
+	struct memory *m = p->memory;
+
+	if (p->root.pins != 1 || p->account || p->fd >= 0 || !is_whole(p, first, last) ||
+	    !count_registered(m, m->info[p->root.slot], first, last, -1))
+		return false;
+	p->root.pins = 0;
+	return true;
+}
+
 int pin_range(struct pin_op *op, uint64_t first, uint64_t last)
 {
 	struct cursor root = root_of(op->pages);
@@ -364,9 +406,8 @@ int pin_range(struct pin_op *op, uint64_t first, uint64_t last)
 
 	op->nr_runs = 0;
 	op->acquired = 0;
-	if (root.level == LEVEL_PIECE && covers(&s, &root)) {
-		/* The most frequent case by far. */
-		rc = root.node->table ? -EXDEV : pin_whole(op, &root);
+	if (is_whole(op->pages, first, last) && root.level == LEVEL_PIECE) {
+		rc = pin_whole(op, &root);
 		if (rc != -EXDEV)
 			return rc;
 	}

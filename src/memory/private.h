@@ -67,10 +67,12 @@ struct memory {
 	uint64_t *used;		   /* bit for each slot */
 	uint32_t nr_slots;
 	uint32_t next_slot; /* no free slot below */
+	struct slot *hint;  /* pinned last, or NULL */
 
 	struct lock lock;
 	bool tracked;
-	struct range_tree registered;
+	struct range_tree registered; /* struct registered */
+	struct range registered_hint; /* one of them, or start > last */
 	struct range_tree vmas;	   /* remembered answers of ops.vma: struct memory_vma *; tracked only */
 	uint64_t changes;	   /* counts changes of the address space */
 	struct span recent[16];	   /* the last ones: change n is in recent[n % 16] */
@@ -115,8 +117,13 @@ bool origin_find(struct memory *m, uint64_t va, struct stretch *out);
 void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va, struct stretch *out);
 /* Remembers @vma, which was asked for when memory.changes was @changes. Harmless when it cannot. */
 void origin_remember(struct memory *m, const struct memory_vma *vma, uint64_t changes);
-/* Count @n pins (may be negative) of each page of registered memory. */
+/* Counts @n pins (may be negative) of each page of registered memory. */
 void origin_count(struct memory *m, uint64_t va, uint64_t last, int n);
+/* Does the range that was looked at last hold all of [va, last]? */
+static inline bool registered_covers(const struct memory *m, uint64_t va, uint64_t last)
+{
+	return va >= m->registered_hint.start && last <= m->registered_hint.last;
+}
 /* Is a change of [va, last] under way? Has one been (perhaps) since memory.changes was @changes? */
 bool origin_changing(const struct memory *m, uint64_t va, uint64_t last);
 bool origin_changed(const struct memory *m, uint64_t va, uint64_t last, uint64_t changes);
@@ -142,7 +149,14 @@ int hold_file(struct slot *s, int fd, uint64_t end);
 /* What file is it, and may bytes [start, last] of it be pinned? -EINVAL. */
 int hold_check_file(int fd, uint64_t start, uint64_t last, struct slot_key *key);
 
-/* pin.c. A part of what one pin made resident, still to be probed: in program memory or in a mapping of ours. */
+/*
+ * pin.c. The most frequent case by far, in a few instructions: an object within one GiB, pinned and unpinned as a whole, in
+ * registered memory that was used just before. False: it is not this case, and nothing was done.
+ */
+bool pin_fast(struct pages *p, uint64_t first, uint64_t last);
+bool unpin_fast(struct pages *p, uint64_t first, uint64_t last);
+
+/* A part of what one pin made resident, still to be probed: in program memory or in a mapping of ours. */
 struct pin_run {
 	char *base;
 	uint64_t len;

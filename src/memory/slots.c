@@ -105,6 +105,8 @@ static void slot_remove(struct memory *m, struct slot *s)
 	*link = s->next;
 	m->slots[s->index] = (struct memory_slot){.kind = MEMORY_FREE};
 	m->info[s->index] = NULL;
+	if (m->hint == s)
+		m->hint = NULL;
 	bitmap_clear(m->used, s->index, 1);
 	if (s->index < m->next_slot)
 		m->next_slot = s->index;
@@ -180,12 +182,19 @@ out_free:
 	return -ENOMEM;
 }
 
+static bool slot_fits(const struct slot *s, const struct slot_key *key, uint64_t first, uint64_t n)
+{
+	return key_equal(&s->key, key) && !(s->nr_stale && bitmap_any(s->stale, first, n));
+}
+
 /* The slot of @key in which pages [first, first + n) are not stale, or NULL. */
 static struct slot *slot_find(struct memory *m, const struct slot_key *key, uint64_t first, uint64_t n)
 {
+	if (m->hint && slot_fits(m->hint, key, first, n))
+		return m->hint;
 	for (struct slot *s = *bucket(m, key); s; s = s->next)
-		if (key_equal(&s->key, key) && !(s->nr_stale && bitmap_any(s->stale, first, n)))
-			return s;
+		if (slot_fits(s, key, first, n))
+			return m->hint = s;
 	return NULL;
 }
 

@@ -2,8 +2,8 @@
 /*
  * Configuration space of a PCI function: PCI Local Bus 3.0 section 6, PCI Express 5.0 section 7.5.
  *
- * wmask and w1cmask say what a write changes; side effects follow from comparing before and after: COMMAND's Bus Master gates DMA, an
- * FLR bit resets, the rest is the model's (config_written).
+ * wmask and w1cmask say what a write changes; side effects follow from what the bytes are afterwards: COMMAND's Bus Master
+ * and the power state gate DMA, INTx Disable gates the pin, an FLR bit resets, the rest is the model's (config_written).
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -67,6 +67,8 @@ static void add_pcie_cap(struct pci_dev *dev)
 
 	put16(body, PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
 	put32(body, PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
+	put16(body, PCI_EXP_DEVCTL,
+	      PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_READRQ_512B);
 	put16(wmask, PCI_EXP_DEVCTL, 0x7fff);
 	put32(body, PCI_EXP_LNKCAP, 0x11); /* 2.5 GT/s, x1 */
 	put16(body, PCI_EXP_LNKSTA, 0x11);
@@ -149,12 +151,18 @@ int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable)
 	return dev->msi_cap ? 0 : -ENOSPC;
 }
 
+/* Pending bits come in quadwords. */
+static uint64_t pba_len(unsigned int vectors)
+{
+	return align_up(vectors, 64) / 8;
+}
+
 int pci_add_msix(struct pci_dev *dev, unsigned int bar, unsigned int vectors, uint64_t table, uint64_t pba)
 {
 	uint8_t body[PCI_CAP_MSIX_SIZEOF] = {0}, wmask[PCI_CAP_MSIX_SIZEOF] = {0};
 
-	if (!vectors || vectors > PCI_MAX_MSIX || !is_aligned(table | pba, 8) ||
-	    table + vectors * 16ull > dev->bars[bar].size)
+	if (!vectors || vectors > PCI_MAX_MSIX || bar >= PCI_NUM_BARS || !is_aligned(table | pba, 8) ||
+	    table + vectors * 16ull > dev->bars[bar].size || pba + pba_len(vectors) > dev->bars[bar].size)
 		return -EINVAL;
 	put16(body, PCI_MSIX_FLAGS, vectors - 1);
 	put32(body, PCI_MSIX_TABLE, (uint32_t)table | bar);
@@ -218,12 +226,16 @@ void config_power_on(struct pci_dev *dev)
 
 bool config_is_msix_table(const struct pci_dev *dev, unsigned int bar, uint64_t off)
 {
-	uint64_t pba_len = align_up((dev->msix_vectors + 7) / 8, 8);
-
 	if (!dev->msix_cap || bar != dev->msix_bar)
 		return false;
 	return (off >= dev->msix_table && off < dev->msix_table + dev->msix_vectors * 16ull) ||
-	       (off >= dev->msix_pba && off < dev->msix_pba + pba_len);
+	       (off >= dev->msix_pba && off < dev->msix_pba + pba_len(dev->msix_vectors));
+}
+
+static uint16_t read16_atomic(const struct pci_dev *dev, unsigned int off)
+{
+	return (uint16_t)(__atomic_load_n(&dev->config[off], __ATOMIC_RELAXED) |
+			  __atomic_load_n(&dev->config[off + 1], __ATOMIC_RELAXED) << 8);
 }
 
 /* Applies the masks to one write. */
@@ -246,24 +258,73 @@ static bool wants_flr(struct pci_dev *dev, unsigned int off, unsigned int len, c
 	return dev->pcie_cap && off <= at && at < off + len && (data[at - off] & PCI_EXP_DEVCTL_BCR_FLR >> 8);
 }
 
+static bool meets(unsigned int off, unsigned int len, unsigned int reg, unsigned int reg_len)
+{
+	return off < reg + reg_len && reg < off + len;
+}
+
+static bool in_d0(struct pci_dev *dev)
+{
+	return !dev->pm_cap || !(read16_atomic(dev, dev->pm_cap + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK);
+}
+
+/* PCI Power Management 1.2, 3.2.4: a write of a state that is not supported (D1, D2) changes no state. */
+static void keep_power_state(struct pci_dev *dev, uint8_t old)
+{
+	unsigned int at = dev->pm_cap + PCI_PM_CTRL;
+	uint8_t state = dev->config[at] & PCI_PM_CTRL_STATE_MASK;
+
+	if (state == 1 || state == 2)
+		__atomic_store_n(&dev->config[at], old, __ATOMIC_RELAXED);
+}
+
+/* A function masters the bus when it may and is in D0. Only that state is told, not every write. */
+static void update_bus_master(struct pci_dev *dev)
+{
+	bool master = (read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_MASTER) && in_d0(dev);
+
+	if (master == __atomic_load_n(&dev->port.bus_master, __ATOMIC_RELAXED))
+		return;
+	dma_set_bus_master(&dev->port, master);
+	if (master)
+		worker_nudge(dev->worker);
+}
+
+void config_reset(struct pci_dev *dev)
+{
+	unsigned int at = dev->pm_cap + PCI_PM_CTRL;
+
+	if (dev->pm_cap)
+		__atomic_store_n(&dev->config[at], dev->config[at] & ~PCI_PM_CTRL_STATE_MASK, __ATOMIC_RELAXED);
+	update_bus_master(dev);
+}
+
 void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int len, const void *data)
 {
-	bool master, flr;
+	bool flr, intx;
+	uint8_t power;
 
 	pci_lock(dev);
 	flr = wants_flr(dev, off, len, data);
+	intx = config_intx_enabled(dev);
+	power = dev->config[dev->pm_cap + PCI_PM_CTRL];
 	apply(dev, off, len, data);
-	master = get16(dev->config, PCI_COMMAND) & PCI_COMMAND_MASTER;
+	if (dev->pm_cap && meets(off, len, dev->pm_cap + PCI_PM_CTRL, 1))
+		keep_power_state(dev, power);
+	/* The lock is held while the running piece of DMA ends: no section waits for it. */
+	update_bus_master(dev);
+	pci_intx_gate_changed(dev, intx);
 	if (dev->model->config_written)
 		dev->model->config_written(dev, off, len);
 	pci_unlock(dev);
-	if (off <= PCI_COMMAND + 1 && off + len > PCI_COMMAND) {
-		dma_set_bus_master(&dev->port, master);
-		if (master)
-			pci_kick(dev);
-	}
 	if (flr)
 		pci_reset(dev);
+}
+
+/* PCI Local Bus 3.0, 6.2.3: the pin's level, whether INTx Disable keeps it from being sent or not. */
+static uint8_t interrupt_status(const struct pci_dev *dev)
+{
+	return __atomic_load_n(&dev->intx_level, __ATOMIC_ACQUIRE) ? PCI_STATUS_INTERRUPT : 0;
 }
 
 void pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int len, void *data)
@@ -271,25 +332,24 @@ void pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int len, vo
 	uint8_t *out = data;
 
 	pci_lock(dev);
+	if (dev->model->config_read)
+		dev->model->config_read(dev, off, len);
 	for (unsigned int i = 0; i < len; i++)
 		out[i] = dev->config[off + i];
+	if (meets(off, len, PCI_STATUS, 1))
+		out[PCI_STATUS - off] |= interrupt_status(dev);
 	pci_unlock(dev);
-}
-
-static uint16_t read16_atomic(const struct pci_dev *dev, unsigned int off)
-{
-	return (uint16_t)(__atomic_load_n(&dev->config[off], __ATOMIC_RELAXED) |
-			  __atomic_load_n(&dev->config[off + 1], __ATOMIC_RELAXED) << 8);
 }
 
 bool pci_memory_enabled(struct pci_dev *dev)
 {
-	return read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY;
+	return (read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY) && in_d0(dev);
 }
 
 bool config_intx_enabled(struct pci_dev *dev)
 {
-	return !(read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE);
+	return !(read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) && !pci_msi_enabled(dev) &&
+	       !pci_msix_enabled(dev);
 }
 
 bool pci_msix_enabled(struct pci_dev *dev)
@@ -321,6 +381,8 @@ void pci_irq_enable(struct pci_dev *dev, enum pci_irq kind, bool on)
 	else if (kind == PCI_INTX)
 		set_bits16(dev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE, !on);
 	pci_unlock(dev);
+	/* What the model had to tell by other means it now tells by this one. */
+	worker_nudge(dev->worker);
 }
 
 unsigned int pci_irq_count(struct pci_dev *dev, enum pci_irq kind)
@@ -329,7 +391,7 @@ unsigned int pci_irq_count(struct pci_dev *dev, enum pci_irq kind)
 	case PCI_INTX:
 		return dev->config[PCI_INTERRUPT_PIN] ? 1 : 0;
 	case PCI_MSI:
-		return dev->msi_cap ? 1u << ((get16(dev->config, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QMASK) >> 1)
+		return dev->msi_cap ? 1u << ((read16_atomic(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QMASK) >> 1)
 				    : 0;
 	case PCI_MSIX:
 		return dev->msix_vectors;

@@ -3,12 +3,12 @@
  * Intel I/OAT (Crystal Beach DMA) 3.2, 8086:2021, as its Linux and DPDK drivers use it: copy, fill, XOR and XOR
  * validation, completion write-back, one MSI-X vector for each channel, error states.
  *
- * A channel walks a chain of 64-byte descriptors. CHAINADDR arms it; DMACOUNT says how many descriptors, counted modulo 2^16 since
- * then, may be executed. CHANSTS tells the state and the last completed descriptor; the same value is written to CHANCMP where a
- * descriptor asks for it.
+ * A channel walks a chain of 64-byte descriptors. CHAINADDR arms it; DMACOUNT says how many descriptors, counted modulo 2^16
+ * since then, may be executed. CHANSTS tells the state and the last completed descriptor; the same value is written to CHANCMP
+ * where a descriptor asks for it. An XOR of more than five sources takes two descriptors, and counts as two.
  *
- * Registers are under the device's lock. The worker executes one descriptor at a time outside it, and drops the result when
- * the channel was reset meanwhile (generation).
+ * Registers are under the device's lock. The worker executes one descriptor at a time outside it (channel.busy). RESET, ABORT and
+ * a CHAINADDR written meanwhile wait for its end before the register write is done: after that nothing of the old chain runs.
  */
 #include <endian.h>
 #include <errno.h>
@@ -25,6 +25,7 @@
 #define MSIX_PBA      0x3000
 #define MAX_XOR	      8
 #define CBVER_3_2     0x32
+#define BATCH	      16 /* descriptors of one channel before the next has its turn */
 
 /* Registers of the device. */
 #define CHANCNT	      0x00
@@ -69,12 +70,14 @@
 
 #define ERR_NEXT_ADDR	    BIT(2)
 #define ERR_NEXT_DESC_ALIGN BIT(3)
+#define ERR_CHAIN_ADDR	    BIT(4)
 #define ERR_READ_DATA	    BIT(8)
 #define ERR_WRITE_DATA	    BIT(9)
 #define ERR_CONTROL	    BIT(10)
 #define ERR_LENGTH	    BIT(11)
 #define ERR_COMPLETION_ADDR BIT(12)
 #define ERR_XOR_P	    BIT(16)
+#define ERR_DESC_COUNT	    BIT(18)
 
 /* Configuration space: error logs that drivers read and write back to clear. */
 #define CFG_DMAUNCERRSTS 0x148
@@ -101,19 +104,20 @@ enum { OP_COPY = 0x00, OP_FILL = 0x01, OP_XOR = 0x87, OP_XOR_VAL = 0x88 };
 
 struct channel {
 	enum channel_state state;
-	uint32_t generation; /* of resets and CHAINADDR writes */
-	bool suspend;	     /* leave ACTIVE after the descriptor that is being executed */
-	bool busy;	     /* the worker executes one */
+	bool suspend; /* leave ACTIVE after the descriptor that is being executed */
+	bool busy;    /* the worker executes one */
+	bool reset_wanted, abort_wanted, arm_wanted; /* done when it does not */
 	bool int_armed, int_pending;
 	uint16_t control, count, done; /* done: descriptors executed since CHAINADDR */
 	uint64_t next, completed, completion;
+	uint64_t chain; /* CHAINADDR as written, for arm_wanted */
 	uint32_t errors;
 };
 
 struct ioat {
 	unsigned int nr_channels;
 	uint8_t xfercap;
-	uint8_t intrctrl;
+	uint8_t intrctrl, genctrl;
 	uint32_t attention;
 	struct channel channels[MAX_CHANNELS];
 	uint8_t data[DMA_PIECE], other[DMA_PIECE]; /* the worker's */
@@ -150,7 +154,8 @@ static void show_device(struct pci_dev *dev, struct ioat *io)
 	if (io->attention)
 		intr |= INTRCTRL_INT_STATUS | (intr & INTRCTRL_MASTER_INT_EN ? INTRCTRL_INT : 0);
 	io->intrctrl = intr;
-	pci_bar_store32(dev, 0, CHANCNT, io->nr_channels | (uint32_t)io->xfercap << 8 | (uint32_t)intr << 24);
+	pci_bar_store32(dev, 0, CHANCNT,
+			io->nr_channels | (uint32_t)io->xfercap << 8 | (uint32_t)io->genctrl << 16 | (uint32_t)intr << 24);
 	pci_bar_store32(dev, 0, ATTNSTATUS, io->attention);
 	pci_bar_store32(dev, 0, CBVER, CBVER_3_2);
 	pci_bar_store32(dev, 0, DMACAPABILITY, CAP_PAGE_BREAK | CAP_FILL_BLOCK | CAP_XOR);
@@ -161,12 +166,10 @@ static void ioat_reset(struct pci_dev *dev)
 	struct ioat *io = pci_model_data(dev);
 
 	memset(dev->bars[0].mem, 0, MSIX_TABLE);
-	io->intrctrl = 0;
+	io->intrctrl = io->genctrl = 0;
 	io->attention = 0;
 	for (unsigned int i = 0; i < io->nr_channels; i++) {
-		uint32_t generation = io->channels[i].generation;
-
-		io->channels[i] = (struct channel){.state = HALTED, .generation = generation + 1, .int_armed = true};
+		io->channels[i] = (struct channel){.state = HALTED, .int_armed = true};
 		show_channel(dev, io, i);
 	}
 	show_device(dev, io);
@@ -217,43 +220,83 @@ static void ioat_destroy(struct pci_dev *dev)
 	free(pci_model_data(dev));
 }
 
-/* A channel that the worker is not in stops at once, another after its descriptor. */
-static void stop_channel(struct channel *ch, enum channel_state state)
+static void suspend(struct channel *ch)
 {
-	if (ch->state == HALTED)
-		return;
-	if (ch->busy && state == SUSPENDED)
+	if (ch->busy)
 		ch->suspend = true;
-	else
-		ch->state = state;
+	else if (ch->state != HALTED)
+		ch->state = SUSPENDED;
+}
+
+static void resume(struct pci_dev *dev, struct channel *ch)
+{
+	ch->suspend = false;
+	if (ch->state != SUSPENDED)
+		return;
+	ch->state = ch->done == ch->count ? DONE : ACTIVE;
+	pci_kick(dev);
 }
 
 static void command(struct pci_dev *dev, struct channel *ch, uint8_t cmd)
 {
-	if (cmd & CHANCMD_RESET) {
-		uint32_t generation = ch->generation + 1;
-		bool busy = ch->busy;
-
-		*ch = (struct channel){.state = HALTED, .generation = generation, .int_armed = true, .busy = busy};
-	} else if (cmd & CHANCMD_ABORT) {
-		ch->generation++;
-		ch->state = HALTED;
+	if (cmd & (CHANCMD_RESET | CHANCMD_ABORT)) {
+		ch->reset_wanted |= !!(cmd & CHANCMD_RESET);
+		ch->abort_wanted = true;
+		pci_when_quiet(dev);
 	} else if (cmd & CHANCMD_SUSPEND) {
-		stop_channel(ch, SUSPENDED);
-	} else if ((cmd & CHANCMD_RESUME) && ch->state == SUSPENDED) {
-		ch->state = ch->done == ch->count ? DONE : ACTIVE;
-		pci_kick(dev);
+		suspend(ch);
+	} else if (cmd & CHANCMD_RESUME) {
+		resume(dev, ch);
 	}
 }
 
-static void arm(struct channel *ch, uint64_t address)
+static void arm(struct channel *ch)
 {
-	ch->next = address;
-	ch->generation++;
+	ch->arm_wanted = false;
+	ch->next = ch->chain;
 	ch->state = ARMED;
 	ch->suspend = false;
 	ch->done = 0;
 	ch->count = 0;
+}
+
+static void set_chain(struct pci_dev *dev, struct channel *ch, uint64_t address)
+{
+	ch->chain = address;
+	ch->arm_wanted = true;
+	if (ch->busy)
+		pci_when_quiet(dev);
+	else
+		arm(ch);
+}
+
+/* What set up the channel (CHANCTRL, CHANCMP) outlives its reset: Linux does not write it again. */
+static void reset_channel(struct channel *ch)
+{
+	*ch = (struct channel){
+		.state = HALTED,
+		.int_armed = true,
+		.control = ch->control,
+		.completion = ch->completion,
+	};
+}
+
+static void ioat_quiet(struct pci_dev *dev)
+{
+	struct ioat *io = pci_model_data(dev);
+
+	for (unsigned int i = 0; i < io->nr_channels; i++) {
+		struct channel *ch = &io->channels[i];
+
+		if (ch->reset_wanted)
+			reset_channel(ch);
+		if (ch->abort_wanted)
+			ch->state = HALTED;
+		if (ch->arm_wanted)
+			arm(ch);
+		ch->abort_wanted = false;
+		show_channel(dev, io, i);
+	}
 }
 
 static void set_count(struct pci_dev *dev, struct channel *ch, uint16_t count)
@@ -265,21 +308,26 @@ static void set_count(struct pci_dev *dev, struct channel *ch, uint16_t count)
 	pci_kick(dev);
 }
 
-/* MSI-X: one vector each. Otherwise the channel's attention bit and the pin or message, until INTRCTRL is written again. Lock held. */
-static bool interrupt(struct pci_dev *dev, struct ioat *io, unsigned int i)
+/*
+ * MSI-X: one vector each. Otherwise the channel's attention bit, and the pin, until INTRCTRL is written again. One that comes
+ * while it is not armed waits for INT_REARM. Lock held.
+ */
+static void interrupt(struct pci_dev *dev, struct ioat *io, unsigned int i)
 {
 	struct channel *ch = &io->channels[i];
 
-	if (!ch->int_armed) {
-		ch->int_pending = true;
-		return false;
-	}
+	ch->int_pending = !ch->int_armed;
+	if (!ch->int_armed)
+		return;
 	ch->int_armed = false;
-	if (pci_msix_enabled(dev))
-		return true;
+	if (pci_msix_enabled(dev)) {
+		pci_raise(dev, i);
+		return;
+	}
 	io->attention |= BIT(i);
 	show_device(dev, io);
-	return io->intrctrl & INTRCTRL_MASTER_INT_EN;
+	if (io->intrctrl & INTRCTRL_MASTER_INT_EN)
+		pci_set_intx(dev, true);
 }
 
 static void set_control(struct pci_dev *dev, struct ioat *io, unsigned int i, uint16_t val)
@@ -291,7 +339,15 @@ static void set_control(struct pci_dev *dev, struct ioat *io, unsigned int i, ui
 		return;
 	ch->int_armed = true;
 	if (ch->int_pending)
-		pci_kick(dev); /* raised by the worker: interrupts are not raised under the lock */
+		interrupt(dev, io, i);
+}
+
+/* The driver's interrupt handler ends by writing INTRCTRL. */
+static void set_intrctrl(struct pci_dev *dev, struct ioat *io, uint8_t val)
+{
+	io->intrctrl = val & (INTRCTRL_MASTER_INT_EN | INTRCTRL_MSIX_CONTROL);
+	io->attention = 0;
+	pci_set_intx(dev, false);
 }
 
 /* Merges a write of part of a register. */
@@ -321,7 +377,7 @@ static void channel_write(struct pci_dev *dev, unsigned int i, uint64_t off, uns
 		break;
 	case CHAINADDR:
 	case CHAINADDR + 4:
-		arm(ch, merged(ch->next, off - CHAINADDR, size, val));
+		set_chain(dev, ch, merged(ch->chain, off - CHAINADDR, size, val));
 		break;
 	case CHANCMP:
 	case CHANCMP + 4:
@@ -337,20 +393,37 @@ static void channel_write(struct pci_dev *dev, unsigned int i, uint64_t off, uns
 	show_channel(dev, io, i);
 }
 
+static bool covers(uint64_t off, unsigned int size, uint64_t reg)
+{
+	return off <= reg && reg < off + size;
+}
+
+static void device_write(struct pci_dev *dev, uint64_t off, unsigned int size, uint64_t val)
+{
+	struct ioat *io = pci_model_data(dev);
+
+	if (covers(off, size, GENCTRL))
+		io->genctrl = (uint8_t)(val >> 8 * (GENCTRL - off));
+	if (covers(off, size, INTRCTRL))
+		set_intrctrl(dev, io, (uint8_t)(val >> 8 * (INTRCTRL - off)));
+	if (off == INTRDELAY)
+		pci_bar_store32(dev, 0, INTRDELAY, (uint16_t)val);
+	show_device(dev, io);
+}
+
 static void ioat_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
 {
 	struct ioat *io = pci_model_data(dev);
-	uint64_t channel = off / CHANNEL_SPAN;
+	uint64_t channel = off / CHANNEL_SPAN, reg = off % CHANNEL_SPAN;
 
-	if (channel && channel <= io->nr_channels) {
-		channel_write(dev, (unsigned int)channel - 1, off % CHANNEL_SPAN, size, val);
-	} else if (off == INTRCTRL && size == 1) {
-		io->intrctrl = val & (INTRCTRL_MASTER_INT_EN | INTRCTRL_MSIX_CONTROL);
-		io->attention = 0;
-		pci_kick(dev); /* lowers the pin */
-		show_device(dev, io);
-	} else if (off == INTRDELAY || off == GENCTRL) {
-		memcpy(dev->bars[0].mem + off, &val, size > 2 ? 2 : size);
+	/* Only two registers are 64 bits wide. */
+	if (size == 8 && reg != CHAINADDR && reg != CHANCMP) {
+		ioat_write(dev, bar, off, 4, (uint32_t)val);
+		ioat_write(dev, bar, off + 4, 4, val >> 32);
+	} else if (channel && channel <= io->nr_channels) {
+		channel_write(dev, (unsigned int)channel - 1, reg, size, val);
+	} else if (!channel) {
+		device_write(dev, off, size, val);
 	}
 }
 
@@ -389,14 +462,18 @@ static bool is_zero(const uint8_t *p, uint32_t n)
 	return !any;
 }
 
+static unsigned int nr_sources(const struct ioat_desc *d)
+{
+	return (unsigned int)field_get(CTL_XOR_SOURCES, d->ctl) + 2;
+}
+
 /* Sources: src, word[0..3], then three more in an extension descriptor at next. */
 static uint32_t xor_sources(struct pci_dev *dev, const struct ioat_desc *d, uint64_t src[MAX_XOR], unsigned int *n,
 			    uint64_t *next)
 {
 	uint64_t ext[DESC_SIZE / 8];
 
-	*n = (unsigned int)field_get(CTL_XOR_SOURCES, d->ctl) + 2;
-	*next = d->next;
+	*n = nr_sources(d);
 	if (*n > MAX_XOR)
 		return ERR_CONTROL;
 	src[0] = d->src;
@@ -404,6 +481,8 @@ static uint32_t xor_sources(struct pci_dev *dev, const struct ioat_desc *d, uint
 		src[i + 1] = d->word[i];
 	if (*n <= 5)
 		return 0;
+	if (d->next & (DESC_SIZE - 1))
+		return ERR_NEXT_DESC_ALIGN;
 	if (dma_read(pci_port(dev), d->next, ext, sizeof(ext)))
 		return ERR_NEXT_ADDR;
 	for (unsigned int i = 0; i < 3; i++)
@@ -412,56 +491,60 @@ static uint32_t xor_sources(struct pci_dev *dev, const struct ioat_desc *d, uint
 	return 0;
 }
 
+static bool is_xor(const struct ioat_desc *d)
+{
+	return field_get(CTL_OP, d->ctl) == OP_XOR || field_get(CTL_OP, d->ctl) == OP_XOR_VAL;
+}
+
+static uint32_t add_source(struct pci_dev *dev, struct ioat *io, uint64_t src, uint32_t len)
+{
+	if (dma_read(pci_port(dev), src, io->other, len))
+		return ERR_READ_DATA;
+	xor_into(io->data, io->other, len);
+	return 0;
+}
+
+/* Validation compares what the sources give with what lies at the destination. */
 static uint32_t do_xor(struct pci_dev *dev, struct ioat *io, const struct ioat_desc *d, bool validate, uint64_t *next)
 {
 	uint64_t src[MAX_XOR];
 	unsigned int n;
 	uint32_t err = xor_sources(dev, d, src, &n, next);
 
-	if (err)
-		return err;
-	for (uint32_t at = 0; at < d->size;) {
+	for (uint32_t at = 0; at < d->size && !err;) {
 		uint32_t len = (uint32_t)min_u64(d->size - at, sizeof(io->data));
 
 		memset(io->data, 0, len);
-		for (unsigned int i = 0; i < n; i++) {
-			if (dma_read(pci_port(dev), src[i] + at, io->other, len))
-				return ERR_READ_DATA;
-			xor_into(io->data, io->other, len);
-		}
-		if (validate && !is_zero(io->data, len))
-			return ERR_XOR_P;
-		if (!validate && dma_write(pci_port(dev), d->dst + at, io->data, len))
-			return ERR_WRITE_DATA;
+		for (unsigned int i = 0; i < n && !err; i++)
+			err = add_source(dev, io, src[i] + at, len);
+		if (validate && !err)
+			err = add_source(dev, io, d->dst + at, len);
+		if (validate && !err && !is_zero(io->data, len))
+			err = ERR_XOR_P;
+		if (!validate && !err && dma_write(pci_port(dev), d->dst + at, io->data, len))
+			err = ERR_WRITE_DATA;
 		at += len;
 	}
-	return 0;
+	return err;
 }
 
-static uint32_t execute(struct pci_dev *dev, struct ioat *io, const struct ioat_desc *d, uint64_t *next)
-{
-	*next = d->next;
-	if (!d->size || d->size > BIT(io->xfercap))
-		return ERR_LENGTH;
-	switch (field_get(CTL_OP, d->ctl)) {
-	case OP_COPY:
-		return d->ctl & CTL_NULL ? 0 : do_copy(dev, io, d);
-	case OP_FILL:
-		return do_fill(dev, d);
-	case OP_XOR:
-		return do_xor(dev, io, d, false, next);
-	case OP_XOR_VAL:
-		return do_xor(dev, io, d, true, next);
-	default:
-		return ERR_CONTROL;
-	}
-}
+/* What the worker needs to know of the channel while it executes without the lock, and what came of it. */
+struct job {
+	unsigned int channel;
+	uint16_t control, left; /* left: descriptors that DMACOUNT lets it execute */
+	bool first;		/* of its chain */
+	uint64_t at, completion, completed;
+	struct ioat_desc d;
+	uint16_t used; /* descriptors that it took */
+	uint64_t next;
+	uint32_t err;
+};
 
-static uint32_t fetch(struct pci_dev *dev, uint64_t at, struct ioat_desc *d)
+static uint32_t fetch(struct pci_dev *dev, const struct job *job, struct ioat_desc *d)
 {
-	if (at & (DESC_SIZE - 1))
-		return ERR_NEXT_DESC_ALIGN;
-	if (dma_read(pci_port(dev), at, d, sizeof(*d)))
+	if (job->at & (DESC_SIZE - 1))
+		return job->first ? ERR_CHAIN_ADDR : ERR_NEXT_DESC_ALIGN;
+	if (dma_read(pci_port(dev), job->at, d, sizeof(*d)))
 		return ERR_NEXT_ADDR;
 	d->size = le32toh(d->size);
 	d->ctl = le32toh(d->ctl);
@@ -473,113 +556,110 @@ static uint32_t fetch(struct pci_dev *dev, uint64_t at, struct ioat_desc *d)
 	return 0;
 }
 
-/* What the worker needs to know of the channel while it executes without the lock. */
-struct job {
-	unsigned int channel;
-	uint32_t generation;
-	uint64_t at, completion;
-};
-
-static bool take_job(struct pci_dev *dev, struct ioat *io, unsigned int i, struct job *job)
+static uint32_t execute(struct pci_dev *dev, struct ioat *io, struct job *job)
 {
-	struct channel *ch = &io->channels[i];
-	bool any;
+	const struct ioat_desc *d = &job->d;
 
-	pci_lock(dev);
-	any = ch->state == ACTIVE && ch->done != ch->count;
-	if (any) {
-		*job = (struct job){i, ch->generation, ch->next, ch->completion};
-		ch->busy = true;
+	job->next = d->next;
+	job->used = is_xor(d) && nr_sources(d) > 5 ? 2 : 1;
+	if (!d->size || d->size > BIT(io->xfercap))
+		return ERR_LENGTH;
+	if (job->used > job->left)
+		return ERR_DESC_COUNT;
+	switch (field_get(CTL_OP, d->ctl)) {
+	case OP_COPY:
+		return d->ctl & CTL_NULL ? 0 : do_copy(dev, io, d);
+	case OP_FILL:
+		return do_fill(dev, d);
+	case OP_XOR:
+		return do_xor(dev, io, d, false, &job->next);
+	case OP_XOR_VAL:
+		return do_xor(dev, io, d, true, &job->next);
+	default:
+		return ERR_CONTROL;
 	}
-	pci_unlock(dev);
-	return any;
 }
 
-/*
- * Book the result. The completion is written back before CHANSTS shows it and before the interrupt; a channel that was
- * reset meanwhile forgets the descriptor.
- */
-static void finish(struct pci_dev *dev, struct ioat *io, const struct job *job, const struct ioat_desc *d,
-		   uint32_t err, uint64_t next)
+/* The completion is in memory before CHANSTS shows it and before the interrupt. */
+static uint32_t write_back(struct pci_dev *dev, const struct job *job)
 {
-	struct channel *ch = &io->channels[job->channel];
-	bool last, raise = false, write_back;
 	uint64_t status;
 
-	pci_lock(dev);
-	last = (uint16_t)(ch->done + 1) == ch->count;
-	status = err ? (ch->completed & ~0x3full) | HALTED : (job->at & ~0x3full) | (last ? DONE : ACTIVE);
-	write_back = err ? ch->control & CHANCTRL_ERR_COMPLETION_EN : d->ctl & CTL_COMPL_WRITE;
-	write_back &= ch->generation == job->generation;
-	pci_unlock(dev);
+	if (job->err ? !(job->control & CHANCTRL_ERR_COMPLETION_EN) : !(job->d.ctl & CTL_COMPL_WRITE))
+		return 0;
+	if (job->completion & 7)
+		return ERR_COMPLETION_ADDR;
+	status = job->err ? (job->completed & ~0x3full) | HALTED : job->at | (job->used == job->left ? DONE : ACTIVE);
 	status = htole64(status);
-	if (write_back && dma_write(pci_port(dev), job->completion, &status, sizeof(status)))
-		err |= ERR_COMPLETION_ADDR;
-
-	pci_lock(dev);
-	ch->busy = false;
-	if (ch->generation == job->generation) {
-		if (err) {
-			ch->errors |= err;
-			ch->state = HALTED;
-			raise = (ch->control & CHANCTRL_ERR_INT_EN) && interrupt(dev, io, job->channel);
-		} else {
-			ch->completed = job->at;
-			ch->next = next;
-			ch->done++;
-			if (ch->state == ACTIVE)
-				ch->state = ch->suspend ? SUSPENDED : ch->done == ch->count ? DONE : ACTIVE;
-			raise = (d->ctl & CTL_INT_EN) && interrupt(dev, io, job->channel);
-		}
-		ch->suspend = false;
-		show_channel(dev, io, job->channel);
-	}
-	pci_unlock(dev);
-	if (raise)
-		pci_raise(dev, job->channel);
+	return dma_write(pci_port(dev), job->completion, &status, sizeof(status)) ? ERR_COMPLETION_ADDR : 0;
 }
 
-/* An interrupt that came while it was not armed goes out after INT_REARM. */
-static void raise_pending(struct pci_dev *dev, struct ioat *io, unsigned int i)
+static bool take_job(struct ioat *io, unsigned int i, struct job *job)
 {
 	struct channel *ch = &io->channels[i];
-	bool raise = false;
+
+	if (ch->state != ACTIVE || ch->done == ch->count)
+		return false;
+	*job = (struct job){
+		.channel = i,
+		.control = ch->control,
+		.left = ch->count - ch->done,
+		.first = !ch->done,
+		.at = ch->next,
+		.completion = ch->completion,
+		.completed = ch->completed,
+	};
+	ch->busy = true;
+	return true;
+}
+
+static void book(struct pci_dev *dev, struct ioat *io, const struct job *job)
+{
+	struct channel *ch = &io->channels[job->channel];
+
+	ch->busy = false;
+	if (job->err) {
+		ch->errors |= job->err;
+		ch->state = HALTED;
+	} else {
+		ch->completed = job->at;
+		ch->next = job->next;
+		ch->done += job->used;
+		ch->state = ch->suspend ? SUSPENDED : ch->done == ch->count ? DONE : ACTIVE;
+	}
+	ch->suspend = false;
+	show_channel(dev, io, job->channel);
+	if (job->err ? ch->control & CHANCTRL_ERR_INT_EN : job->d.ctl & CTL_INT_EN)
+		interrupt(dev, io, job->channel);
+}
+
+/* One channel's turn. True when anything was done. */
+static bool run_channel(struct pci_dev *dev, struct ioat *io, unsigned int i)
+{
+	struct job job;
+	unsigned int n;
 
 	pci_lock(dev);
-	if (ch->int_pending && ch->int_armed) {
-		ch->int_pending = false;
-		raise = interrupt(dev, io, i);
+	for (n = 0; n < BATCH && !pci_stopping(dev) && take_job(io, i, &job); n++) {
+		pci_unlock(dev);
+		job.err = fetch(dev, &job, &job.d);
+		if (!job.err)
+			job.err = execute(dev, io, &job);
+		job.err |= write_back(dev, &job);
+		pci_lock(dev);
+		book(dev, io, &job);
 	}
 	pci_unlock(dev);
-	if (raise)
-		pci_raise(dev, i);
+	return n;
 }
 
 static bool ioat_work(struct pci_dev *dev)
 {
 	struct ioat *io = pci_model_data(dev);
-	struct ioat_desc d = {0};
-	bool more = false, quiet;
-	struct job job;
+	bool more = false;
 
-	for (unsigned int i = 0; i < io->nr_channels; i++) {
-		uint64_t next = 0;
-		uint32_t err;
-
-		raise_pending(dev, io, i);
-		if (!take_job(dev, io, i, &job))
-			continue;
-		more = true;
-		err = fetch(dev, job.at, &d);
-		if (!err)
-			err = execute(dev, io, &d, &next);
-		finish(dev, io, &job, &d, err, next);
-	}
-	pci_lock(dev);
-	quiet = !io->attention;
-	pci_unlock(dev);
-	if (quiet)
-		pci_set_intx(dev, false);
+	for (unsigned int i = 0; i < io->nr_channels; i++)
+		more |= run_channel(dev, io, i);
 	return more;
 }
 
@@ -591,5 +671,6 @@ const struct pci_model ioat_model = {
 	.destroy = ioat_destroy,
 	.reset = ioat_reset,
 	.bar_write = ioat_write,
+	.quiet = ioat_quiet,
 	.work = ioat_work,
 };

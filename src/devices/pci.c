@@ -44,7 +44,7 @@ static int default_thread_start(void *arg, pthread_t *t, const char *name, void 
 
 static int default_file_open(void *arg, const char *path, int flags)
 {
-	int fd = open(path, flags | O_CLOEXEC);
+	int fd = open(path, flags | O_CLOEXEC, 0666);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -56,13 +56,50 @@ static const struct pci_host_ops default_ops = {
 	.thread_start = default_thread_start,
 };
 
+static void store_plain(char *at, uint64_t val, unsigned int size)
+{
+	switch (size) {
+	case 8:
+		__atomic_store_n((uint64_t *)at, val, __ATOMIC_RELEASE);
+		break;
+	case 4:
+		__atomic_store_n((uint32_t *)at, (uint32_t)val, __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n((uint16_t *)at, (uint16_t)val, __ATOMIC_RELEASE);
+		break;
+	default:
+		__atomic_store_n((uint8_t *)at, (uint8_t)val, __ATOMIC_RELEASE);
+	}
+}
+
+static uint64_t load_plain(const char *at, unsigned int size)
+{
+	switch (size) {
+	case 8:
+		return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
+	case 4:
+		return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+	case 2:
+		return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
+	default:
+		return __atomic_load_n((const uint8_t *)at, __ATOMIC_ACQUIRE);
+	}
+}
+
+static bool in_bar(struct pci_dev *dev, uint32_t bar, uint64_t offset, unsigned int size)
+{
+	return bar < PCI_NUM_BARS && offset < dev->bars[bar].size && size <= dev->bars[bar].size - offset &&
+	       pci_memory_enabled(dev);
+}
+
 /* Peers' DMA: a posted write is delivered by this device's own worker, so no initiator ever runs this model. */
 static int peer_write(struct dma_peer *p, uint32_t bar, uint64_t offset, const void *data, unsigned int size)
 {
 	struct pci_dev *dev = container_of(p, struct pci_dev, peer);
 	uint64_t value = 0;
 
-	if (bar >= PCI_NUM_BARS || offset >= dev->bars[bar].size || !pci_memory_enabled(dev))
+	if (!in_bar(dev, bar, offset, size))
 		return -EFAULT;
 	memcpy(&value, data, size);
 	return worker_post(dev->worker, bar, offset, value, size) ? -EFAULT : 0;
@@ -71,10 +108,12 @@ static int peer_write(struct dma_peer *p, uint32_t bar, uint64_t offset, const v
 static int peer_read(struct dma_peer *p, uint32_t bar, uint64_t offset, void *data, unsigned int size)
 {
 	struct pci_dev *dev = container_of(p, struct pci_dev, peer);
+	uint64_t value;
 
-	if (bar >= PCI_NUM_BARS || offset + size > dev->bars[bar].size || !pci_memory_enabled(dev))
+	if (!in_bar(dev, bar, offset, size))
 		return -EFAULT;
-	memcpy(data, dev->bars[bar].mem + offset, size);
+	value = load_plain(dev->bars[bar].mem + offset, size);
+	memcpy(data, &value, size);
 	return 0;
 }
 
@@ -163,9 +202,12 @@ out_free:
 
 void pci_destroy(struct pci_dev *dev)
 {
+	/* Peers may still post, and ports of the same hub still kick, until they are told that it is gone. */
+	worker_stop(dev->worker);
 	dma_set_bus_master(&dev->port, false);
-	worker_destroy(dev->worker);
+	memory_forget_device(dev->cfg.memory, &dev->peer);
 	dev->model->destroy(dev);
+	worker_destroy(dev->worker);
 	free_bars(dev);
 	pthread_mutex_destroy(&dev->irq_lock);
 	pthread_mutex_destroy(&dev->lock);
@@ -185,10 +227,23 @@ bool pci_stopping(struct pci_dev *dev)
 void pci_reset(struct pci_dev *dev)
 {
 	worker_pause(dev->worker);
+	worker_forget_posted(dev->worker);
 	pci_lock(dev);
 	dev->model->reset(dev);
-	dev->intx_level = false;
+	config_reset(dev);
+	pci_set_intx(dev, false);
 	pci_unlock(dev);
+	worker_resume(dev->worker);
+}
+
+/* Lock held, and given up in between: the worker may be waiting for it. */
+static void run_quiet(struct pci_dev *dev)
+{
+	pci_unlock(dev);
+	worker_pause(dev->worker);
+	pci_lock(dev);
+	dev->quiet_wanted = false;
+	dev->model->quiet(dev);
 	worker_resume(dev->worker);
 }
 
@@ -254,37 +309,6 @@ static unsigned int piece_at(uint64_t off, unsigned int len)
 	return size;
 }
 
-static void store_plain(char *at, uint64_t val, unsigned int size)
-{
-	switch (size) {
-	case 8:
-		__atomic_store_n((uint64_t *)at, val, __ATOMIC_RELEASE);
-		break;
-	case 4:
-		__atomic_store_n((uint32_t *)at, (uint32_t)val, __ATOMIC_RELEASE);
-		break;
-	case 2:
-		__atomic_store_n((uint16_t *)at, (uint16_t)val, __ATOMIC_RELEASE);
-		break;
-	default:
-		__atomic_store_n((uint8_t *)at, (uint8_t)val, __ATOMIC_RELEASE);
-	}
-}
-
-static uint64_t load_plain(const char *at, unsigned int size)
-{
-	switch (size) {
-	case 8:
-		return __atomic_load_n((const uint64_t *)at, __ATOMIC_ACQUIRE);
-	case 4:
-		return __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
-	case 2:
-		return __atomic_load_n((const uint16_t *)at, __ATOMIC_ACQUIRE);
-	default:
-		return __atomic_load_n((const uint8_t *)at, __ATOMIC_ACQUIRE);
-	}
-}
-
 static bool is_plain(const struct pci_bar *bar, uint64_t off)
 {
 	return bar->pages[off / PAGE_SIZE] & PCI_PAGE_PLAIN;
@@ -305,6 +329,8 @@ void pci_bar_write(struct pci_dev *dev, unsigned int index, uint64_t off, unsign
 			store_plain(bar->mem + off, val, size);
 		else
 			dev->model->bar_write(dev, index, off, size, val);
+		if (unlikely(dev->quiet_wanted))
+			run_quiet(dev);
 		off += size;
 		p += size;
 		len -= size;
@@ -342,7 +368,7 @@ void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *a
 	pthread_mutex_unlock(&dev->irq_lock);
 }
 
-/* irq_lock keeps the receiver from going away; it is taken on its own or under dev->lock. */
+/* irq_lock keeps the receiver from going away. */
 static void deliver(struct pci_dev *dev, enum pci_irq kind, unsigned int vector)
 {
 	pthread_mutex_lock(&dev->irq_lock);
@@ -363,17 +389,29 @@ void pci_raise(struct pci_dev *dev, unsigned int vector)
 
 void pci_set_intx(struct pci_dev *dev, bool level)
 {
-	bool was = __atomic_exchange_n(&dev->intx_level, level, __ATOMIC_ACQ_REL);
-
-	if (was == level)
+	if (__atomic_load_n(&dev->intx_level, __ATOMIC_ACQUIRE) == level)
 		return;
-	if (level) {
-		if (config_intx_enabled(dev))
-			deliver(dev, PCI_INTX, 0);
-		return;
-	}
 	pthread_mutex_lock(&dev->irq_lock);
-	if (dev->irq_ops)
+	if (dev->intx_level != level) {
+		__atomic_store_n(&dev->intx_level, level, __ATOMIC_RELEASE);
+		if (dev->irq_ops && !level)
+			dev->irq_ops->lower(dev->irq_arg);
+		else if (dev->irq_ops && config_intx_enabled(dev))
+			dev->irq_ops->raise(dev->irq_arg, PCI_INTX, 0);
+	}
+	pthread_mutex_unlock(&dev->irq_lock);
+}
+
+void pci_intx_gate_changed(struct pci_dev *dev, bool was_enabled)
+{
+	bool enabled = config_intx_enabled(dev);
+
+	if (enabled == was_enabled)
+		return;
+	pthread_mutex_lock(&dev->irq_lock);
+	if (dev->irq_ops && dev->intx_level && enabled)
+		dev->irq_ops->raise(dev->irq_arg, PCI_INTX, 0);
+	else if (dev->irq_ops && dev->intx_level)
 		dev->irq_ops->lower(dev->irq_arg);
 	pthread_mutex_unlock(&dev->irq_lock);
 }

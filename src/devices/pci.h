@@ -6,12 +6,15 @@
  * to read it (pci_bar_store*()), and is told of every write (pci_model.bar_write) before the writing instruction is done.
  * Pages whose reads have side effects are marked (PCI_PAGE_TRAP_READS) and reach pci_model.bar_read.
  *
- * Threads. dev->lock guards registers, configuration space and model state; bar_read, bar_write, config_written, reset are called with it held,
- * on whatever thread the access came from, and do no DMA. pci_model.work runs on the device's worker thread, without the lock, and is the only
- * place that does DMA; it takes pci_lock() for short looks at shared state. The worker starts at the first pci_kick().
+ * Threads. dev->lock guards registers, configuration space and model state; bar_read, bar_write, config_written, quiet and reset
+ * are called with it held, on whatever thread the access came from, and do no DMA. pci_model.work runs on the device's worker
+ * thread, without the lock, and is the only place that does DMA; it takes pci_lock() for short looks at shared state. The worker
+ * starts at the first pci_kick(). Order of locks: dev->lock, then irq_lock, then what pci_irq_ops takes; the worker's own lock
+ * is a leaf.
  *
- * Reset, bus-master-off and destruction first make the worker leave work() (which must poll pci_stopping() between pieces),
- * so that no DMA of the device runs when they return.
+ * When it returns, it is over. Reset, destruction and a register write that asked for pci_when_quiet() make the worker leave work()
+ * (which polls pci_stopping() between pieces). Clearing COMMAND's Bus Master, or leaving D0, gates the port: DMA faults from then on,
+ * and none runs when the write returns; the model goes on and meets the faults.
  */
 #ifndef IOAS_DEVICES_PCI_H
 #define IOAS_DEVICES_PCI_H
@@ -45,12 +48,13 @@ struct pci_model {
 	uint64_t (*bar_read)(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size);
 	/* As bar_read. NULL: stored in the BAR's memory. The memory is *not* changed before: the model stores what it wants seen. */
 	void (*bar_write)(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val);
-	/* Model-specific bytes of configuration space changed. May be NULL. */
+	/* Bytes of configuration space are about to be read, or were written. May be NULL. */
+	void (*config_read)(struct pci_dev *dev, unsigned int off, unsigned int len);
 	void (*config_written)(struct pci_dev *dev, unsigned int off, unsigned int len);
+	/* What a bar_write that called pci_when_quiet() has to do with the worker outside work(). NULL: never called. */
+	void (*quiet)(struct pci_dev *dev);
 	/* Do a bounded piece of work; true: there is more. On the worker, between dma_begin() and dma_end(). May be NULL. */
 	bool (*work)(struct pci_dev *dev);
-	/* Called on the worker just before it sleeps, after work() said false, and once when it ends. May be NULL. */
-	void (*idle)(struct pci_dev *dev);
 };
 
 /* The table of models, ended by NULL (models.c). */
@@ -117,7 +121,8 @@ struct pci_dev {
 	pthread_mutex_t irq_lock;
 	const struct pci_irq_ops *irq_ops; /* under irq_lock; NULL: interrupts go nowhere */
 	void *irq_arg;
-	bool intx_level;
+	bool intx_level; /* under irq_lock; read atomically */
+	bool quiet_wanted; /* the register write that is being carried out calls model->quiet before it returns */
 	struct pci_worker *worker;
 };
 
@@ -170,9 +175,17 @@ uint64_t pci_bar_load64(struct pci_dev *dev, unsigned int bar, uint64_t off);
 void pci_kick(struct pci_dev *dev);
 /* The worker is asked to leave work() soon. */
 bool pci_stopping(struct pci_dev *dev);
-/* Raise MSI-X or MSI vector @vector (whichever the driver enabled), or INTx when neither is. Lock not held. */
+/*
+ * In bar_write, with the lock: before the writing instruction is done the worker is made to leave work(), and model->quiet called.
+ * The model's other entry points may come in between.
+ */
+static inline void pci_when_quiet(struct pci_dev *dev)
+{
+	dev->quiet_wanted = true;
+}
+/* Raise MSI-X or MSI vector @vector (whichever the driver enabled), or INTx when neither is. Lock held or not. */
 void pci_raise(struct pci_dev *dev, unsigned int vector);
-/* Drive the INTx pin. Lock not held. */
+/* Drive the INTx pin. Lock held or not: two threads that may drive it at once decide the level under the lock. */
 void pci_set_intx(struct pci_dev *dev, bool level);
 bool pci_msix_enabled(struct pci_dev *dev);
 bool pci_msi_enabled(struct pci_dev *dev);
@@ -185,7 +198,8 @@ static inline struct dma_port *pci_port(struct pci_dev *dev)
 /* A configuration write with the device's own masks; virtualisation is abi/'s. */
 void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int len, const void *data);
 void pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int len, void *data);
-bool pci_memory_enabled(struct pci_dev *dev); /* COMMAND.MSE; the worker of a disabled BAR goes on */
+/* COMMAND.MSE, and D0; the worker of a disabled BAR goes on. */
+bool pci_memory_enabled(struct pci_dev *dev);
 /*
  * A register access of any length and alignment: cut into naturally aligned pieces of at most 8 bytes, ascending. Bytes
  * beyond the BAR's size are not touched (the caller checked).
@@ -197,7 +211,7 @@ void pci_reset(struct pci_dev *dev);
 void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *arg);
 /* Set or clear the enable bit of MSI or MSI-X, or INTx's "not disabled", which the host's kernel owns (SET_IRQS). */
 void pci_irq_enable(struct pci_dev *dev, enum pci_irq kind, bool on);
-/* The pin's level now, as the model drives it (for unmasking a level that is still up). */
+/* The pin's level now: the model drives it and nothing in configuration space keeps it down (for unmasking). */
 bool pci_intx_asserted(struct pci_dev *dev);
 unsigned int pci_irq_count(struct pci_dev *dev, enum pci_irq kind);
 

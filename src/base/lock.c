@@ -18,7 +18,8 @@ static bool try_acquire(struct lock *l)
 	uint32_t expected = 0;
 
 	return !__atomic_load_n(&l->held, __ATOMIC_RELAXED) &&
-	       __atomic_compare_exchange_n(&l->held, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	       __atomic_compare_exchange_n(&l->held, &expected, 1, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
 }
 
 void lock_wait(struct lock *l)
@@ -47,7 +48,8 @@ static _Thread_local unsigned int mine[LOCK_NR_RANKS];
 
 void lock_check_acquire(const struct lock *l)
 {
-	/* Several locks of one rank are taken in array order by one function only (space_change_payer). */
+	/* Several locks of one rank are taken in array order by one function only
+	 * (space_change_payer). */
 	for (unsigned int rank = l->rank + 1; rank < ARRAY_SIZE(mine); rank++)
 		assert(!mine[rank]);
 	assert(l->rank == LOCK_SPACE || !mine[l->rank]);

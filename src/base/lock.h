@@ -2,8 +2,9 @@
 /*
  * The engine's lock: one atomic instruction when nobody contends, a futex when somebody does.
  *
- * To release it is a plain store: whether somebody sleeps is looked at afterwards, and the processor may have looked
- * before. A sleeper that is overlooked so wakes by itself a millisecond later.
+ * To release it is a plain store: whether somebody sleeps is looked at afterwards, and the
+ * processor may have looked before. A sleeper that is overlooked so wakes by itself a millisecond
+ * later.
  *
  * Ranks: a thread that holds a lock takes only locks of a higher rank. This list is the order:
  */
@@ -16,12 +17,15 @@
 #include "base/bits.h"
 
 enum lock_rank {
-	LOCK_SPACE,  /* one IOAS: its areas, reserved and allowed ranges, mirrors; change-process takes several */
-	LOCK_IOMMU,  /* requesters of an IOMMU and what they are attached to; held while their sections end */
-	LOCK_DOMAIN, /* a domain's attachments; held while their sections end */
+	LOCK_SPACE,	/* one IOAS: its areas, reserved and allowed ranges, mirrors; change-process
+			   takes several */
+	LOCK_IOMMU,	/* requesters of an IOMMU and what they are attached to; held while their
+			   sections end */
+	LOCK_DOMAIN,	/* a domain's attachments; held while their sections end */
 	LOCK_REQUESTER, /* writers of a command slot */
-	LOCK_FAULT,  /* an IOMMU's fault ring */
-	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in */
+	LOCK_FAULT,	/* an IOMMU's fault ring */
+	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in
+		      */
 	LOCK_TABLES, /* free page-table memory; nothing is taken inside */
 	LOCK_NR_RANKS
 };

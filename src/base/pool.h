@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A pool of equal objects: no header for each, none of it given back before pool_destroy(). The caller serialises.
- * A sanitised build hands out every object by malloc(), so that a use after free is seen.
+ * A pool of equal objects: no header for each, none of it given back before pool_destroy(). The
+ * caller serialises. A sanitised build hands out every object by malloc(), so that a use after free
+ * is seen.
  */
 #ifndef IOAS_BASE_POOL_H
 #define IOAS_BASE_POOL_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Who pays: the locked-memory counter of a user or of a process. Everything here is atomic and takes no lock.
+ * Who pays: the locked-memory counter of a user or of a process. Everything here is atomic and
+ * takes no lock.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 /*
  * Mappings of our own that keep shared memory and files as they were when they were pinned.
  *
- * Each slot has a reservation of 1 GiB. Shared memory is duplicated into it with mremap() from a length of 0, which maps the
- * same file again (mremap(2)); files are mapped from their fd. Both at the place in the reservation that the low
- * 30 bits of the PA name.
+ * Each slot has a reservation of 1 GiB. Shared memory is duplicated into it with mremap() from a
+ * length of 0, which maps the same file again (mremap(2)); files are mapped from their fd. Both at
+ * the place in the reservation that the low 30 bits of the PA name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +19,12 @@
 #include "memory/bitmap.h"
 #include "memory/private.h"
 
-/* 1 GiB of address space on a 1 GiB boundary, so that huge pages of the file stay huge in our page tables. */
+/* 1 GiB of address space on a 1 GiB boundary, so that huge pages of the file stay huge in our page
+ * tables. */
 static char *reserve(void)
 {
-	char *p = mmap(NULL, 2 * MEMORY_SLOT_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = mmap(NULL, 2 * MEMORY_SLOT_SIZE, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	char *base;
 
 	if (p == MAP_FAILED)
@@ -57,16 +59,19 @@ void hold_destroy(struct slot *s)
 	free(s->held);
 }
 
-/* A failed MAP_FIXED may leave a hole: fill it, or else whoever maps something there first would lose it to hold_destroy(). */
+/* A failed MAP_FIXED may leave a hole: fill it, or else whoever maps something there first would
+ * lose it to hold_destroy(). */
 static void plug(struct slot *s, char *where, uint64_t len)
 {
-	void *p = mmap(where, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	void *p = mmap(where, len, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (p == MAP_FAILED)
 		s->holed = true;
 }
 
-/* Can it be duplicated at all? Not if it is of huge pages or of a device. Tried beside the reservation, for plug()'s sake. */
+/* Can it be duplicated at all? Not if it is of huge pages or of a device. Tried beside the
+ * reservation, for plug()'s sake. */
 static bool can_duplicate(const struct slot *s, uint64_t page)
 {
 	char *from = (char *)(uintptr_t)((s->key.gib << MEMORY_SLOT_SHIFT) + (page << PAGE_SHIFT));
@@ -123,7 +128,8 @@ static bool can_map(int fd, uint64_t offset, uint64_t len, int prot)
 
 static int map_as(struct slot *s, char *where, uint64_t len, int prot, int fd, uint64_t offset)
 {
-	if (mmap(where, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)offset) == MAP_FAILED) {
+	if (mmap(where, len, prot, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, (off_t)offset) ==
+	    MAP_FAILED) {
 		plug(s, where, len);
 		return -ENOMEM;
 	}
@@ -132,8 +138,9 @@ static int map_as(struct slot *s, char *where, uint64_t len, int prot, int fd, u
 }
 
 /*
- * The open mode of the fd is not looked at (3.6): one that was opened for reading is opened again. What cannot be written even
- * so, a sealed memfd, is mapped for reading: DMA that writes there is a fault.
+ * The open mode of the fd is not looked at (3.6): one that was opened for reading is opened again.
+ * What cannot be written even so, a sealed memfd, is mapped for reading: DMA that writes there is a
+ * fault.
  */
 static int map_file(struct slot *s, char *where, uint64_t len, int fd, uint64_t offset)
 {

@@ -55,7 +55,8 @@ void memory_set_revoked(struct memory *m, void (*revoked)(void *arg), void *arg)
 	m->revoked_arg = arg;
 }
 
-int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src, size_t len)
+int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
+		size_t len)
 {
 	switch (slot->kind) {
 	case MEMORY_REGISTERED:

@@ -2,19 +2,22 @@
 /*
  * Where bytes live: the host's physical address space.
  *
- * A PA is slot << 30 | offset. A slot is 1 GiB, numbered in order of first use, and names an origin: program memory, a
- * file, a BAR, page-table memory. The low 30 bits of a PA equal those of the VA or file offset behind it, so that large
- * leaves stay possible. No room but this one turns a PA into a pointer, and only through memory_slot().
+ * A PA is slot << 30 | offset. A slot is 1 GiB, numbered in order of first use, and names an
+ * origin: program memory, a file, a BAR, page-table memory. The low 30 bits of a PA equal those of
+ * the VA or file offset behind it, so that large leaves stay possible. No room but this one turns a
+ * PA into a pointer, and only through memory_slot().
  *
  * Pinning. Shared and file memory is held through a mapping of the engine's own and outlives the
- * program's mapping: its slots are named by the file and the offset, so a VA that is mapped anew names another slot. Private
- * memory cannot be held: when the program changes its address space (the door brackets the call with
- * memory_change_begin() and memory_change_end()) what is pinned there becomes *stale*: a leaf that points there faults,
- * and a later pin of the same VA gets another slot. Invariant: a live leaf never reaches the VA's next owner.
+ * program's mapping: its slots are named by the file and the offset, so a VA that is mapped anew
+ * names another slot. Private memory cannot be held: when the program changes its address space
+ * (the door brackets the call with memory_change_begin() and memory_change_end()) what is pinned
+ * there becomes *stale*: a leaf that points there faults, and a later pin of the same VA gets
+ * another slot. Invariant: a live leaf never reaches the VA's next owner.
  *
  * Slot 0 is never given out, so that PA 0 is never memory.
  *
- * Locks: LOCK_MEMORY (base/lock.h) guards everything here but the slots that translation reads, which take none.
+ * Locks: LOCK_MEMORY (base/lock.h) guards everything here but the slots that translation reads,
+ * which take none.
  */
 #ifndef IOAS_MEMORY_MEMORY_H
 #define IOAS_MEMORY_MEMORY_H
@@ -37,7 +40,8 @@ struct memory;
 enum memory_kind {
 	MEMORY_FREE,
 	MEMORY_PRIVATE,	   /* the process's own memory at base; may become stale */
-	MEMORY_REGISTERED, /* as PRIVATE, but an embedder promised that it stays: copied without a guard */
+	MEMORY_REGISTERED, /* as PRIVATE, but an embedder promised that it stays: copied without a
+			      guard */
 	MEMORY_SHARED,	   /* a duplicate of the program's shared mapping, held by us */
 	MEMORY_FILE,	   /* our mapping of a file */
 	MEMORY_BAR,	   /* a device's registers: never a pointer; see struct memory_bar */
@@ -51,8 +55,8 @@ struct memory_bar {
 	uint64_t offset; /* of the first byte of what this describes */
 };
 
-/* What a translation needs to know of a slot. Read without locks; fields change only before a slot is first published or
- * after every reader has left. */
+/* What a translation needs to know of a slot. Read without locks; fields change only before a slot
+ * is first published or after every reader has left. */
 struct memory_slot {
 	char *base;	/* address of offset 0, or NULL where the bytes are no plain memory */
 	uint8_t kind;	/* enum memory_kind */
@@ -69,22 +73,25 @@ struct memory_vma {
 	struct memory_bar bar;	   /* VMA_BAR: of start */
 };
 
-/* How this process's memory is reached. Every member has a default (memory_default_ops). Thread-safe, must not call back. */
+/* How this process's memory is reached. Every member has a default (memory_default_ops).
+ * Thread-safe, must not call back. */
 struct memory_ops {
 	/*
-	 * Fault in and check [va, va + len), whole pages: every page exists, may be read, and written if @write. 0 or -EFAULT.
-	 * The default uses madvise(MADV_POPULATE_READ/WRITE). Also asked of mappings that are the engine's own.
+	 * Fault in and check [va, va + len), whole pages: every page exists, may be read, and
+	 * written if @write. 0 or -EFAULT. The default uses madvise(MADV_POPULATE_READ/WRITE). Also
+	 * asked of mappings that are the engine's own.
 	 */
 	int (*probe)(void *arg, uint64_t va, uint64_t len, bool write);
 	/* What lies at @va. 0 or -EFAULT where nothing does. The default asks /proc/self/maps. */
 	int (*vma)(void *arg, uint64_t va, struct memory_vma *out);
 	/*
 	 * Copy between engine memory and memory that may vanish. 0, or -EFAULT when either side
-	 * could not be touched; some bytes may have been copied then. The default uses process_vm_readv/writev on
-	 * this process.
+	 * could not be touched; some bytes may have been copied then. The default uses
+	 * process_vm_readv/writev on this process.
 	 */
 	int (*copy)(void *arg, void *dst, const void *src, size_t len);
-	/* Called, without locks, after a part of a slot became stale: make every IOTLB forget it and wait for DMA in flight. */
+	/* Called, without locks, after a part of a slot became stale: make every IOTLB forget it
+	 * and wait for DMA in flight. */
 	void (*revoked)(void *arg);
 };
 
@@ -95,8 +102,9 @@ struct memory_config {
 	void *ops_arg;
 	const struct refuse_sink *sink;
 	/*
-	 * Every change of the address space is reported (memory_change_begin(), memory_va_changed()), as the preload door
-	 * does. Without that promise nothing is remembered of a VA that is not registered: each pin looks anew.
+	 * Every change of the address space is reported (memory_change_begin(),
+	 * memory_va_changed()), as the preload door does. Without that promise nothing is
+	 * remembered of a VA that is not registered: each pin looks anew.
 	 */
 	bool tracked;
 };
@@ -109,37 +117,42 @@ void memory_set_revoked(struct memory *m, void (*revoked)(void *arg), void *arg)
 
 /**
  * memory_slot() - the slot behind a PA; lock-free, for readers inside their epoch
- * Never NULL for a PA that a page table holds. The slots are one array: that of PA 0 is followed by that of PA 1 GiB.
+ * Never NULL for a PA that a page table holds. The slots are one array: that of PA 0 is followed by
+ * that of PA 1 GiB.
  */
 const struct memory_slot *memory_slot(const struct memory *m, uint64_t pa);
 
-/* Is any byte of [pa, pa + len), within one slot, stale? For slots with has_stale. Takes a lock; slow path only. */
+/* Is any byte of [pa, pa + len), within one slot, stale? For slots with has_stale. Takes a lock;
+ * slow path only. */
 bool memory_stale(struct memory *m, uint64_t pa, uint64_t len);
 
 /* The BAR bytes at @pa of a MEMORY_BAR slot. 0 or -EFAULT. */
 int memory_bar_at(struct memory *m, uint64_t pa, struct memory_bar *out);
 
-/* Copy by the rules of @slot's kind: plain for registered memory, guarded otherwise. 0 or -EFAULT. */
-int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src, size_t len);
+/* Copy by the rules of @slot's kind: plain for registered memory, guarded otherwise. 0 or -EFAULT.
+ */
+int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
+		size_t len);
 
 /*
- * Reserve consecutive slots of kind MEMORY_TABLE for @len bytes at @base (1 GiB aligned); returns the PA of @base in *pa.
- * -ENOMEM: no slots left.
+ * Reserve consecutive slots of kind MEMORY_TABLE for @len bytes at @base (1 GiB aligned); returns
+ * the PA of @base in *pa. -ENOMEM: no slots left.
  */
 int memory_add_tables(struct memory *m, char *base, uint64_t len, uint64_t *pa);
 
 /*
- * An embedder's promise that [va, va + len), whole pages, stays mapped, readable and writable until unregistered.
- * -EEXIST: meets a registered range; -EINVAL: not whole pages, empty, wraps; -ENOMEM.
+ * An embedder's promise that [va, va + len), whole pages, stays mapped, readable and writable until
+ * unregistered. -EEXIST: meets a registered range; -EINVAL: not whole pages, empty, wraps; -ENOMEM.
  */
 int memory_register(struct memory *m, uint64_t va, uint64_t len);
 /* Exactly a range registered before, else -ENOENT; -EBUSY while any of it is pinned. */
 int memory_unregister(struct memory *m, uint64_t va, uint64_t len);
 
 /*
- * The door: brackets a system call that unmaps, replaces or moves what lies in [va, va + len). From begin to end, pins of
- * that range wait; when begin returns, what was pinned there is stale, every IOTLB has forgotten it, and no DMA to it runs.
- * Called without the engine's locks. Cheap when nothing there is pinned.
+ * The door: brackets a system call that unmaps, replaces or moves what lies in [va, va + len). From
+ * begin to end, pins of that range wait; when begin returns, what was pinned there is stale, every
+ * IOTLB has forgotten it, and no DMA to it runs. Called without the engine's locks. Cheap when
+ * nothing there is pinned.
  */
 struct memory_change {
 	uint64_t va, last;
@@ -152,14 +165,16 @@ void memory_va_changed(struct memory *m, uint64_t va, uint64_t len);
 /* mprotect(): the memory stays, only what is remembered of its protection is forgotten. */
 void memory_va_protected(struct memory *m, uint64_t va, uint64_t len);
 
-/* @device (memory_bar.device) goes away: its BAR slots answer no more. Returns when no DMA uses it. */
+/* @device (memory_bar.device) goes away: its BAR slots answer no more. Returns when no DMA uses it.
+ */
 void memory_forget_device(struct memory *m, const void *device);
 
 /* Slots in use, for those that look. */
 uint32_t memory_nr_slots(struct memory *m);
 
 /*
- * Who pays. One account for each user and one for each process; a pages object is charged to one of them.
+ * Who pays. One account for each user and one for each process; a pages object is charged to one of
+ * them.
  */
 struct memory_account;
 /* @limit: bytes (RLIMIT_MEMLOCK), asked at each charge. */
@@ -174,16 +189,18 @@ struct memory_payer {
 };
 
 /*
- * A pages object: the origin of one MAP, shared by COPY, charged once. Reference counted; thread-safe.
+ * A pages object: the origin of one MAP, shared by COPY, charged once. Reference counted;
+ * thread-safe.
  */
 struct pages;
 
-/* [va, va + len) of this process; len != 0 and no overflow (the caller checked). -ENOMEM. Nothing is looked at yet. */
+/* [va, va + len) of this process; len != 0 and no overflow (the caller checked). -ENOMEM. Nothing
+ * is looked at yet. */
 int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,
 		  bool writable, bool allow_bar, struct pages **out);
 /* Bytes [start, start + len) of a file; takes over @fd in success and failure. */
-int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start, uint64_t len,
-		    bool writable, struct pages **out);
+int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start,
+		    uint64_t len, bool writable, struct pages **out);
 void pages_get(struct pages *p);
 void pages_put(struct pages *p);
 bool pages_writable(const struct pages *p);
@@ -196,15 +213,16 @@ uint64_t pages_start(const struct pages *p);
  * pages_pin() - make bytes [off, off + len) resident and give them PAs
  *
  * Whole pages are pinned and charged; overlapping pins of one object are charged once.
- * Returns 0; -EFAULT: no such memory, no permission, an I/O mapping; -EINVAL: a file of the wrong kind or too short;
- * -ENOMEM: over the payer's limit, or no memory. Nothing is left changed by a failure. pages_unpin() with the same
- * arguments undoes it.
+ * Returns 0; -EFAULT: no such memory, no permission, an I/O mapping; -EINVAL: a file of the wrong
+ * kind or too short; -ENOMEM: over the payer's limit, or no memory. Nothing is left changed by a
+ * failure. pages_unpin() with the same arguments undoes it.
  */
 int pages_pin(struct pages *p, uint64_t off, uint64_t len);
 void pages_unpin(struct pages *p, uint64_t off, uint64_t len);
 bool pages_is_pinned(const struct pages *p);
 
-/* PA of byte @off of a pinned range; *run receives the bytes from there that are physically contiguous (to a slot's end). */
+/* PA of byte @off of a pinned range; *run receives the bytes from there that are physically
+ * contiguous (to a slot's end). */
 uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run);
 
 /* Move the charge of @p to @payer. The caller has checked the limit with memory_account_room(). */

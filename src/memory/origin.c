@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What lies at an address of the program: registered ranges, remembered VMAs, and the changes that make us forget.
+ * What lies at an address of the program: registered ranges, remembered VMAs, and the changes that
+ * make us forget.
  *
- * A VMA is remembered only where every change is reported (memory.tracked), and only if none was reported between the question
- * and the answer. What is remembered is its kind: that a page exists and may be touched is probed at each pin.
+ * A VMA is remembered only where every change is reported (memory.tracked), and only if none was
+ * reported between the question and the answer. What is remembered is its kind: that a page exists
+ * and may be touched is probed at each pin.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -52,11 +54,13 @@ void origin_destroy(struct memory *m)
 	range_destroy(&m->vmas);
 }
 
-void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va, struct stretch *out)
+void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va,
+		     struct stretch *out)
 {
 	struct range r;
 
-	*out = (struct stretch){.first = va, .last = vma->last, .read = vma->read, .write = vma->write};
+	*out = (struct stretch){
+		.first = va, .last = vma->last, .read = vma->read, .write = vma->write};
 	switch (vma->kind) {
 	case VMA_PRIVATE:
 		out->key.kind = MEMORY_PRIVATE;
@@ -86,7 +90,8 @@ bool origin_find(struct memory *m, uint64_t va, struct stretch *out)
 	struct range r;
 
 	if (registered_covers(m, va, va) || range_find(&m->registered, va, &m->registered_hint)) {
-		*out = (struct stretch){va, m->registered_hint.last, {.kind = MEMORY_REGISTERED}, true, true};
+		*out = (struct stretch){
+			va, m->registered_hint.last, {.kind = MEMORY_REGISTERED}, true, true};
 		return true;
 	}
 	if (!range_find(&m->vmas, va, &r))
@@ -133,7 +138,7 @@ bool origin_changing(const struct memory *m, uint64_t va, uint64_t last)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &m->changing) {
+	list_for_each (pos, tmp, &m->changing) {
 		const struct memory_change *c = list_entry(pos, struct memory_change, link);
 
 		if (c->va <= last && va <= c->last)
@@ -162,7 +167,8 @@ int memory_register(struct memory *m, uint64_t va, uint64_t len)
 	int rc;
 
 	if (!len || !is_aligned(va | len, PAGE_SIZE) || __builtin_add_overflow(va, len - 1, &last))
-		return refuse(m->sink, EINVAL, "MEM.1", "len", len, "whole pages, at least one, that do not wrap");
+		return refuse(m->sink, EINVAL, "MEM.1", "len", len,
+			      "whole pages, at least one, that do not wrap");
 	reg = calloc(1, sizeof(*reg));
 	if (!reg)
 		return -ENOMEM;

@@ -2,8 +2,9 @@
 /*
  * The pages object: where the bytes of one MAP come from, who holds it, who pays for it.
  *
- * Pinning takes the lock twice where memory has to be faulted in, once to give it PAs and once when the fault-in, which
- * may take long and run into the program's own fault handlers, is over. In between the object is busy: other pins of it wait.
+ * Pinning takes the lock twice where memory has to be faulted in, once to give it PAs and once when
+ * the fault-in, which may take long and run into the program's own fault handlers, is over. In
+ * between the object is busy: other pins of it wait.
  */
 #include <assert.h>
 #include <errno.h>
@@ -13,8 +14,8 @@
 
 #include "memory/private.h"
 
-static int pages_create(struct memory *m, const struct memory_payer *payer, const struct pages *template,
-			struct pages **out)
+static int pages_create(struct memory *m, const struct memory_payer *payer,
+			const struct pages *template, struct pages **out)
 {
 	struct pages *p;
 
@@ -33,8 +34,8 @@ static int pages_create(struct memory *m, const struct memory_payer *payer, cons
 	return 0;
 }
 
-int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len, bool writable,
-		  bool allow_bar, struct pages **out)
+int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,
+		  bool writable, bool allow_bar, struct pages **out)
 {
 	return pages_create(m, payer,
 			    &(struct pages){.start = va,
@@ -45,11 +46,13 @@ int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t v
 			    out);
 }
 
-int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start, uint64_t len,
-		    bool writable, struct pages **out)
+int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start,
+		    uint64_t len, bool writable, struct pages **out)
 {
-	int rc = pages_create(m, payer,
-			      &(struct pages){.start = start, .length = len, .fd = fd, .writable = writable}, out);
+	int rc = pages_create(
+		m, payer,
+		&(struct pages){.start = start, .length = len, .fd = fd, .writable = writable},
+		out);
 
 	if (rc)
 		close(fd);
@@ -142,7 +145,8 @@ static void wait_for_turn(struct pages *p, uint64_t first, uint64_t last)
 {
 	struct memory *m = p->memory;
 
-	while (p->root.busy || (p->fd < 0 && !list_empty(&m->changing) && origin_changing(m, first, last))) {
+	while (p->root.busy ||
+	       (p->fd < 0 && !list_empty(&m->changing) && origin_changing(m, first, last))) {
 		lock_release(&m->lock);
 		sched_yield();
 		lock_acquire(&m->lock);
@@ -159,7 +163,8 @@ static int probe_runs(struct pin_op *op)
 	p->root.busy = true;
 	lock_release(&m->lock);
 	for (size_t i = 0; i < op->nr_runs && !rc; i++)
-		rc = m->ops.probe(m->ops_arg, (uintptr_t)op->runs[i].base, op->runs[i].len, op->runs[i].write);
+		rc = m->ops.probe(m->ops_arg, (uintptr_t)op->runs[i].base, op->runs[i].len,
+				  op->runs[i].write);
 	lock_acquire(&m->lock);
 	p->root.busy = false;
 	return rc ? -EFAULT : 0;
@@ -230,7 +235,8 @@ int pages_pin(struct pages *p, uint64_t off, uint64_t len)
 
 void pages_unpin(struct pages *p, uint64_t off, uint64_t len)
 {
-	uint64_t first = (p->start + off) >> PAGE_SHIFT, last = (p->start + off + len - 1) >> PAGE_SHIFT, released;
+	uint64_t first = (p->start + off) >> PAGE_SHIFT,
+		 last = (p->start + off + len - 1) >> PAGE_SHIFT, released;
 
 	lock_acquire(&p->memory->lock);
 	if (unlikely(!unpin_fast(p, first, last))) {
@@ -251,7 +257,8 @@ bool pages_is_pinned(const struct pages *p)
 	return pinned;
 }
 
-/* The caller's pin keeps a root without a table as it is; whatever another pin may do to it, its slot stays the same. */
+/* The caller's pin keeps a root without a table as it is; whatever another pin may do to it, its
+ * slot stays the same. */
 uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run)
 {
 	uint64_t addr = p->start + off, last = pages_last(p);

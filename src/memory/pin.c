@@ -2,21 +2,22 @@
 /*
  * Which pages of a pages object are pinned, how often, and in which slot.
  *
- * A tree over page numbers (address >> PAGE_SHIFT), on the grid of slots and blocks: the root covers the object, below it are
- * pieces of 1 GiB, blocks of 2 MiB, single pages. A node either stands for all its pages, which then are pinned
- * equally often in one slot, or has a table of its children. An object within one piece, pinned as a whole, is a single node
- * and needs no table.
+ * A tree over page numbers (address >> PAGE_SHIFT), on the grid of slots and blocks: the root
+ * covers the object, below it are pieces of 1 GiB, blocks of 2 MiB, single pages. A node either
+ * stands for all its pages, which then are pinned equally often in one slot, or has a table of its
+ * children. An object within one piece, pinned as a whole, is a single node and needs no table.
  *
- * A table stays while a pin covers its node only in part (table->partial counts them), so that unpin_range() finds
- * the nodes that pin_range() made and never allocates. What a pin acquires it acquires in as large parts as come from
- * one origin.
+ * A table stays while a pin covers its node only in part (table->partial counts them), so that
+ * unpin_range() finds the nodes that pin_range() made and never allocates. What a pin acquires it
+ * acquires in as large parts as come from one origin.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "memory/private.h"
 
-/* A node of level n covers 2^level_shift[n] pages; the root of an object in several pieces is on the last. */
+/* A node of level n covers 2^level_shift[n] pages; the root of an object in several pieces is on
+ * the last. */
 static const uint8_t level_shift[] = {0, BLOCK_SHIFT, MEMORY_SLOT_SHIFT - PAGE_SHIFT, 63};
 #define LEVEL_PIECE 2
 #define LEVEL_ROOT  3
@@ -56,7 +57,8 @@ static struct cursor child_of(const struct cursor *c, uint64_t page)
 	return (struct cursor){
 		.node = &t->child[number - t->first],
 		.level = c->level - 1,
-		.clip = {max_u64(c->clip.first, number << shift), min_u64(c->clip.last, (number << shift) | MASK(shift))},
+		.clip = {max_u64(c->clip.first, number << shift),
+			 min_u64(c->clip.last, (number << shift) | MASK(shift))},
 	};
 }
 
@@ -153,7 +155,8 @@ static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, ui
 		return 0;
 	}
 	if (is_pow2(op->nr_runs) || !op->nr_runs) {
-		struct pin_run *runs = realloc(op->runs, (op->nr_runs ? op->nr_runs * 2 : 1) * sizeof(*runs));
+		struct pin_run *runs =
+			realloc(op->runs, (op->nr_runs ? op->nr_runs * 2 : 1) * sizeof(*runs));
 
 		if (!runs)
 			return -ENOMEM;
@@ -176,7 +179,8 @@ static int acquire(struct pin_op *op, const struct cursor *c, uint16_t *slot)
 		return rc;
 	rc = slot_pin(m, &key, addr, n, op->pages->fd, slot);
 	if (rc && key.kind == MEMORY_SHARED) {
-		/* It cannot be held (huge pages, a device's memory): then it is treated as if it were private. */
+		/* It cannot be held (huge pages, a device's memory): then it is treated as if it
+		 * were private. */
 		key = (struct slot_key){.kind = MEMORY_PRIVATE};
 		rc = slot_pin(m, &key, addr, n, -1, slot);
 	}
@@ -226,8 +230,8 @@ static int explode(const struct cursor *c)
 }
 
 /*
- * Takes the children away if one node can stand for them and no pin needs them. Those of the root of several pieces are
- * in several slots while they are pinned.
+ * Takes the children away if one node can stand for them and no pin needs them. Those of the root
+ * of several pieces are in several slots while they are pinned.
  */
 static void collapse(const struct cursor *c)
 {
@@ -326,7 +330,8 @@ static int pin_node(struct pin_op *op, const struct cursor *c, struct span s)
 	return 0;
 }
 
-/* Before anything is allocated: is it known, for every page that is not pinned yet, where it comes from? */
+/* Before anything is allocated: is it known, for every page that is not pinned yet, where it comes
+ * from? */
 static int check_sources(struct pin_op *op, const struct cursor *c, struct span s)
 {
 	struct stretch st;
@@ -361,7 +366,8 @@ static bool is_whole(const struct pages *p, uint64_t first, uint64_t last)
 	return !p->root.table && first == pages_first(p) && last == pages_last(p);
 }
 
-/* Slot @s holds pages [first, last], which were registered and are, all in the range that was looked at last. */
+/* Slot @s holds pages [first, last], which were registered and are, all in the range that was
+ * looked at last. */
 static bool count_registered(struct memory *m, struct slot *s, uint64_t first, uint64_t last, int n)
 {
 	uint64_t pins = (last - first + 1) * (uint64_t)(int64_t)n;
@@ -379,8 +385,8 @@ bool pin_fast(struct pages *p, uint64_t first, uint64_t last)
 {
 	struct memory *m = p->memory;
 
-	if (p->root.pins || p->root.busy || p->account || p->fd >= 0 || !m->hint || !is_whole(p, first, last) ||
-	    !count_registered(m, m->hint, first, last, 1))
+	if (p->root.pins || p->root.busy || p->account || p->fd >= 0 || !m->hint ||
+	    !is_whole(p, first, last) || !count_registered(m, m->hint, first, last, 1))
 		return false;
 	__atomic_store_n(&p->root.slot, (uint16_t)m->hint->index, __ATOMIC_RELAXED);
 	p->root.pins = 1;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files of this room share. Everything here is guarded by memory->lock unless it says otherwise.
+ * What the files of this room share. Everything here is guarded by memory->lock unless it says
+ * otherwise.
  *
- * From top to bottom: a pages object (pages.c) pins stretches of bytes (pin.c); origin.c says what lies at an address;
- * slots.c gives it PAs; hold.c keeps shared memory and files mapped.
+ * From top to bottom: a pages object (pages.c) pins stretches of bytes (pin.c); origin.c says what
+ * lies at an address; slots.c gives it PAs; hold.c keeps shared memory and files mapped.
  */
 #ifndef IOAS_MEMORY_PRIVATE_H
 #define IOAS_MEMORY_PRIVATE_H
@@ -20,8 +21,8 @@
 #define SLOT_BLOCKS (SLOT_PAGES / BLOCK_PAGES)
 
 /*
- * What a slot stands for. Two slots in use differ in their keys, but for PRIVATE, where a new slot is made when what is
- * wanted is stale in the older ones.
+ * What a slot stands for. Two slots in use differ in their keys, but for PRIVATE, where a new slot
+ * is made when what is wanted is stale in the older ones.
  */
 struct slot_key {
 	uint64_t gib;	   /* VA >> 30; FILE: offset >> 30 */
@@ -37,7 +38,8 @@ struct slot {
 	uint64_t pinned;   /* pages, each pin of a page counted */
 	uint32_t index;
 
-	/* PRIVATE: pages pinned in each block; pages that are stale. A block with nothing pinned has no stale page. */
+	/* PRIVATE: pages pinned in each block; pages that are stale. A block with nothing pinned
+	 * has no stale page. */
 	uint32_t *block_pinned;
 	uint64_t *stale;
 	uint64_t nr_stale;
@@ -73,11 +75,12 @@ struct memory {
 	bool tracked;
 	struct range_tree registered; /* struct registered */
 	struct range registered_hint; /* one of them, or start > last */
-	struct range_tree vmas;	   /* remembered answers of ops.vma: struct memory_vma *; tracked only */
-	uint64_t changes;	   /* counts changes of the address space */
-	struct span recent[16];	   /* the last ones: change n is in recent[n % 16] */
-	struct list changing;	   /* struct memory_change: begun, not ended */
-	struct pool pages;	   /* struct pages */
+	struct range_tree
+		vmas;	  /* remembered answers of ops.vma: struct memory_vma *; tracked only */
+	uint64_t changes; /* counts changes of the address space */
+	struct span recent[16]; /* the last ones: change n is in recent[n % 16] */
+	struct list changing;	/* struct memory_change: begun, not ended */
+	struct pool pages;	/* struct pages */
 
 	struct memory_ops ops;
 	void *ops_arg;
@@ -85,7 +88,8 @@ struct memory {
 	const struct refuse_sink *sink;
 };
 
-/* The pins of a part of a pages object: either one number for all of it, or a table of its parts (pin.c). */
+/* The pins of a part of a pages object: either one number for all of it, or a table of its parts
+ * (pin.c). */
 struct pin_node {
 	uint32_t pins;
 	uint16_t slot; /* valid while pins */
@@ -98,12 +102,13 @@ struct pages {
 	struct memory_account *account;
 	uint64_t start, length; /* VA or file offset */
 	struct pin_node root;
-	uint32_t refs; /* atomic */
+	uint32_t refs;	    /* atomic */
 	signed int fd : 30; /* -1: process memory */
 	unsigned int writable : 1, allow_bar : 1;
 };
 
-/* origin.c. What lies at an address, as far as slots are concerned: [first, last] with one key but for key.gib. */
+/* origin.c. What lies at an address, as far as slots are concerned: [first, last] with one key but
+ * for key.gib. */
 struct stretch {
 	uint64_t first, last;
 	struct slot_key key; /* kind FREE: nothing that can be pinned */
@@ -114,7 +119,8 @@ void origin_destroy(struct memory *m);
 /* A registered range or a remembered VMA at @va. */
 bool origin_find(struct memory *m, uint64_t va, struct stretch *out);
 /* From @va to the end of @vma, or to the next registered range. */
-void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va, struct stretch *out);
+void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va,
+		     struct stretch *out);
 /* Remembers @vma, which was asked for when memory.changes was @changes. Harmless when it cannot. */
 void origin_remember(struct memory *m, const struct memory_vma *vma, uint64_t changes);
 /* Counts @n pins (may be negative) of each page of registered memory. */
@@ -132,10 +138,11 @@ bool origin_changed(const struct memory *m, uint64_t va, uint64_t last, uint64_t
 int slots_create(struct memory *m);
 void slots_destroy(struct memory *m);
 /*
- * Pins @pages pages from @addr (VA or file offset), which lie in one slot of @key (key.gib is filled in). The slot's
- * index in *index. -ENOMEM; what hold_file() says.
+ * Pins @pages pages from @addr (VA or file offset), which lie in one slot of @key (key.gib is
+ * filled in). The slot's index in *index. -ENOMEM; what hold_file() says.
  */
-int slot_pin(struct memory *m, struct slot_key *key, uint64_t addr, uint64_t pages, int fd, uint16_t *index);
+int slot_pin(struct memory *m, struct slot_key *key, uint64_t addr, uint64_t pages, int fd,
+	     uint16_t *index);
 void slot_unpin(struct memory *m, uint16_t index, uint64_t addr, uint64_t pages);
 /* The program changes [va, last]. True when something pinned there became stale. */
 bool slots_change(struct memory *m, uint64_t va, uint64_t last);
@@ -150,13 +157,15 @@ int hold_file(struct slot *s, int fd, uint64_t end);
 int hold_check_file(int fd, uint64_t start, uint64_t last, struct slot_key *key);
 
 /*
- * pin.c. The most frequent case by far, in a few instructions: an object within one GiB, pinned and unpinned as a whole, in
- * registered memory that was used just before. False: it is not this case, and nothing was done.
+ * pin.c. The most frequent case by far, in a few instructions: an object within one GiB, pinned and
+ * unpinned as a whole, in registered memory that was used just before. False: it is not this case,
+ * and nothing was done.
  */
 bool pin_fast(struct pages *p, uint64_t first, uint64_t last);
 bool unpin_fast(struct pages *p, uint64_t first, uint64_t last);
 
-/* A part of what one pin made resident, still to be probed: in program memory or in a mapping of ours. */
+/* A part of what one pin made resident, still to be probed: in program memory or in a mapping of
+ * ours. */
 struct pin_run {
 	char *base;
 	uint64_t len;
@@ -173,13 +182,15 @@ struct pin_op {
 	size_t nr_runs;
 	uint64_t acquired; /* pages that were not pinned before and have to be paid for */
 };
-/* Pins pages [first, last] (address >> PAGE_SHIFT), all or nothing. -EAGAIN: ask ops.vma about op->need and on. */
+/* Pins pages [first, last] (address >> PAGE_SHIFT), all or nothing. -EAGAIN: ask ops.vma about
+ * op->need and on. */
 int pin_range(struct pin_op *op, uint64_t first, uint64_t last);
 /* Undoes one pin_range() and returns how many pages need no longer be paid for. */
 uint64_t unpin_range(struct pages *p, uint64_t first, uint64_t last);
 /* Pages that are pinned and have to be paid for. */
 uint64_t pin_count(const struct pages *p);
-/* The slot of @page, which is pinned, and the last page from there up to @last that is in the same slot. */
+/* The slot of @page, which is pinned, and the last page from there up to @last that is in the same
+ * slot. */
 uint16_t pin_slot(const struct pages *p, uint64_t page, uint64_t *last);
 
 /* account.c. Adds @n pages; false when that is beyond the limit (they are added all the same). */

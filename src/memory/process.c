@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How this process's own memory is reached when nobody supplied anything better: by system calls that answer EFAULT instead of
- * raising a signal.
+ * How this process's own memory is reached when nobody supplied anything better: by system calls
+ * that answer EFAULT instead of raising a signal.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,13 +39,17 @@ static int process_copy(void *arg, void *dst, const void *src, size_t len)
 	return 0;
 }
 
-/* An atomic addition of 0, made by the kernel on behalf of futex(2), writes the page without changing it. */
+/* An atomic addition of 0, made by the kernel on behalf of futex(2), writes the page without
+ * changing it. */
 static int touch_write(uint64_t va)
 {
 	uint32_t here = 0;
 	long op = FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_LT, -2048);
 
-	return syscall(SYS_futex, &here, FUTEX_WAKE_OP_PRIVATE, 0, NULL, (void *)(uintptr_t)va, op) < 0 ? -EFAULT : 0;
+	return syscall(SYS_futex, &here, FUTEX_WAKE_OP_PRIVATE, 0, NULL, (void *)(uintptr_t)va,
+		       op) < 0
+		       ? -EFAULT
+		       : 0;
 }
 
 /* Reading comes first: it refuses I/O memory, which writing would reach. */
@@ -69,7 +73,8 @@ static int process_probe(void *arg, uint64_t va, uint64_t len, bool write)
 	return errno == EINVAL ? process_touch(va, len, write) : -EFAULT;
 }
 
-/* The question that Linux 6.11 answers about one address (Documentation/filesystems/proc.rst, PROCMAP_QUERY). */
+/* The question that Linux 6.11 answers about one address (Documentation/filesystems/proc.rst,
+ * PROCMAP_QUERY). */
 struct procmap_query {
 	uint64_t size, query_flags, query_addr;
 	uint64_t vma_start, vma_end, vma_flags, vma_page_size, vma_offset, inode;
@@ -125,7 +130,8 @@ static uint64_t reader_number(struct reader *r, unsigned int base)
 	int c;
 
 	while ((c = reader_next(r)) >= 0) {
-		unsigned int digit = c >= '0' && c <= '9' ? (unsigned int)c - '0' : (unsigned int)c - 'a' + 10;
+		unsigned int digit =
+			c >= '0' && c <= '9' ? (unsigned int)c - '0' : (unsigned int)c - 'a' + 10;
 
 		if (digit >= base)
 			break;

@@ -2,9 +2,10 @@
 /*
  * The table of slots: the host's physical address space, 1 GiB at a time.
  *
- * A slot that nothing pins may stay as it is, to be found again by the next pin of the same place; only then may
- * it be taken apart, because only then no page table and no cache holds a PA of it. Translation reads memory->slots without
- * a lock and sees an entry change in has_stale only. TABLE slots stand in no bucket: nothing pins them.
+ * A slot that nothing pins may stay as it is, to be found again by the next pin of the same place;
+ * only then may it be taken apart, because only then no page table and no cache holds a PA of it.
+ * Translation reads memory->slots without a lock and sees an entry change in has_stale only. TABLE
+ * slots stand in no bucket: nothing pins them.
  */
 #include <assert.h>
 #include <errno.h>
@@ -19,7 +20,8 @@
 
 static void *map_array(size_t n, size_t size)
 {
-	void *p = mmap(NULL, n * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, n * size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -68,7 +70,8 @@ void slots_destroy(struct memory *m)
 	unmap_array(m->used, MEMORY_SLOTS / 64, sizeof(*m->used));
 }
 
-/* By place only, so that all slots of a GiB of the program's address space are met in one bucket. */
+/* By place only, so that all slots of a GiB of the program's address space are met in one bucket.
+ */
 static struct slot **bucket(struct memory *m, const struct slot_key *key)
 {
 	uint64_t place = key->gib * 2 + (key->kind == MEMORY_FILE ? 1 + key->ino * 0x10001 : 0);
@@ -188,7 +191,8 @@ static bool slot_fits(const struct slot *s, const struct slot_key *key, uint64_t
 }
 
 /* The slot of @key in which pages [first, first + n) are not stale, or NULL. */
-static struct slot *slot_find(struct memory *m, const struct slot_key *key, uint64_t first, uint64_t n)
+static struct slot *slot_find(struct memory *m, const struct slot_key *key, uint64_t first,
+			      uint64_t n)
 {
 	if (m->hint && slot_fits(m->hint, key, first, n))
 		return m->hint;
@@ -208,7 +212,8 @@ static void blocks_add(struct slot *s, uint64_t first, uint64_t n)
 	}
 }
 
-/* What is stale in a block where nothing is pinned any more can be used again: no leaf points there. */
+/* What is stale in a block where nothing is pinned any more can be used again: no leaf points
+ * there. */
 static void blocks_sub(struct memory *m, struct slot *s, uint64_t first, uint64_t n)
 {
 	for (uint64_t page = first; page < first + n;) {
@@ -224,7 +229,8 @@ static void blocks_sub(struct memory *m, struct slot *s, uint64_t first, uint64_
 		__atomic_store_n(&m->slots[s->index].has_stale, false, __ATOMIC_RELAXED);
 }
 
-/* Nothing pins @s. Without reports of changes, or after one, a duplicate may be of what the program gave back long ago. */
+/* Nothing pins @s. Without reports of changes, or after one, a duplicate may be of what the program
+ * gave back long ago. */
 static bool slot_keep(const struct memory *m, const struct slot *s)
 {
 	switch (s->key.kind) {
@@ -250,7 +256,8 @@ static int slot_hold(struct slot *s, uint64_t first, uint64_t n, int fd)
 	}
 }
 
-int slot_pin(struct memory *m, struct slot_key *key, uint64_t addr, uint64_t pages, int fd, uint16_t *index)
+int slot_pin(struct memory *m, struct slot_key *key, uint64_t addr, uint64_t pages, int fd,
+	     uint16_t *index)
 {
 	uint64_t first = (addr & MEMORY_SLOT_MASK) >> PAGE_SHIFT;
 	struct slot *s;
@@ -295,7 +302,8 @@ void slot_unpin(struct memory *m, uint16_t index, uint64_t addr, uint64_t pages)
 
 /* Changes. */
 
-/* Pages [first, first + n) of the program's memory go: those in blocks with a pin are stale from now on. */
+/* Pages [first, first + n) of the program's memory go: those in blocks with a pin are stale from
+ * now on. */
 static bool slot_mark_stale(struct memory *m, struct slot *s, uint64_t first, uint64_t n)
 {
 	bool any = false;
@@ -445,8 +453,8 @@ int memory_add_tables(struct memory *m, char *base, uint64_t len, uint64_t *pa)
 			index_take(m, first + i);
 			s[i]->index = (uint32_t)(first + i);
 			m->info[first + i] = s[i];
-			m->slots[first + i] = (struct memory_slot){.base = base + i * MEMORY_SLOT_SIZE,
-								   .kind = MEMORY_TABLE};
+			m->slots[first + i] = (struct memory_slot){
+				.base = base + i * MEMORY_SLOT_SIZE, .kind = MEMORY_TABLE};
 			s[i] = NULL;
 		}
 		*pa = first << MEMORY_SLOT_SHIFT;

@@ -2,7 +2,8 @@
 /*
  * Map, copy, unmap, cut: the areas of a space.
  *
- * All of it runs under space->lock from beginning to end, so no area is ever seen half made (UNM.6 cannot happen).
+ * All of it runs under space->lock from beginning to end, so no area is ever seen half made (UNM.6
+ * cannot happen).
  */
 #include <assert.h>
 #include <errno.h>
@@ -15,7 +16,8 @@ bool areas_misaligned(struct space *s, uint64_t align, struct range *which)
 	struct range r;
 
 	for (bool more = range_first(&s->areas, &r); more; more = range_next(&s->areas, &r)) {
-		uint64_t bits = r.start | (r.last + 1) | (area_address(r.value) & PAGE_MASK);
+		struct area a = area_of(&r);
+		uint64_t bits = r.start | (r.last + 1) | (area_address(&a) & PAGE_MASK);
 
 		if (!is_aligned(bits, align)) {
 			*which = r;
@@ -35,12 +37,15 @@ static int check_fixed(struct space *s, uint64_t iova, uint64_t length)
 		return refuse(s->sink, EINVAL, "MAP.11", "iova", iova, "a multiple of %llu",
 			      (unsigned long long)s->alignment);
 	if (__builtin_add_overflow(iova, length - 1, &last))
-		return refuse(s->sink, EOVERFLOW, "MAP.12", "iova", iova, "iova + length - 1 within 64 bits");
+		return refuse(s->sink, EOVERFLOW, "MAP.12", "iova", iova,
+			      "iova + length - 1 within 64 bits");
 	if (list_meets(&s->blocked, iova, last))
-		return refuse(s->sink, EINVAL, "MAP.13", "iova", iova, "outside reserved ranges (IOVA_RANGES lists the rest)");
+		return refuse(s->sink, EINVAL, "MAP.13", "iova", iova,
+			      "outside reserved ranges (IOVA_RANGES lists the rest)");
 	if (range_first_overlap(&s->areas, iova, last, &r))
-		return refuse(s->sink, EEXIST, "MAP.14", "iova", iova, "a free range; [%#llx, %#llx] is mapped",
-			      (unsigned long long)r.start, (unsigned long long)r.last);
+		return refuse(s->sink, EEXIST, "MAP.14", "iova", iova,
+			      "a free range; [%#llx, %#llx] is mapped", (unsigned long long)r.start,
+			      (unsigned long long)r.last);
 	return 0;
 }
 
@@ -50,9 +55,11 @@ static int check_piece(struct space *s, const struct piece *p, int prot)
 	uint64_t in_page = (pages_start(p->pages) + p->offset) & PAGE_MASK;
 
 	if ((prot & SPACE_WRITE) && !pages_writable(p->pages))
-		return refuse(s->sink, EPERM, "CPY.10", "flags", (uint64_t)prot, "no WRITEABLE: the source was mapped without");
+		return refuse(s->sink, EPERM, "CPY.10", "flags", (uint64_t)prot,
+			      "no WRITEABLE: the source was mapped without");
 	if (!is_aligned(in_page, s->alignment))
-		return refuse(s->sink, EINVAL, "MAP.15", pages_is_file(p->pages) ? "start" : "user_va",
+		return refuse(s->sink, EINVAL, "MAP.15",
+			      pages_is_file(p->pages) ? "start" : "user_va",
 			      pages_start(p->pages) + p->offset, "a multiple of %llu",
 			      (unsigned long long)s->alignment);
 	return 0;
@@ -75,18 +82,43 @@ static int check_placement(struct space *s, struct placement *p)
 	return rc;
 }
 
+/* What stands for @a in space->areas. */
+static int area_encode(struct space *s, const struct area *a, void **value)
+{
+	uintptr_t ref = (uintptr_t)a->pages | (uintptr_t)a->prot;
+	struct far_area *far;
+
+	*value = (void *)ref;
+	if (!a->offset)
+		return 0;
+	far = pool_alloc(&s->far_areas);
+	if (!far)
+		return -ENOMEM;
+	*far = (struct far_area){ref, a->offset};
+	*value = (void *)((uintptr_t)far | AREA_FAR);
+	return 0;
+}
+
+static void area_forget(struct space *s, void *value)
+{
+	if ((uintptr_t)value & AREA_FAR)
+		pool_free(&s->far_areas, (void *)((uintptr_t)value - AREA_FAR));
+}
+
 static int add_area(struct space *s, const struct piece *p, uint64_t iova, int prot)
 {
-	struct area *a = pool_alloc(&s->area_pool);
+	struct area a = {p->pages, p->offset, prot};
+	uint64_t last = iova + p->length - 1;
+	void *value;
 	int rc;
 
-	if (!a)
-		return -ENOMEM;
-	*a = (struct area){(uintptr_t)p->pages | (uintptr_t)prot, p->offset};
-	rc = range_insert(&s->areas, iova, iova + p->length - 1, a);
+	rc = area_encode(s, &a, &value);
 	if (rc)
-		goto out_free;
-	rc = fill_area(s, a, iova, iova + p->length - 1);
+		return rc;
+	rc = range_insert(&s->areas, iova, last, value);
+	if (rc)
+		goto out_forget;
+	rc = fill_area(s, &a, iova, last);
 	if (rc)
 		goto out_erase;
 	pages_get(p->pages);
@@ -94,22 +126,22 @@ static int add_area(struct space *s, const struct piece *p, uint64_t iova, int p
 	return 0;
 out_erase:
 	range_erase(&s->areas, iova, NULL);
-out_free:
-	pool_free(&s->area_pool, a);
+out_forget:
+	area_forget(s, value);
 	return rc;
 }
 
 /* An area that no mirror shows any more. */
 static void drop_area(struct space *s, const struct range *r)
 {
-	struct area *a = r->value;
+	struct area a = area_of(r);
 
 	range_erase(&s->areas, r->start, NULL);
 	if (has_mirror(s))
-		pages_unpin(area_pages(a), a->offset, r->last - r->start + 1);
-	pages_put(area_pages(a));
-	pool_free(&s->area_pool, a);
-	s->bytes -= r->last - r->start + 1;
+		pages_unpin(a.pages, a.offset, range_bytes(r));
+	pages_put(a.pages);
+	area_forget(s, r->value);
+	s->bytes -= range_bytes(r);
 }
 
 /* Removes the areas from @first on that end at or before @last; they are whole. */
@@ -157,7 +189,8 @@ int space_map(struct space *s, struct space_map *map)
 	int rc;
 
 	if (!map->length || map->length > U64MAX - PAGE_SIZE)
-		return refuse(s->sink, EINVAL, "MAP.6", "length", map->length, "at least 1, less than 2^64-4096");
+		return refuse(s->sink, EINVAL, "MAP.6", "length", map->length,
+			      "at least 1, less than 2^64-4096");
 	lock_acquire(&s->lock);
 	rc = areas_add(s, &p);
 	lock_release(&s->lock);
@@ -184,10 +217,11 @@ static int get_pieces(struct space *s, uint64_t iova, uint64_t last, struct piec
 
 	*n = 0;
 	for (uint64_t at = iova;; at = r.last + 1) {
-		const struct area *a;
+		struct area a;
 
 		if (!range_find(&s->areas, at, &r)) {
-			rc = refuse(s->sink, ENOENT, "CPY.7", "src_iova", at, "a range that is mapped without a hole");
+			rc = refuse(s->sink, ENOENT, "CPY.7", "src_iova", at,
+				    "a range that is mapped without a hole");
 			break;
 		}
 		if (!*n || is_pow2(*n)) {
@@ -198,9 +232,10 @@ static int get_pieces(struct space *s, uint64_t iova, uint64_t last, struct piec
 			}
 			pieces = grown;
 		}
-		a = r.value;
-		pages_get(area_pages(a));
-		pieces[(*n)++] = (struct piece){area_pages(a), a->offset + (at - r.start), min_u64(r.last, last) - at + 1};
+		a = area_of(&r);
+		pages_get(a.pages);
+		pieces[(*n)++] = (struct piece){a.pages, a.offset + (at - r.start),
+						min_u64(r.last, last) - at + 1};
 		if (r.last >= last)
 			break;
 	}
@@ -214,7 +249,10 @@ static int get_pieces(struct space *s, uint64_t iova, uint64_t last, struct piec
 
 int space_copy(struct space *dst, struct space *src, struct space_copy *copy)
 {
-	struct placement p = {.length = copy->length, .prot = copy->prot, .fixed = copy->fixed, .iova = copy->dst_iova};
+	struct placement p = {.length = copy->length,
+			      .prot = copy->prot,
+			      .fixed = copy->fixed,
+			      .iova = copy->dst_iova};
 	struct piece *pieces;
 	uint64_t last;
 	int rc;
@@ -252,7 +290,8 @@ static int unmap(struct space *s, uint64_t start, uint64_t last, uint64_t *unmap
 	more = range_first_overlap(&s->areas, start, last, &first);
 	for (r = first; more; more = r.last < last && range_next_overlap(&s->areas, last, &r)) {
 		if (r.start < start || r.last > last) {
-			rc = refuse(s->sink, ENOENT, "UNM.8", "iova", start, "no part of an area: [%#llx, %#llx] is one",
+			rc = refuse(s->sink, ENOENT, "UNM.8", "iova", start,
+				    "no part of an area: [%#llx, %#llx] is one",
 				    (unsigned long long)r.start, (unsigned long long)r.last);
 			break;
 		}
@@ -276,12 +315,14 @@ int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmap
 	if (!length)
 		return refuse(s->sink, EINVAL, "UNM.4", "length", 0, "at least 1");
 	if (__builtin_add_overflow(iova, length - 1, &last))
-		return refuse(s->sink, EOVERFLOW, "UNM.5", "iova", iova, "iova + length - 1 within 64 bits");
+		return refuse(s->sink, EOVERFLOW, "UNM.5", "iova", iova,
+			      "iova + length - 1 within 64 bits");
 	lock_acquire(&s->lock);
 	rc = unmap(s, iova, last, unmapped);
 	lock_release(&s->lock);
 	if (!rc && !*unmapped)
-		rc = refuse(s->sink, ENOENT, "UNM.10", "iova", iova, "a range in which something is mapped");
+		rc = refuse(s->sink, ENOENT, "UNM.10", "iova", iova,
+			    "a range in which something is mapped");
 	return rc;
 }
 
@@ -300,58 +341,57 @@ int space_unmap_all(struct space *s, uint64_t *unmapped)
 /* One pin of the whole becomes two of its parts. Nothing is looked at anew: all of it is pinned. */
 static int cut_pin(const struct area *a, uint64_t left, uint64_t right)
 {
-	struct pages *p = area_pages(a);
-	int rc = pages_pin(p, a->offset, left);
+	int rc = pages_pin(a->pages, a->offset, left);
 
 	if (rc)
 		return rc;
-	rc = pages_pin(p, a->offset + left, right);
+	rc = pages_pin(a->pages, a->offset + left, right);
 	if (rc) {
-		pages_unpin(p, a->offset, left);
+		pages_unpin(a->pages, a->offset, left);
 		return rc;
 	}
-	pages_unpin(p, a->offset, left + right);
+	pages_unpin(a->pages, a->offset, left + right);
 	return 0;
 }
 
 static void join_pin(const struct area *a, uint64_t left, uint64_t right)
 {
-	struct pages *p = area_pages(a);
-	int rc = pages_pin(p, a->offset, left + right);
+	int rc = pages_pin(a->pages, a->offset, left + right);
 
 	/* The parts are pinned, in tables that stay as long as they are. */
 	assert(!rc);
 	(void)rc;
-	pages_unpin(p, a->offset, left);
-	pages_unpin(p, a->offset + left, right);
+	pages_unpin(a->pages, a->offset, left);
+	pages_unpin(a->pages, a->offset + left, right);
 }
 
 static int cut_area(struct space *s, const struct range *r, uint64_t iova)
 {
 	uint64_t left = iova - r->start, right = r->last - iova + 1;
-	struct area *a = r->value, *b = pool_alloc(&s->area_pool);
+	struct area a = area_of(r), b = {a.pages, a.offset + left, a.prot};
+	void *value;
 	int rc;
 
-	if (!b)
-		return -ENOMEM;
-	*b = (struct area){a->ref, a->offset + left};
+	rc = area_encode(s, &b, &value);
+	if (rc)
+		return rc;
 	if (has_mirror(s)) {
-		rc = cut_pin(a, left, right);
+		rc = cut_pin(&a, left, right);
 		if (rc)
-			goto out_free;
+			goto out_forget;
 	}
-	range_update(&s->areas, r->start, iova - 1, a);
-	rc = range_insert(&s->areas, iova, r->last, b);
+	range_update(&s->areas, r->start, iova - 1, r->value);
+	rc = range_insert(&s->areas, iova, r->last, value);
 	if (rc)
 		goto out_join;
-	pages_get(area_pages(b));
+	pages_get(b.pages);
 	return 0;
 out_join:
-	range_update(&s->areas, r->start, r->last, a);
+	range_update(&s->areas, r->start, r->last, r->value);
 	if (has_mirror(s))
-		join_pin(a, left, right);
-out_free:
-	pool_free(&s->area_pool, b);
+		join_pin(&a, left, right);
+out_forget:
+	area_forget(s, value);
 	return rc;
 }
 
@@ -359,16 +399,20 @@ static int cut(struct space *s, uint64_t iova)
 {
 	const char *rule = "COMPAT.UNMAP";
 	struct range r;
+	struct area a;
 	uint64_t bits;
 
 	/* (quirk) A cut behind the first byte is not made. */
 	if (!range_find(&s->areas, iova, &r) || iova - r.start < 2)
 		return 0;
-	bits = iova | ((area_address(r.value) + (iova - r.start)) & PAGE_MASK);
+	a = area_of(&r);
+	bits = iova | ((area_address(&a) + (iova - r.start)) & PAGE_MASK);
 	if (!is_aligned(bits, s->alignment))
-		return refuse(s->sink, EINVAL, rule, "iova", iova, "a multiple of %llu", (unsigned long long)s->alignment);
+		return refuse(s->sink, EINVAL, rule, "iova", iova, "a multiple of %llu",
+			      (unsigned long long)s->alignment);
 	if (has_mirror(s) && s->huge)
-		return refuse(s->sink, EINVAL, rule, "iova", iova, "a whole area: huge pages are on");
+		return refuse(s->sink, EINVAL, rule, "iova", iova,
+			      "a whole area: huge pages are on");
 	return cut_area(s, &r, iova);
 }
 

@@ -12,21 +12,25 @@ static int check_range(struct space *s, const struct space_dirty *d, uint64_t *l
 	if (!d->length)
 		return refuse(s->sink, EINVAL, "GDB.3", "length", 0, "at least 1");
 	if (__builtin_add_overflow(d->iova, d->length - 1, last))
-		return refuse(s->sink, EOVERFLOW, "GDB.4", "iova", d->iova, "iova + length - 1 within 64 bits");
+		return refuse(s->sink, EOVERFLOW, "GDB.4", "iova", d->iova,
+			      "iova + length - 1 within 64 bits");
 	if (!is_aligned(d->iova | (*last + 1), s->alignment))
 		return refuse(s->sink, EINVAL, "GDB.5", "iova", d->iova, "a range aligned to %llu",
 			      (unsigned long long)s->alignment);
 	if (!d->page_size)
 		return refuse(s->sink, EINVAL, "GDB.6", "page_size", 0, "a power of two");
 	if (!is_aligned(d->iova | (*last + 1), d->page_size))
-		return refuse(s->sink, EINVAL, "GDB.7", "iova", d->iova, "a range aligned to page_size %llu",
+		return refuse(s->sink, EINVAL, "GDB.7", "iova", d->iova,
+			      "a range aligned to page_size %llu",
 			      (unsigned long long)d->page_size);
 	if (!d->has_dirty)
-		return refuse(s->sink, EOPNOTSUPP, "GDB.8", "hwpt_id", 0, "an HWPT made with DIRTY_TRACKING");
+		return refuse(s->sink, EOPNOTSUPP, "GDB.8", "hwpt_id", 0,
+			      "an HWPT made with DIRTY_TRACKING");
 	return 0;
 }
 
-/* A run of dirty bytes becomes a run of bits. That the bitmap cannot be written does not keep the walk from going on (Q27). */
+/* A run of dirty bytes becomes a run of bits. That the bitmap cannot be written does not keep the
+ * walk from going on (Q27). */
 static int report(void *arg, uint64_t iova, uint64_t len)
 {
 	const struct space_dirty *d = arg;
@@ -45,7 +49,8 @@ static void invalidate(struct space_mirror *m, uint64_t iova, uint64_t last)
 }
 
 /* The first hole ends the walk, and nobody is told (Q4). */
-static void walk(struct space *s, struct space_mirror *m, const struct space_dirty *d, uint64_t last)
+static void walk(struct space *s, struct space_mirror *m, const struct space_dirty *d,
+		 uint64_t last)
 {
 	struct range r;
 
@@ -82,7 +87,8 @@ int space_set_dirty(struct space *s, struct space_mirror *m, bool on)
 	int rc = 0;
 
 	lock_acquire(&s->lock);
-	for (bool more = on && range_first(&s->areas, &r); more && !rc; more = range_next(&s->areas, &r))
+	for (bool more = on && range_first(&s->areas, &r); more && !rc;
+	     more = range_next(&s->areas, &r))
 		rc = pt_read_dirty(m->pt, r.start, r.last, true, ignore, NULL);
 	if (!rc)
 		rc = pt_set_dirty_tracking(m->pt, on);

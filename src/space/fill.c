@@ -2,8 +2,9 @@
 /*
  * Areas into page tables and out of them.
  *
- * An area is pinned while the space has a mirror, once for all mirrors; every mirror shows it then. What leaves a
- * page table is invalidated before it is unpinned: no cache may hold a PA whose slot could go.
+ * An area is pinned while the space has a mirror, once for all mirrors; every mirror shows it then.
+ * What leaves a page table is invalidated before it is unpinned: no cache may hold a PA whose slot
+ * could go.
  */
 #include <assert.h>
 #include <errno.h>
@@ -25,15 +26,16 @@ void clear_mirrors(struct space *s, uint64_t iova, uint64_t last)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &s->mirrors)
+	list_for_each (pos, tmp, &s->mirrors)
 		clear_mirror(list_entry(pos, struct space_mirror, link), iova, last);
 }
 
-/* A pinned area into one table; all or nothing. Without any permission (quirk Q9) there is nothing to show. */
+/* A pinned area into one table; all or nothing. Without any permission (quirk Q9) there is nothing
+ * to show. */
 static int write_mirror(struct space_mirror *m, const struct area *a, uint64_t iova, uint64_t last)
 {
-	const struct pages *pages = area_pages(a);
-	int prot = area_prot(a), rc;
+	const struct pages *pages = a->pages;
+	int prot = a->prot, rc;
 	uint64_t run, pa;
 
 	for (uint64_t done = 0; prot && done <= last - iova; done += run) {
@@ -52,7 +54,7 @@ static int write_mirror(struct space_mirror *m, const struct area *a, uint64_t i
 /* HWA.14 where it is not a map that fails but the filling of a new mirror. */
 static int refuse_pin(struct space *s, const struct area *a, int err, bool map)
 {
-	const char *field = pages_is_file(area_pages(a)) ? "start" : "user_va";
+	const char *field = pages_is_file(a->pages) ? "start" : "user_va";
 	uint64_t address = area_address(a);
 
 	switch (err) {
@@ -60,9 +62,11 @@ static int refuse_pin(struct space *s, const struct area *a, int err, bool map)
 		return refuse(s->sink, EFAULT, map ? "MAP.16" : "HWA.14", field, address,
 			      "memory that exists and permits what is asked for");
 	case -EINVAL:
-		return refuse(s->sink, EINVAL, map ? "MPF.7" : "HWA.14", field, address, "within a file of shared memory or hugetlbfs");
+		return refuse(s->sink, EINVAL, map ? "MPF.7" : "HWA.14", field, address,
+			      "within a file of shared memory or hugetlbfs");
 	default:
-		return refuse(s->sink, -err, map ? "MAP.17" : "HWA.14", field, address, "memory within the limit of locked memory");
+		return refuse(s->sink, -err, map ? "MAP.17" : "HWA.14", field, address,
+			      "memory within the limit of locked memory");
 	}
 }
 
@@ -73,10 +77,10 @@ int fill_area(struct space *s, const struct area *a, uint64_t iova, uint64_t las
 
 	if (!has_mirror(s))
 		return 0;
-	rc = pages_pin(area_pages(a), a->offset, last - iova + 1);
+	rc = pages_pin(a->pages, a->offset, last - iova + 1);
 	if (rc)
 		return refuse_pin(s, a, rc, true);
-	list_for_each(pos, tmp, &s->mirrors) {
+	list_for_each (pos, tmp, &s->mirrors) {
 		rc = write_mirror(list_entry(pos, struct space_mirror, link), a, iova, last);
 		if (rc)
 			goto out_undo;
@@ -85,7 +89,7 @@ int fill_area(struct space *s, const struct area *a, uint64_t iova, uint64_t las
 out_undo:
 	for (undo = s->mirrors.next; undo != pos; undo = undo->next)
 		clear_mirror(list_entry(undo, struct space_mirror, link), iova, last);
-	pages_unpin(area_pages(a), a->offset, last - iova + 1);
+	pages_unpin(a->pages, a->offset, last - iova + 1);
 	return refuse(s->sink, -rc, "MAP.18", "iova", iova, "what the page table can hold");
 }
 
@@ -102,8 +106,9 @@ static uint64_t wanted_alignment(const struct space *s)
 	uint64_t align = s->huge ? 1 : PAGE_SIZE;
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &s->mirrors)
-		align = max_u64(align, smallest(list_entry(pos, struct space_mirror, link)->page_sizes));
+	list_for_each (pos, tmp, &s->mirrors)
+		align = max_u64(align,
+				smallest(list_entry(pos, struct space_mirror, link)->page_sizes));
 	return align;
 }
 
@@ -120,8 +125,8 @@ static int check_mirror(struct space *s, const struct space_mirror *m, uint64_t 
 		return refuse(s->sink, EINVAL, "HWA.12", "page size", align, "at most %llu",
 			      (unsigned long long)PAGE_SIZE);
 	if (align > s->alignment && areas_misaligned(s, align, &r))
-		return refuse(s->sink, EADDRINUSE, "HWA.13", "iova", r.start, "areas aligned to %llu",
-			      (unsigned long long)align);
+		return refuse(s->sink, EADDRINUSE, "HWA.13", "iova", r.start,
+			      "areas aligned to %llu", (unsigned long long)align);
 	return 0;
 }
 
@@ -146,20 +151,21 @@ static int fill_mirror(struct space *s, struct space_mirror *m)
 	int rc = 0;
 
 	for (more = range_first(&s->areas, &r); more; more = range_next(&s->areas, &r)) {
-		const struct area *a = r.value;
+		const struct area a = area_of(&r);
 
 		if (first) {
-			rc = pages_pin(area_pages(a), a->offset, r.last - r.start + 1);
+			rc = pages_pin(a.pages, a.offset, range_bytes(&r));
 			if (rc) {
-				rc = refuse_pin(s, a, rc, false);
+				rc = refuse_pin(s, &a, rc, false);
 				break;
 			}
 		}
-		rc = write_mirror(m, a, r.start, r.last);
+		rc = write_mirror(m, &a, r.start, r.last);
 		if (rc) {
 			if (first)
-				pages_unpin(area_pages(a), a->offset, r.last - r.start + 1);
-			rc = refuse(s->sink, -rc, "HWA.14", "iova", r.start, "what the page table can hold");
+				pages_unpin(a.pages, a.offset, range_bytes(&r));
+			rc = refuse(s->sink, -rc, "HWA.14", "iova", r.start,
+				    "what the page table can hold");
 			break;
 		}
 		end = r.last;
@@ -167,10 +173,11 @@ static int fill_mirror(struct space *s, struct space_mirror *m)
 	if (!rc || !end)
 		return rc;
 	clear_mirror(m, m->aperture_start, end);
-	for (more = first && range_first(&s->areas, &r); more && r.last <= end; more = range_next(&s->areas, &r)) {
-		const struct area *a = r.value;
+	for (more = first && range_first(&s->areas, &r); more && r.last <= end;
+	     more = range_next(&s->areas, &r)) {
+		const struct area a = area_of(&r);
 
-		pages_unpin(area_pages(a), a->offset, r.last - r.start + 1);
+		pages_unpin(a.pages, a.offset, range_bytes(&r));
 	}
 	return rc;
 }
@@ -210,10 +217,11 @@ void space_remove_mirror(struct space *s, struct space_mirror *m)
 	list_del(&m->link);
 	if (range_first(&s->areas, &first) && range_last(&s->areas, &r))
 		clear_mirror(m, first.start, r.last);
-	for (more = !has_mirror(s) && range_first(&s->areas, &r); more; more = range_next(&s->areas, &r)) {
-		const struct area *a = r.value;
+	for (more = !has_mirror(s) && range_first(&s->areas, &r); more;
+	     more = range_next(&s->areas, &r)) {
+		const struct area a = area_of(&r);
 
-		pages_unpin(area_pages(a), a->offset, r.last - r.start + 1);
+		pages_unpin(a.pages, a.offset, range_bytes(&r));
 	}
 	release(s, m);
 	s->alignment = wanted_alignment(s);
@@ -238,7 +246,7 @@ uint64_t space_page_sizes(struct space *s)
 	lock_acquire(&s->lock);
 	if (has_mirror(s))
 		sizes = U64MAX;
-	list_for_each(pos, tmp, &s->mirrors)
+	list_for_each (pos, tmp, &s->mirrors)
 		sizes &= list_entry(pos, struct space_mirror, link)->page_sizes;
 	lock_release(&s->lock);
 	return sizes;
@@ -263,10 +271,11 @@ static int disable_huge_pages(struct space *s)
 	if (!s->huge)
 		return 0;
 	if (has_mirror(s) && range_count(&s->areas))
-		return refuse(s->sink, EINVAL, "OPT.11", "val64", 0, "an IOAS without mappings or without an HWPT");
+		return refuse(s->sink, EINVAL, "OPT.11", "val64", 0,
+			      "an IOAS without mappings or without an HWPT");
 	if (areas_misaligned(s, PAGE_SIZE, &r))
-		return refuse(s->sink, EADDRINUSE, "OPT.12", "iova", r.start, "areas aligned to %llu",
-			      (unsigned long long)PAGE_SIZE);
+		return refuse(s->sink, EADDRINUSE, "OPT.12", "iova", r.start,
+			      "areas aligned to %llu", (unsigned long long)PAGE_SIZE);
 	s->huge = false;
 	return 0;
 }
@@ -284,7 +293,7 @@ int space_set_huge_pages(struct space *s, uint64_t on)
 	else
 		rc = disable_huge_pages(s);
 	s->alignment = wanted_alignment(s);
-	list_for_each(pos, tmp, &s->mirrors)
+	list_for_each (pos, tmp, &s->mirrors)
 		limit_leaves(s, list_entry(pos, struct space_mirror, link));
 	lock_release(&s->lock);
 	return rc;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Automatic choice of an IOVA (3.5): first fit, ascending, in the allowed list or in everything, around reserved ranges
- * and areas.
+ * Automatic choice of an IOVA (3.5): first fit, ascending, in the allowed list or in everything,
+ * around reserved ranges and areas.
  *
- * The alignment wanted is that of the memory, so that large leaves are possible; the place keeps the memory's offset in
- * its page. Where both are less than a page Linux merely ORs the offset into the aligned start of a gap, and takes no gap
- * whose only fitting start is its last byte; so do we.
+ * The alignment wanted is that of the memory, so that large leaves are possible; the place keeps
+ * the memory's offset in its page. Where both are less than a page Linux merely ORs the offset into
+ * the aligned start of a gap, and takes no gap whose only fitting start is its last byte; so do we.
  */
 #include <errno.h>
 
@@ -32,7 +32,8 @@ static bool fits(const struct want *w, uint64_t start, uint64_t last, uint64_t *
 }
 
 /* Among the areas in [start, last], where nothing is reserved. */
-static bool find_in_hole(struct space *s, const struct want *w, uint64_t start, uint64_t last, uint64_t *iova)
+static bool find_in_hole(struct space *s, const struct want *w, uint64_t start, uint64_t last,
+			 uint64_t *iova)
 {
 	struct range_fit fit = {.from = start, .last = last, .len = w->length, .align = w->align};
 	uint64_t end;
@@ -49,7 +50,8 @@ static bool find_in_hole(struct space *s, const struct want *w, uint64_t start, 
 }
 
 /* Among reserved ranges and areas in [start, last]. */
-static bool find_in_span(struct space *s, const struct want *w, uint64_t start, uint64_t last, uint64_t *iova)
+static bool find_in_span(struct space *s, const struct want *w, uint64_t start, uint64_t last,
+			 uint64_t *iova)
 {
 	for (size_t i = 0; i < s->blocked.n && start <= last; i++) {
 		const struct space_range *b = &s->blocked.r[i];
@@ -83,17 +85,20 @@ int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
 	struct want w = {length, 0, addr & PAGE_MASK};
 
 	if (length >= ULMAX / 2)
-		return refuse(s->sink, EOVERFLOW, "MAP.8", "length", length, "less than 2^63-1 without FIXED_IOVA");
+		return refuse(s->sink, EOVERFLOW, "MAP.8", "length", length,
+			      "less than 2^63-1 without FIXED_IOVA");
 	w.align = wanted_alignment(addr, length);
 	if (w.align < s->alignment)
 		return refuse(s->sink, EINVAL, "MAP.9", "user_va", addr, "a multiple of %#llx",
 			      (unsigned long long)s->alignment);
 	for (size_t i = 0; i < (s->allowed.n ? s->allowed.n : 1); i++) {
-		uint64_t start = max_u64(spans[i].start, PAGE_SIZE), last = min_u64(spans[i].last, ULMAX - PAGE_SIZE);
+		uint64_t start = max_u64(spans[i].start, PAGE_SIZE),
+			 last = min_u64(spans[i].last, ULMAX - PAGE_SIZE);
 
-		if (start <= last && fits(&w, start, last, &start) && find_in_span(s, &w, start, last, iova))
+		if (start <= last && fits(&w, start, last, &start) &&
+		    find_in_span(s, &w, start, last, iova))
 			return 0;
 	}
-	return refuse(s->sink, ENOSPC, "MAP.10", "length", length, s->allowed.n ? "a gap of it in the allowed ranges"
-										   : "a gap of it");
+	return refuse(s->sink, ENOSPC, "MAP.10", "length", length,
+		      s->allowed.n ? "a gap of it in the allowed ranges" : "a gap of it");
 }

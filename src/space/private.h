@@ -10,30 +10,49 @@
 #include "base/range.h"
 #include "space/space.h"
 
-/*
- * One area; its IOVAs are the key of space->areas. Ten million of them are wanted: permissions live in
- * the low bits of the pointer to the pages object.
- */
+/* What an area shows; its IOVAs are those of its range in space->areas. */
 struct area {
-	uintptr_t ref; /* struct pages * | prot */
+	struct pages *pages;
+	uint64_t offset; /* of its first byte in the pages object */
+	int prot;
+};
+
+/*
+ * How a range of space->areas remembers its area. Ten million are wanted, and nearly all show a
+ * pages object from its beginning on: such a one is no more than the pointer to it, with the
+ * permissions in the low bits. Others have AREA_FAR set and point to a struct far_area.
+ */
+#define AREA_PROT (SPACE_READ | SPACE_WRITE)
+#define AREA_FAR  4
+struct far_area {
+	uintptr_t ref; /* as above */
 	uint64_t offset;
 };
-#define AREA_PROT (SPACE_READ | SPACE_WRITE)
 
-static inline struct pages *area_pages(const struct area *a)
+static inline struct area area_of(const struct range *r)
 {
-	return (struct pages *)(a->ref & ~(uintptr_t)AREA_PROT);
+	uintptr_t v = (uintptr_t)r->value;
+	uint64_t offset = 0;
+
+	if (v & AREA_FAR) {
+		const struct far_area *far = (const struct far_area *)(v - AREA_FAR);
+
+		v = far->ref;
+		offset = far->offset;
+	}
+	return (struct area){(struct pages *)(v & ~(uintptr_t)AREA_PROT), offset,
+			     (int)(v & AREA_PROT)};
 }
 
-static inline int area_prot(const struct area *a)
+static inline uint64_t range_bytes(const struct range *r)
 {
-	return (int)(a->ref & AREA_PROT);
+	return r->last - r->start + 1;
 }
 
 /* The VA or file offset of an area's first byte. */
 static inline uint64_t area_address(const struct area *a)
 {
-	return pages_start(area_pages(a)) + a->offset;
+	return pages_start(a->pages) + a->offset;
 }
 
 struct reserved {
@@ -51,8 +70,8 @@ struct space {
 	struct lock lock;
 	struct memory *memory;
 	const struct refuse_sink *sink;
-	struct range_tree areas; /* struct area */
-	struct pool area_pool;
+	struct range_tree areas; /* see struct area */
+	struct pool far_areas;
 	struct list mirrors; /* an area is pinned exactly while there is one */
 	uint64_t alignment;  /* iova_alignment (3.1) */
 	bool huge;
@@ -92,7 +111,8 @@ int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
 
 /* reserved.c. */
 bool list_meets(const struct range_list *l, uint64_t start, uint64_t last);
-int reserve(struct space *s, const struct space_range *r, size_t n, const void *owner, const char *rule);
+int reserve(struct space *s, const struct space_range *r, size_t n, const void *owner,
+	    const char *rule);
 void release(struct space *s, const void *owner);
 
 /* mirror.c. */

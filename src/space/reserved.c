@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ranges that nothing may be mapped in (reserved, each with an owner) and ranges that an automatic IOVA must come from
- * (allowed).
+ * Ranges that nothing may be mapped in (reserved, each with an owner) and ranges that an automatic
+ * IOVA must come from (allowed).
  *
- * Owners may reserve the same place, so what is asked on every map is kept beside them: their union. It has room for as many
- * ranges as there are reserved ones, so that a release cannot fail.
+ * Owners may reserve the same place, so what is asked on every map is kept beside them: their
+ * union. It has room for as many ranges as there are reserved ones, so that a release cannot fail.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -90,16 +90,17 @@ static int check_reservable(struct space *s, const struct space_range *r, const 
 
 	if (range_first_overlap(&s->areas, r->start, r->last, &area))
 		return refuse(s->sink, EADDRINUSE, rule, "iova", area.start,
-			      "no mapping in [%#llx, %#llx], which is reserved", (unsigned long long)r->start,
-			      (unsigned long long)r->last);
+			      "no mapping in [%#llx, %#llx], which is reserved",
+			      (unsigned long long)r->start, (unsigned long long)r->last);
 	if (list_meets(&s->allowed, r->start, r->last))
 		return refuse(s->sink, EADDRINUSE, rule, "allowed_iovas", r->start,
-			      "nothing allowed in [%#llx, %#llx], which is reserved", (unsigned long long)r->start,
-			      (unsigned long long)r->last);
+			      "nothing allowed in [%#llx, %#llx], which is reserved",
+			      (unsigned long long)r->start, (unsigned long long)r->last);
 	return 0;
 }
 
-int reserve(struct space *s, const struct space_range *r, size_t n, const void *owner, const char *rule)
+int reserve(struct space *s, const struct space_range *r, size_t n, const void *owner,
+	    const char *rule)
 {
 	int rc;
 
@@ -158,8 +159,8 @@ static int check_allowed(struct space *s, const struct space_range *r, size_t n)
 	range_init(&seen, NULL);
 	for (size_t i = 0; i < n && !rc; i++) {
 		if (r[i].start >= r[i].last) {
-			rc = refuse(s->sink, EINVAL, "ALW.4", "allowed_iovas.start", r[i].start, "less than last %#llx",
-				    (unsigned long long)r[i].last);
+			rc = refuse(s->sink, EINVAL, "ALW.4", "allowed_iovas.start", r[i].start,
+				    "less than last %#llx", (unsigned long long)r[i].last);
 			break;
 		}
 		rc = range_insert(&seen, r[i].start, r[i].last, NULL);
@@ -189,8 +190,8 @@ int space_allow(struct space *s, const struct space_range *r, size_t n)
 	lock_acquire(&s->lock);
 	for (size_t i = 0; i < list.n && !rc; i++)
 		if (list_meets(&s->blocked, list.r[i].start, list.r[i].last))
-			rc = refuse(s->sink, EADDRINUSE, "ALW.6", "allowed_iovas.start", list.r[i].start,
-				    "a range that meets no reserved one");
+			rc = refuse(s->sink, EADDRINUSE, "ALW.6", "allowed_iovas.start",
+				    list.r[i].start, "a range that meets no reserved one");
 	old = list;
 	if (!rc) {
 		old = s->allowed;

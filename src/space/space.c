@@ -18,7 +18,7 @@ int space_create(struct memory *m, const struct refuse_sink *sink, struct space 
 	s->memory = m;
 	s->sink = sink;
 	range_init(&s->areas, NULL);
-	pool_init(&s->area_pool, sizeof(struct area));
+	pool_init(&s->far_areas, sizeof(struct far_area));
 	list_init(&s->mirrors);
 	s->alignment = 1;
 	s->huge = true;
@@ -33,7 +33,7 @@ void space_destroy(struct space *s)
 	assert(!has_mirror(s));
 	space_unmap_all(s, &unmapped);
 	range_destroy(&s->areas);
-	pool_destroy(&s->area_pool);
+	pool_destroy(&s->far_areas);
 	free(s->reserved);
 	free(s->blocked.r);
 	free(s->allowed.r);
@@ -44,15 +44,15 @@ void space_destroy(struct space *s)
 
 int space_next_area(struct space *s, uint64_t iova, struct space_area *out)
 {
-	const struct area *a;
 	struct range r;
+	struct area a;
 	bool found;
 
 	lock_acquire(&s->lock);
 	found = range_first_overlap(&s->areas, iova, U64MAX, &r);
 	if (found) {
-		a = r.value;
-		*out = (struct space_area){r.start, r.last, area_pages(a), a->offset, area_prot(a)};
+		a = area_of(&r);
+		*out = (struct space_area){r.start, r.last, a.pages, a.offset, a.prot};
 	}
 	lock_release(&s->lock);
 	return found ? 0 : -ENOENT;
@@ -102,10 +102,11 @@ static int collect_pages(struct space *s, struct pages **all, size_t *n)
 	struct range r;
 
 	for (bool more = range_first(&s->areas, &r); more; more = range_next(&s->areas, &r)) {
-		struct pages *p = area_pages(r.value);
+		struct pages *p = area_of(&r).pages;
 
 		if (!pages_is_file(p))
-			return refuse(s->sink, EINVAL, "CHP.3", "iova", r.start, "only areas made by MAP_FILE");
+			return refuse(s->sink, EINVAL, "CHP.3", "iova", r.start,
+				      "only areas made by MAP_FILE");
 		all[(*n)++] = p;
 	}
 	return 0;
@@ -124,14 +125,16 @@ static size_t unique_pages(struct pages **all, size_t n, const struct memory_pay
 }
 
 /* CHP.4, CHP.5. What is not accounted at all stays so. */
-static int move_charges(struct space *s, struct pages **all, size_t n, const struct memory_payer *payer)
+static int move_charges(struct space *s, struct pages **all, size_t n,
+			const struct memory_payer *payer)
 {
 	uint64_t pages = 0;
 
 	for (size_t i = 0; i < n; i++)
 		pages += pages_charged(all[i]);
 	if (payer->account && !memory_account_room(payer->account, pages))
-		return refuse(s->sink, ENOMEM, "CHP.4", "process", pages, "room for that many locked pages");
+		return refuse(s->sink, ENOMEM, "CHP.4", "process", pages,
+			      "room for that many locked pages");
 	for (size_t i = 0; i < n; i++)
 		if (pages_account(all[i]))
 			pages_set_payer(all[i], payer);

@@ -2,14 +2,16 @@
 /*
  * An I/O address space (IOAS): a map from IOVA ranges to pages, shown by any number of mirrors.
  *
- * An *area* is one MAP: [iova, last] of a pages object from a byte offset on, with READ/WRITE. Areas never merge. A
- * *mirror* is one hardware page table that shows every area; without one nothing is pinned (lazy pinning).
- * Reserved ranges have an owner; the allowed list confines automatic IOVA choice.
+ * An *area* is one MAP: [iova, last] of a pages object from a byte offset on, with READ/WRITE.
+ * Areas never merge. A *mirror* is one hardware page table that shows every area; without one
+ * nothing is pinned (lazy pinning). Reserved ranges have an owner; the allowed list confines
+ * automatic IOVA choice.
  *
- * The rules are those of the labels MAP, CPY, UNM, ALW, RNG, OPT, HWA.12-14, ATT.5: refusals are reported here, through
- * the space's sink.
+ * The rules are those of the labels MAP, CPY, UNM, ALW, RNG, OPT, HWA.12-14, ATT.5: refusals are
+ * reported here, through the space's sink.
  *
- * Every function takes space->lock itself unless it says otherwise, and may be called from any thread.
+ * Every function takes space->lock itself unless it says otherwise, and may be called from any
+ * thread.
  */
 #ifndef IOAS_SPACE_SPACE_H
 #define IOAS_SPACE_SPACE_H
@@ -29,10 +31,12 @@ enum { SPACE_READ = 1, SPACE_WRITE = 2 }; /* permissions of an area */
 struct space_mirror;
 struct space_mirror_ops {
 	/*
-	 * [iova, last] is no longer mapped, or was made less permissive or clean. Returns when no cache holds it and no access
-	 * under the old translation runs; then gives the gathered tables back with pt_gather_free(). Called under space->lock.
+	 * [iova, last] is no longer mapped, or was made less permissive or clean. Returns when no
+	 * cache holds it and no access under the old translation runs; then gives the gathered
+	 * tables back with pt_gather_free(). Called under space->lock.
 	 */
-	void (*invalidate)(struct space_mirror *m, uint64_t iova, uint64_t last, struct pt_gather *g);
+	void (*invalidate)(struct space_mirror *m, uint64_t iova, uint64_t last,
+			   struct pt_gather *g);
 };
 
 /* Embedded by whoever owns a page table; the fields are set before space_add_mirror(). */
@@ -40,9 +44,10 @@ struct space_mirror {
 	const struct space_mirror_ops *ops;
 	struct pt *pt;
 	uint64_t aperture_start, aperture_last; /* IOVAs the table can hold */
-	/* Leaf sizes, as pt_page_sizes() told after pt_create(); the lowest is the alignment that it demands. */
+	/* Leaf sizes, as pt_page_sizes() told after pt_create(); the lowest is the alignment that
+	 * it demands. */
 	uint64_t page_sizes;
-	struct list link;			/* space's */
+	struct list link; /* space's */
 };
 
 int space_create(struct memory *m, const struct refuse_sink *sink, struct space **out);
@@ -71,15 +76,17 @@ struct space_copy {
 int space_copy(struct space *dst, struct space *src, struct space_copy *copy);
 
 /*
- * UNM.4 to UNM.11: whole areas within [iova, iova + length). *unmapped counts bytes, valid on errors too. -ENOENT with 0
- * bytes may mean that nothing lies there or that the first area lies there in part (space_is_free() tells).
+ * UNM.4 to UNM.11: whole areas within [iova, iova + length). *unmapped counts bytes, valid on
+ * errors too. -ENOENT with 0 bytes may mean that nothing lies there or that the first area lies
+ * there in part (space_is_free() tells).
  */
 int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmapped);
 int space_unmap_all(struct space *s, uint64_t *unmapped); /* 0, also when empty */
 
 /*
- * Cut the area that holds @iova, and does not begin there, in two of which the second begins at @iova (9.5): 0 when there is
- * none; -EINVAL when it cannot be cut. Linux cuts at the end of a request first, then at its start.
+ * Cut the area that holds @iova, and does not begin there, in two of which the second begins at
+ * @iova (9.5): 0 when there is none; -EINVAL when it cannot be cut. Linux cuts at the end of a
+ * request first, then at its start.
  */
 int space_cut(struct space *s, uint64_t iova);
 
@@ -95,16 +102,19 @@ uint64_t space_nr_areas(struct space *s);
 /* No area meets [iova, iova + length); false when that wraps or is empty. */
 bool space_is_free(struct space *s, uint64_t iova, uint64_t length);
 
-/* HWA.12-14 and MAP.16-18: writes every area into the mirror's table. On failure nothing is left. */
+/* HWA.12-14 and MAP.16-18: writes every area into the mirror's table. On failure nothing is left.
+ */
 int space_add_mirror(struct space *s, struct space_mirror *m);
 void space_remove_mirror(struct space *s, struct space_mirror *m);
 bool space_has_mirror(struct space *s);
-/* Page sizes that all mirrors share; PAGE_SIZE and every larger power of two when there is none (9.3). */
+/* Page sizes that all mirrors share; PAGE_SIZE and every larger power of two when there is none
+ * (9.3). */
 uint64_t space_page_sizes(struct space *s);
 
 /*
- * ATT.5. Reserve @n ranges for @owner, all or nothing: -EADDRINUSE when one meets an area or the allowed list.
- * Ranges of several owners may overlap. space_release() takes back all that @owner reserved by one call of reserve.
+ * ATT.5. Reserve @n ranges for @owner, all or nothing: -EADDRINUSE when one meets an area or the
+ * allowed list. Ranges of several owners may overlap. space_release() takes back all that @owner
+ * reserved by one call of reserve.
  */
 struct space_range {
 	uint64_t start, last;
@@ -116,8 +126,8 @@ void space_release(struct space *s, void *owner);
 int space_allow(struct space *s, const struct space_range *r, size_t n);
 
 /*
- * RNG: the gaps between reserved ranges, ascending. Writes up to @max of them to @out, returns how many there are;
- * *alignment receives iova_alignment.
+ * RNG: the gaps between reserved ranges, ascending. Writes up to @max of them to @out, returns how
+ * many there are; *alignment receives iova_alignment.
  */
 size_t space_iova_ranges(struct space *s, struct space_range *out, size_t max, uint64_t *alignment);
 
@@ -126,26 +136,31 @@ bool space_huge_pages(struct space *s);
 int space_set_huge_pages(struct space *s, uint64_t on);
 
 /*
- * CHP: charge everything to @payer; covers all spaces of a context at once. CHP.2 to CHP.5. Locks them in array order.
+ * CHP: charge everything to @payer; covers all spaces of a context at once. CHP.2 to CHP.5. Locks
+ * them in array order.
  */
 int space_change_payer(struct space **spaces, size_t n, const struct memory_payer *payer);
 
-/* GPA.7 to GPA.10 for a mirror of noiommu kind is not offered: no such mirror exists on a host with an IOMMU. */
+/* GPA.7 to GPA.10 for a mirror of noiommu kind is not offered: no such mirror exists on a host with
+ * an IOMMU. */
 
 /*
- * GDB.3 to GDB.10, with the walk's quirks Q4, Q5 and Q27. @set is called for runs of dirty bits, ascending: set bits
- * [first, first + n) in the caller's bitmap; bits may be set twice. Afterwards the mirror's invalidate ran once unless
+ * GDB.3 to GDB.10, with the walk's quirks Q4, Q5 and Q27. @set is called for runs of dirty bits,
+ * ascending: set bits [first, first + n) in the caller's bitmap; bits may be set twice. Afterwards
+ * the mirror's invalidate ran once unless
  * @no_clear.
  */
 struct space_dirty {
 	uint64_t iova, length, page_size;
 	bool no_clear;
 	bool has_dirty; /* the mirror's domain was made with dirty tracking (GDB.8) */
-	int (*set)(void *arg, uint64_t first, uint64_t n); /* what it returns is not looked at (Q4, Q27) */
+	int (*set)(void *arg, uint64_t first,
+		   uint64_t n); /* what it returns is not looked at (Q4, Q27) */
 	void *arg;
 };
 int space_read_dirty(struct space *s, struct space_mirror *m, const struct space_dirty *d);
-/* SDT.4 and 5: on clears every dirty flag, then switches pt_set_dirty_tracking(). The domain can track (SDT.3). */
+/* SDT.4 and 5: on clears every dirty flag, then switches pt_set_dirty_tracking(). The domain can
+ * track (SDT.3). */
 int space_set_dirty(struct space *s, struct space_mirror *m, bool on);
 
 /* Statistics: areas, mapped bytes, maps and unmaps ever made. */

@@ -23,7 +23,9 @@ static int setup(void **state)
 	assert_int_equal(memory_account_create(limit_of, &f->limit, &f->a), 0);
 	f->payer.account = f->a;
 	f->va = map_anon(NR_PAGES * PAGE_SIZE, MAP_PRIVATE);
-	assert_int_equal(pages_from_va(f->m, &f->payer, (uintptr_t)f->va, NR_PAGES * PAGE_SIZE, true, false, &f->p), 0);
+	assert_int_equal(pages_from_va(f->m, &f->payer, (uintptr_t)f->va, NR_PAGES * PAGE_SIZE,
+				       true, false, &f->p),
+			 0);
 	*state = f;
 	return 0;
 }
@@ -151,7 +153,8 @@ static void two_objects_pay_twice(void **state)
 	struct fixture *f = *state;
 	struct pages *p;
 
-	assert_int_equal(pages_from_va(f->m, &f->payer, (uintptr_t)f->va, PAGE_SIZE, true, false, &p), 0);
+	assert_int_equal(
+		pages_from_va(f->m, &f->payer, (uintptr_t)f->va, PAGE_SIZE, true, false, &p), 0);
 	assert_int_equal(pages_pin(p, 0, PAGE_SIZE), 0);
 	assert_int_equal(pages_pin(f->p, 0, PAGE_SIZE), 0);
 	assert_int_equal(memory_account_locked(f->a), 2);

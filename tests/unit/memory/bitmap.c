@@ -26,7 +26,8 @@ static void agrees_with_bools(void **state)
 			changed += model[i] != value;
 			model[i] = value;
 		}
-		assert_int_equal(value ? bitmap_set(map, first, n) : bitmap_clear(map, first, n), changed);
+		assert_int_equal(value ? bitmap_set(map, first, n) : bitmap_clear(map, first, n),
+				 changed);
 		value = seed >> 7 & 1;
 		for (end = first; end < NR_BITS && model[end] != value;)
 			end++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the tests of memory/ share: a memory with a counted revoked callback, and program memory to pin.
+ * What the tests of memory/ share: a memory with a counted revoked callback, and program memory to
+ * pin.
  */
 #ifndef TEST_MEMORY_COMMON_H
 #define TEST_MEMORY_COMMON_H
@@ -50,7 +51,8 @@ static inline char *map_anon(size_t len, int flags)
 	return p;
 }
 
-static inline struct pages *make_pages(struct memory *m, const void *va, uint64_t len, bool writable)
+static inline struct pages *make_pages(struct memory *m, const void *va, uint64_t len,
+				       bool writable)
 {
 	struct pages *p;
 

@@ -13,9 +13,12 @@ void fail_nth(unsigned long n);
 bool fail_happened(void);
 
 /*
- * for (FAIL_SWEEP) body: runs the body with the first, the second, ... allocation failing until it got through without a
- * failure. The body calls fail_happened() behind the call under test.
+ * for (FAIL_SWEEP) body: runs the body with the first, the second, ... allocation failing until it
+ * got through without a failure. The body calls fail_happened() behind the call under test.
  */
-#define FAIL_SWEEP unsigned long fail_i = 1, fail_more = 1; fail_more; fail_i++
+#define FAIL_SWEEP                                                                                 \
+	unsigned long fail_i = 1, fail_more = 1;                                                   \
+	fail_more;                                                                                 \
+	fail_i++
 
 #endif

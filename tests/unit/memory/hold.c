@@ -43,7 +43,9 @@ static struct pages *from_file(int fd, uint64_t start, uint64_t len, bool writab
 {
 	struct pages *p;
 
-	assert_int_equal(pages_from_file(memory, NULL, fcntl(fd, F_DUPFD_CLOEXEC, 0), start, len, writable, &p), 0);
+	assert_int_equal(pages_from_file(memory, NULL, fcntl(fd, F_DUPFD_CLOEXEC, 0), start, len,
+					 writable, &p),
+			 0);
 	return p;
 }
 
@@ -83,13 +85,16 @@ static void shared_memory_survives_munmap(void **state)
 static void shared_memory_replaced(void **state)
 {
 	char *va = map_anon(4 * PAGE_SIZE, MAP_SHARED);
-	struct pages *old = make_pages(memory, va, 4 * PAGE_SIZE, true), *new = make_pages(memory, va, 4 * PAGE_SIZE, true);
+	struct pages *old = make_pages(memory, va, 4 * PAGE_SIZE, true),
+		     *new = make_pages(memory, va, 4 * PAGE_SIZE, true);
 	struct memory_change c;
 
 	memset(va, 'o', 4 * PAGE_SIZE);
 	assert_int_equal(pages_pin(old, 0, 4 * PAGE_SIZE), 0);
 	memory_change_begin(memory, &c, (uintptr_t)va, 4 * PAGE_SIZE);
-	assert_ptr_equal(mmap(va, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), va);
+	assert_ptr_equal(mmap(va, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 va);
 	memory_change_end(memory, &c);
 	memset(va, 'n', 4 * PAGE_SIZE);
 	assert_int_equal(pages_pin(new, 0, 4 * PAGE_SIZE), 0);
@@ -112,7 +117,8 @@ static void one_file_mapped_twice(void **state)
 	struct pages *p = make_pages(memory, va, 4 * PAGE_SIZE, true);
 
 	mmap(va, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 6 * PAGE_SIZE);
-	mmap(va + 2 * PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
+	mmap(va + 2 * PAGE_SIZE, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+	     0);
 	assert_int_equal(pages_pin(p, 0, 4 * PAGE_SIZE), 0);
 	assert_int_equal(memory_nr_slots(memory), 2);
 	assert_int_equal(pa_write(memory, pa_of(p, PAGE_SIZE), "a", 1), 0);
@@ -125,7 +131,8 @@ static void one_file_mapped_twice(void **state)
 	close(fd);
 }
 
-/* A duplicate that nothing pins does not keep the file's memory when the program has let go of it. */
+/* A duplicate that nothing pins does not keep the file's memory when the program has let go of it.
+ */
 static void idle_duplicates_go_with_the_mapping(void **state)
 {
 	int fd = make_memfd(4 * PAGE_SIZE);
@@ -146,7 +153,8 @@ static void shared_memory_protection(void **state)
 {
 	int fd = make_memfd(2 * PAGE_SIZE);
 	char *va = mmap(NULL, 2 * PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-	struct pages *ro = make_pages(memory, va, 2 * PAGE_SIZE, false), *rw = make_pages(memory, va, 2 * PAGE_SIZE, true);
+	struct pages *ro = make_pages(memory, va, 2 * PAGE_SIZE, false),
+		     *rw = make_pages(memory, va, 2 * PAGE_SIZE, true);
 
 	assert_int_equal(pages_pin(rw, 0, 2 * PAGE_SIZE), -EFAULT);
 	assert_int_equal(pages_pin(ro, 0, 2 * PAGE_SIZE), 0);
@@ -176,7 +184,8 @@ static void a_file_that_shrinks(void **state)
 {
 	int fd = make_memfd(4 * PAGE_SIZE);
 	char *va = mmap(NULL, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), byte;
-	struct pages *p = make_pages(memory, va, 4 * PAGE_SIZE, true), *f = from_file(fd, 0, 4 * PAGE_SIZE, true);
+	struct pages *p = make_pages(memory, va, 4 * PAGE_SIZE, true),
+		     *f = from_file(fd, 0, 4 * PAGE_SIZE, true);
 
 	memset(va, 'f', 4 * PAGE_SIZE);
 	assert_int_equal(pages_pin(p, 0, 4 * PAGE_SIZE), 0);
@@ -204,7 +213,8 @@ static void a_file_that_shrinks(void **state)
 static void file_memory(void **state)
 {
 	int fd = make_memfd(GiB + 4 * PAGE_SIZE);
-	struct pages *p = from_file(fd, GiB - 2 * PAGE_SIZE, 4 * PAGE_SIZE, true), *q = from_file(fd, GiB, 2 * PAGE_SIZE, false);
+	struct pages *p = from_file(fd, GiB - 2 * PAGE_SIZE, 4 * PAGE_SIZE, true),
+		     *q = from_file(fd, GiB, 2 * PAGE_SIZE, false);
 	uint64_t run, pa;
 
 	assert_true(pages_is_file(p));
@@ -262,7 +272,8 @@ static void files_that_cannot_be_pinned(void **state)
 {
 	char template[] = "/var/tmp/ioas-test-XXXXXX";
 	int fd = make_memfd(2 * PAGE_SIZE), disk = mkstemp(template);
-	int others[] = {disk, eventfd(0, 0), open("/", O_RDONLY), open("/dev/zero", O_RDWR), open("/dev/shm", O_RDONLY)};
+	int others[] = {disk, eventfd(0, 0), open("/", O_RDONLY), open("/dev/zero", O_RDWR),
+			open("/dev/shm", O_RDONLY)};
 	struct pages *p;
 
 	unlink(template);
@@ -288,7 +299,8 @@ static void files_that_cannot_be_pinned(void **state)
 static void a_file_that_grows(void **state)
 {
 	int fd = make_memfd(PAGE_SIZE);
-	struct pages *p = from_file(fd, 0, PAGE_SIZE, true), *q = from_file(fd, PAGE_SIZE, 3 * PAGE_SIZE, true);
+	struct pages *p = from_file(fd, 0, PAGE_SIZE, true),
+		     *q = from_file(fd, PAGE_SIZE, 3 * PAGE_SIZE, true);
 
 	assert_int_equal(pages_pin(p, 0, PAGE_SIZE), 0);
 	assert_int_equal(ftruncate(fd, 4 * PAGE_SIZE), 0);
@@ -311,7 +323,8 @@ static void shared_memory_that_cannot_be_held(void **state)
 	struct pages *p = make_pages(memory, va, PAGE_SIZE, true);
 	int rc = -1;
 
-	for (unsigned long n = 1; n < 20 && (rc || memory_slot(memory, pa_of(p, 0))->kind != MEMORY_PRIVATE); n++) {
+	for (unsigned long n = 1;
+	     n < 20 && (rc || memory_slot(memory, pa_of(p, 0))->kind != MEMORY_PRIVATE); n++) {
 		if (!rc)
 			pages_unpin(p, 0, PAGE_SIZE);
 		memory_va_changed(memory, (uintptr_t)va, PAGE_SIZE);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pins of a pages object: what is resident, in which slot, counted against a counter for each page. */
+/* Pins of a pages object: what is resident, in which slot, counted against a counter for each page.
+ */
 #include "common.h"
 
 #include "memory/private.h"
@@ -22,12 +23,14 @@ static int teardown(void **state)
 /* @len bytes at an address that is @skew above a multiple of 1 GiB. */
 static char *map_at_gib(uint64_t skew, uint64_t len, int flags)
 {
-	char *all = mmap(NULL, len + 3 * GiB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *all = mmap(NULL, len + 3 * GiB, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	char *p = (char *)align_up((uintptr_t)all, GiB) + GiB + (int64_t)skew;
 
 	assert_ptr_not_equal(all, MAP_FAILED);
 	munmap(all, len + 3 * GiB);
-	p = mmap(p, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE | flags, -1, 0);
+	p = mmap(p, len, PROT_READ | PROT_WRITE,
+		 MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE | flags, -1, 0);
 	assert_ptr_not_equal(p, MAP_FAILED);
 	return p;
 }
@@ -88,7 +91,8 @@ static void slots_are_numbered_by_first_use(void **state)
 static void holes_and_permissions(void **state)
 {
 	char *va = map_anon(4 * PAGE_SIZE, MAP_PRIVATE);
-	struct pages *rw = make_pages(memory, va, 4 * PAGE_SIZE, true), *ro = make_pages(memory, va, 4 * PAGE_SIZE, false);
+	struct pages *rw = make_pages(memory, va, 4 * PAGE_SIZE, true),
+		     *ro = make_pages(memory, va, 4 * PAGE_SIZE, false);
 
 	mprotect(va + PAGE_SIZE, PAGE_SIZE, PROT_READ);
 	memory_va_protected(memory, (uintptr_t)va + PAGE_SIZE, PAGE_SIZE);
@@ -105,7 +109,8 @@ static void holes_and_permissions(void **state)
 	munmap(va, 3 * PAGE_SIZE);
 }
 
-/* What is pinned need not be there any more for another pin of it: COPY shares the pins of the first holder. */
+/* What is pinned need not be there any more for another pin of it: COPY shares the pins of the
+ * first holder. */
 static void a_pin_of_what_is_pinned_asks_nothing(void **state)
 {
 	char *va = map_anon(4 * PAGE_SIZE, MAP_PRIVATE);
@@ -153,7 +158,8 @@ static void register_refuses(void **state)
 	assert_int_equal(memory_register(memory, 5 * PAGE_SIZE, 4 * PAGE_SIZE), 0);
 }
 
-/* Two promises side by side are one stretch of PAs, and each is kept by the pins of its own pages. */
+/* Two promises side by side are one stretch of PAs, and each is kept by the pins of its own pages.
+ */
 static void registered_ranges_join(void **state)
 {
 	uint64_t va = 512 * GiB, run;
@@ -177,7 +183,8 @@ static void mixed_origins(void **state)
 {
 	char *va = map_anon(12 * PAGE_SIZE, MAP_PRIVATE);
 	struct pages *p = make_pages(memory, va, 12 * PAGE_SIZE, true);
-	static const uint8_t kinds[] = {MEMORY_PRIVATE, MEMORY_REGISTERED, MEMORY_SHARED, MEMORY_PRIVATE};
+	static const uint8_t kinds[] = {MEMORY_PRIVATE, MEMORY_REGISTERED, MEMORY_SHARED,
+					MEMORY_PRIVATE};
 	uint64_t run;
 
 	assert_ptr_equal(mmap(va + 6 * PAGE_SIZE, 3 * PAGE_SIZE, PROT_READ | PROT_WRITE,
@@ -194,10 +201,13 @@ static void mixed_origins(void **state)
 			va[i * PAGE_SIZE + 1] = (char)('a' + i);
 			assert_pa_byte(memory, pa + 1, (char)('a' + i));
 		}
-		assert_int_equal(memory_unregister(memory, (uintptr_t)va + 3 * PAGE_SIZE, 3 * PAGE_SIZE), -EBUSY);
+		assert_int_equal(
+			memory_unregister(memory, (uintptr_t)va + 3 * PAGE_SIZE, 3 * PAGE_SIZE),
+			-EBUSY);
 		pages_unpin(p, 0, 12 * PAGE_SIZE);
 	}
-	assert_int_equal(memory_unregister(memory, (uintptr_t)va + 3 * PAGE_SIZE, 3 * PAGE_SIZE), 0);
+	assert_int_equal(memory_unregister(memory, (uintptr_t)va + 3 * PAGE_SIZE, 3 * PAGE_SIZE),
+			 0);
 	pages_put(p);
 	munmap(va, 12 * PAGE_SIZE);
 }
@@ -232,7 +242,8 @@ static void untracked_memory_is_looked_at_each_time(void **state)
 	pages_unpin(p, 0, 2 * PAGE_SIZE);
 	for (char c = 'a'; c < 'd'; c++) {
 		assert_ptr_equal(mmap(va, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0), va);
+				      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+				 va);
 		va[0] = c;
 		assert_int_equal(pages_pin(p, 0, 2 * PAGE_SIZE), 0);
 		assert_int_equal(memory_slot(m, pa_of(p, 0))->kind, MEMORY_SHARED);
@@ -278,12 +289,15 @@ static void model_check(struct model *f)
 			continue;
 		pa = pages_pa(f->p, off, &run);
 		assert_true(run && run <= f->nr_pages * PAGE_SIZE - off);
-		assert_int_equal(pa & MEMORY_SLOT_MASK, (pages_start(f->p) + off) & MEMORY_SLOT_MASK);
+		assert_int_equal(pa & MEMORY_SLOT_MASK,
+				 (pages_start(f->p) + off) & MEMORY_SLOT_MASK);
 		assert_ptr_equal(memory_slot(memory, pa)->base,
 				 (void *)((pages_start(f->p) + off) & ~MEMORY_SLOT_MASK));
-		/* An object that is one node answers for all of it, pinned or not: the caller asks only about its pins. */
+		/* An object that is one node answers for all of it, pinned or not: the caller asks
+		 * only about its pins. */
 		if (f->p->root.table)
-			for (uint64_t i = page; i < page + (run >> PAGE_SHIFT); i += 1 + random_below(run >> PAGE_SHIFT))
+			for (uint64_t i = page; i < page + (run >> PAGE_SHIFT);
+			     i += 1 + random_below(run >> PAGE_SHIFT))
 				assert_true(f->pins[i]);
 		at = (1 + random_below(1 + f->nr_pages / 64)) * PAGE_SIZE;
 	}
@@ -300,7 +314,8 @@ static void model_toggle(struct model *f, unsigned int op, uint64_t grain)
 		pages_unpin(f->p, f->off[op], f->len[op]);
 	} else {
 		first = align_down(random_below(f->nr_pages), grain);
-		n = min_u64(align_up(1 + random_below(f->nr_pages - first), grain), f->nr_pages - first);
+		n = min_u64(align_up(1 + random_below(f->nr_pages - first), grain),
+			    f->nr_pages - first);
 		if (!random_below(4)) {
 			first = 0;
 			n = f->nr_pages;
@@ -317,7 +332,8 @@ static void model_toggle(struct model *f, unsigned int op, uint64_t grain)
 
 static void run_model(uint64_t va, uint64_t nr_pages, uint64_t grain, int rounds)
 {
-	struct model f = {.p = make_pages(memory, (void *)va, nr_pages << PAGE_SHIFT, true), .nr_pages = nr_pages};
+	struct model f = {.p = make_pages(memory, (void *)va, nr_pages << PAGE_SHIFT, true),
+			  .nr_pages = nr_pages};
 
 	f.pins = calloc(nr_pages, sizeof(*f.pins));
 	for (int i = 0; i < rounds; i++) {

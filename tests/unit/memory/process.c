@@ -54,7 +54,8 @@ static void vma_names_the_file(void **state)
 	close(fd);
 }
 
-/* Many VMAs, so that what the parser reads is cut at every place; each answer is compared with what was made. */
+/* Many VMAs, so that what the parser reads is cut at every place; each answer is compared with what
+ * was made. */
 static void vma_among_many(void **state)
 {
 	enum { N = 300 };
@@ -175,12 +176,9 @@ static void copy_guards_both_sides(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vma_of_private_memory),
-		cmocka_unit_test(vma_names_the_file),
-		cmocka_unit_test(vma_among_many),
-		cmocka_unit_test(parse_agrees_with_query),
-		cmocka_unit_test(probe_by_populating),
-		cmocka_unit_test(probe_by_touching),
+		cmocka_unit_test(vma_of_private_memory),  cmocka_unit_test(vma_names_the_file),
+		cmocka_unit_test(vma_among_many),	  cmocka_unit_test(parse_agrees_with_query),
+		cmocka_unit_test(probe_by_populating),	  cmocka_unit_test(probe_by_touching),
 		cmocka_unit_test(copy_guards_both_sides),
 	};
 

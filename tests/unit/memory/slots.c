@@ -34,7 +34,9 @@ static void program_maps_anew(char *va, uint64_t len, int flags)
 	struct memory_change c;
 
 	memory_change_begin(memory, &c, (uintptr_t)va, len);
-	assert_ptr_equal(mmap(va, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_FIXED | flags, -1, 0), va);
+	assert_ptr_equal(
+		mmap(va, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_FIXED | flags, -1, 0),
+		va);
 	memory_change_end(memory, &c);
 }
 
@@ -99,7 +101,8 @@ static void the_next_owner_is_never_reached(void **state)
 static void a_change_elsewhere_costs_nothing(void **state)
 {
 	char *va = map_anon(8 * MiB, MAP_PRIVATE | MAP_NORESERVE);
-	struct pages *p = make_pages(memory, (char *)align_up((uintptr_t)va, 2 * MiB), PAGE_SIZE, true);
+	struct pages *p =
+		make_pages(memory, (char *)align_up((uintptr_t)va, 2 * MiB), PAGE_SIZE, true);
 
 	assert_int_equal(pages_pin(p, 0, PAGE_SIZE), 0);
 	memory_va_changed(memory, pages_start(p) + 2 * MiB, 2 * MiB);
@@ -219,8 +222,9 @@ static int bar_vma(void *arg, uint64_t va, struct memory_vma *out)
 	uint64_t gib = va >> MEMORY_SLOT_SHIFT;
 
 	if (gib == 600)
-		*out = (struct memory_vma){600 * GiB + MiB, 600 * GiB + 3 * MiB - 1, VMA_BAR, true, true,
-					   .bar = {arg, 2, 0x4000}};
+		*out = (struct memory_vma){
+			600 * GiB + MiB,	600 * GiB + 3 * MiB - 1, VMA_BAR, true, true,
+			.bar = {arg, 2, 0x4000}};
 	else if (gib == 601)
 		*out = (struct memory_vma){601 * GiB, 602 * GiB - 1, VMA_IO, true, true};
 	else
@@ -289,7 +293,8 @@ static void tables_take_consecutive_slots(void **state)
 	assert_int_equal(memory_add_tables(memory, (char *)(80 * GiB), GiB + 1, &more), 0);
 	assert_int_equal(more, 5 * GiB);
 	assert_int_equal(memory_nr_slots(memory), 6);
-	assert_int_equal(memory_add_tables(memory, (char *)(80 * GiB), MEMORY_SLOTS * GiB, &more), -ENOMEM);
+	assert_int_equal(memory_add_tables(memory, (char *)(80 * GiB), MEMORY_SLOTS * GiB, &more),
+			 -ENOMEM);
 	assert_int_equal(memory_copy(memory, memory_slot(memory, pa), &more, &more, 1), -EFAULT);
 	pages_unpin(p, 0, PAGE_SIZE);
 	pages_put(p);
@@ -300,11 +305,14 @@ static void tables_take_consecutive_slots(void **state)
 static void idle_slots_are_reclaimed(void **state)
 {
 	uint64_t va = 512 * GiB, pa;
-	struct pages *p = make_pages(memory, (void *)va, 64 * GiB, true), *q = make_pages(memory, (void *)(1024 * GiB), PAGE_SIZE, true);
+	struct pages *p = make_pages(memory, (void *)va, 64 * GiB, true),
+		     *q = make_pages(memory, (void *)(1024 * GiB), PAGE_SIZE, true);
 
 	assert_int_equal(memory_register(memory, va, 64 * GiB), 0);
 	assert_int_equal(memory_register(memory, 1024 * GiB, PAGE_SIZE), 0);
-	assert_int_equal(memory_add_tables(memory, (char *)(4096 * GiB), (MEMORY_SLOTS - 1 - 64) * GiB, &pa), 0);
+	assert_int_equal(
+		memory_add_tables(memory, (char *)(4096 * GiB), (MEMORY_SLOTS - 1 - 64) * GiB, &pa),
+		0);
 	assert_int_equal(pages_pin(p, 0, 64 * GiB), 0);
 	assert_int_equal(pages_pin(q, 0, PAGE_SIZE), -ENOMEM);
 	pages_unpin(p, 0, 64 * GiB);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pins, unpins, changes of the address space and DMA at the same time. Meant for ThreadSanitizer too. */
+/* Pins, unpins, changes of the address space and DMA at the same time. Meant for ThreadSanitizer
+ * too. */
 #include "common.h"
 
 #include <pthread.h>
@@ -28,8 +29,10 @@ static void *pinner(void *arg)
 	uint64_t seed = (uintptr_t)arg;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t page = step(&seed) % NR_PAGES, n = 1 + step(&seed) % min_u64(NR_PAGES - page, 8), pa, run;
-		struct pages *p = make_pages(memory, arena + page * PAGE_SIZE, n * PAGE_SIZE, false);
+		uint64_t page = step(&seed) % NR_PAGES,
+			 n = 1 + step(&seed) % min_u64(NR_PAGES - page, 8), pa, run;
+		struct pages *p =
+			make_pages(memory, arena + page * PAGE_SIZE, n * PAGE_SIZE, false);
 		char byte;
 
 		if (pages_pin(p, 0, n * PAGE_SIZE)) {
@@ -41,7 +44,8 @@ static void *pinner(void *arg)
 
 			pa = pages_pa(p, off, &run);
 			slot = memory_slot(memory, pa);
-			if (__atomic_load_n(&slot->has_stale, __ATOMIC_ACQUIRE) && memory_stale(memory, pa, 1))
+			if (__atomic_load_n(&slot->has_stale, __ATOMIC_ACQUIRE) &&
+			    memory_stale(memory, pa, 1))
 				continue;
 			memory_copy(memory, slot, &byte, slot->base + (pa & MEMORY_SLOT_MASK), 1);
 		}
@@ -58,14 +62,16 @@ static void *changer(void *arg)
 	uint64_t seed = 99;
 
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		uint64_t page = step(&seed) % NR_PAGES, n = 1 + step(&seed) % min_u64(NR_PAGES - page, 4);
+		uint64_t page = step(&seed) % NR_PAGES,
+			 n = 1 + step(&seed) % min_u64(NR_PAGES - page, 4);
 		int flags = step(&seed) % 2 ? MAP_SHARED : MAP_PRIVATE;
 		char *va = arena + page * PAGE_SIZE;
 		struct memory_change c;
 
 		memory_change_begin(memory, &c, (uintptr_t)va, n * PAGE_SIZE);
 		if (step(&seed) % 4)
-			mmap(va, n * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_FIXED | flags, -1, 0);
+			mmap(va, n * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_FIXED | flags, -1, 0);
 		else
 			munmap(va, n * PAGE_SIZE);
 		memory_change_end(memory, &c);
@@ -166,7 +172,8 @@ static void a_pin_waits_for_a_change(void **state)
 	memory_change_begin(memory, &c, (uintptr_t)arena, PAGE_SIZE);
 	pthread_create(&t, NULL, late_pin, NULL);
 	usleep(20000);
-	mmap(arena, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	mmap(arena, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1,
+	     0);
 	arena[0] = 'n';
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	memory_change_end(memory, &c);
@@ -221,7 +228,8 @@ static int overtaken_vma(void *arg, uint64_t va, struct memory_vma *out)
 		struct memory_change c;
 
 		memory_change_begin(asking, &c, (uintptr_t)arena, PAGE_SIZE);
-		mmap(arena, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		mmap(arena, PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		memory_change_end(asking, &c);
 	}
 	return rc;

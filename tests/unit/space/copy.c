@@ -29,7 +29,11 @@ static int teardown(void **state)
 
 static int copy(struct two *t, uint64_t src, uint64_t len, uint64_t dst, int prot, uint64_t *out)
 {
-	struct space_copy c = {.src_iova = src, .length = len, .dst_iova = dst, .prot = prot, .fixed = dst != U64MAX};
+	struct space_copy c = {.src_iova = src,
+			       .length = len,
+			       .dst_iova = dst,
+			       .prot = prot,
+			       .fixed = dst != U64MAX};
 	int rc;
 
 	t->w->rule = NULL;
@@ -66,7 +70,8 @@ static void refusals(void **state)
 	assert_int_equal(copy(t, 0x14000, 0x1000, 0x20000, SPACE_READ, NULL), 0);
 	unmap_at(w, 0x20000, 0x1000);
 	space_release(t->dst, t);
-	/* CPY.10 before MAP.15: an offset in the page that the alignment does not allow, of memory that is not writable. */
+	/* CPY.10 before MAP.15: an offset in the page that the alignment does not allow, of memory
+	 * that is not writable. */
 	assert_int_equal(space_unmap_all(w->s, &(uint64_t){0}), 0);
 	assert_int_equal(space_create(w->memory, &w->sink, &t->dst), 0);
 	assert_int_equal(map_va(w, w->arena + 0x800, 0x1000, 0x10000, SPACE_READ, NULL), 0);
@@ -86,7 +91,8 @@ static void pieces_of_several_areas(void **state)
 	assert_int_equal(map_arena(w, 10, 2, 0x14000), 0);
 	assert_int_equal(map_arena(w, 20, 4, 0x16000), 0);
 	assert_int_equal(copy(t, 0x11000, 0x6000, U64MAX, SPACE_READ, &iova), 0);
-	/* Placed as one: the first piece's address, one page off a multiple of 0x2000 or more, and the whole length. */
+	/* Placed as one: the first piece's address, one page off a multiple of 0x2000 or more, and
+	 * the whole length. */
 	assert_int_equal(iova, 0x1000);
 	assert_int_equal(space_nr_areas(t->dst), 3);
 	assert_int_equal(space_next_area(t->dst, 0, &a), 0);
@@ -106,13 +112,16 @@ static void copies_pay_once_and_stay_pinned(void **state)
 {
 	struct two *t = *state;
 	struct world *w = t->w;
-	struct space_map map = {.length = 4 * PAGE_SIZE, .iova = 0x10000, .prot = RW, .fixed = true};
+	struct space_map map = {
+		.length = 4 * PAGE_SIZE, .iova = 0x10000, .prot = RW, .fixed = true};
 	uint64_t limit = 4 * PAGE_SIZE;
 	struct memory_payer payer;
 	struct mirror *m = &w->mirror[0];
 
 	assert_int_equal(memory_account_create(limit_of, &limit, &payer.account), 0);
-	assert_int_equal(pages_from_va(w->memory, &payer, (uintptr_t)w->arena, map.length, true, false, &map.pages), 0);
+	assert_int_equal(pages_from_va(w->memory, &payer, (uintptr_t)w->arena, map.length, true,
+				       false, &map.pages),
+			 0);
 	mirror_add(w, 0, false);
 	assert_int_equal(space_map(w->s, &map), 0);
 	pages_put(map.pages);
@@ -157,7 +166,11 @@ static void into_the_same_space(void **state)
 {
 	struct two *t = *state;
 	struct world *w = t->w;
-	struct space_copy c = {.src_iova = 0x10000, .length = 0x2000, .dst_iova = 0x12000, .prot = RW, .fixed = true};
+	struct space_copy c = {.src_iova = 0x10000,
+			       .length = 0x2000,
+			       .dst_iova = 0x12000,
+			       .prot = RW,
+			       .fixed = true};
 
 	mirror_add(w, 0, true);
 	assert_int_equal(map_arena(w, 0, 2, 0x10000), 0);

@@ -21,7 +21,8 @@ static int note_bits(void *arg, uint64_t first, uint64_t n)
 	return b->answer;
 }
 
-static int read_dirty(struct world *w, struct bits *b, uint64_t iova, uint64_t len, uint64_t page_size, bool no_clear)
+static int read_dirty(struct world *w, struct bits *b, uint64_t iova, uint64_t len,
+		      uint64_t page_size, bool no_clear)
 {
 	struct space_dirty d = {iova, len, page_size, no_clear, true, note_bits, b};
 
@@ -59,15 +60,18 @@ static void refusals(void **state)
 		{EINVAL, "GDB.6", 0x10000, 0x1000, 0},
 		{EINVAL, "GDB.7", 0x11000, 0x2000, 0x2000},
 		{EINVAL, "GDB.7", 0x10000, 0x3000, 0x2000},
-		{EINVAL, "GDB.7", 0x10000, 0x1000, 0x1800}, /* not a power of two: what its bits less one say */
+		{EINVAL, "GDB.7", 0x10000, 0x1000,
+		 0x1800}, /* not a power of two: what its bits less one say */
 	};
-	struct space_dirty d = {.iova = 0x10000, .length = 0x1000, .page_size = 0x2000, .set = note_bits};
+	struct space_dirty d = {
+		.iova = 0x10000, .length = 0x1000, .page_size = 0x2000, .set = note_bits};
 	struct bits b = {0};
 
 	mirror_add(w, 0, false);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		assert_refused(w, read_dirty(w, &b, rows[i].iova, rows[i].len, rows[i].page_size, false), rows[i].err,
-			       rows[i].rule);
+		assert_refused(
+			w, read_dirty(w, &b, rows[i].iova, rows[i].len, rows[i].page_size, false),
+			rows[i].err, rows[i].rule);
 	assert_int_equal(w->mirror[0].invalidations, 0);
 	/* GDB.8, after GDB.7 */
 	assert_refused(w, space_read_dirty(w->s, &w->mirror[0].m, &d), EINVAL, "GDB.7");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every allocation of every call fails in turn: the call says -ENOMEM and nothing changed, or it worked. */
+/* Every allocation of every call fails in turn: the call says -ENOMEM and nothing changed, or it
+ * worked. */
 #include "world.h"
 
 /* What must not change: areas, tables, charges, ranges. */
@@ -68,8 +69,9 @@ static struct pages *arena_pages;
 
 static void make_arena_pages(struct world *w)
 {
-	assert_int_equal(pages_from_va(w->memory, &payer, (uintptr_t)w->arena, ARENA_PAGES * PAGE_SIZE, true, false,
-				       &arena_pages), 0);
+	assert_int_equal(pages_from_va(w->memory, &payer, (uintptr_t)w->arena,
+				       ARENA_PAGES * PAGE_SIZE, true, false, &arena_pages),
+			 0);
 }
 
 static void two_mirrors(struct world *w)
@@ -80,10 +82,12 @@ static void two_mirrors(struct world *w)
 
 static int map_all(struct world *w)
 {
-	struct space_map map = {.length = ARENA_PAGES * PAGE_SIZE, .iova = 1ull << 40, .prot = RW, .fixed = true};
+	struct space_map map = {
+		.length = ARENA_PAGES * PAGE_SIZE, .iova = 1ull << 40, .prot = RW, .fixed = true};
 	int rc;
 
-	rc = pages_from_va(w->memory, &payer, (uintptr_t)w->arena, map.length, true, false, &map.pages);
+	rc = pages_from_va(w->memory, &payer, (uintptr_t)w->arena, map.length, true, false,
+			   &map.pages);
 	if (rc)
 		return rc;
 	rc = space_map(w->s, &map);
@@ -113,7 +117,11 @@ static void four_areas(struct world *w)
 
 static int copy_four(struct world *w)
 {
-	struct space_copy c = {.src_iova = 0x10000, .length = 0x4000, .dst_iova = 1ull << 40, .prot = RW, .fixed = true};
+	struct space_copy c = {.src_iova = 0x10000,
+			       .length = 0x4000,
+			       .dst_iova = 1ull << 40,
+			       .prot = RW,
+			       .fixed = true};
 
 	return space_copy(w->s, w->s, &c);
 }
@@ -211,7 +219,8 @@ static void reserve_fails(void **state)
 /* The allowed list is only seen in what it forbids. */
 static void allow_fails(void **state)
 {
-	static const struct space_range old = {0x1000, 0x1fff}, new[] = {{0x5000, 0x5fff}, {0x8000, 0x8fff}};
+	static const struct space_range old = {0x1000, 0x1fff},
+					new[] = {{0x5000, 0x5fff}, {0x8000, 0x8fff}};
 	unsigned int failures = 0;
 
 	for (FAIL_SWEEP) {
@@ -253,14 +262,10 @@ static void creation_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(map_fails),
-		cmocka_unit_test(copy_fails),
-		cmocka_unit_test(cut_fails),
-		cmocka_unit_test(every_cut_fails),
-		cmocka_unit_test(add_mirror_fails),
-		cmocka_unit_test(reserve_fails),
-		cmocka_unit_test(allow_fails),
-		cmocka_unit_test(creation_fails),
+		cmocka_unit_test(map_fails),	    cmocka_unit_test(copy_fails),
+		cmocka_unit_test(cut_fails),	    cmocka_unit_test(every_cut_fails),
+		cmocka_unit_test(add_mirror_fails), cmocka_unit_test(reserve_fails),
+		cmocka_unit_test(allow_fails),	    cmocka_unit_test(creation_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,8 @@
 /* MAP: every rule, every pair of neighbours, and where an automatic IOVA comes to lie. */
 #include "world.h"
 
-/* Each row is wrong in what its rule names, and where it can be in what the next rule names too: the earlier must win. */
+/* Each row is wrong in what its rule names, and where it can be in what the next rule names too:
+ * the earlier must win. */
 static void rules_in_order(void **state)
 {
 	struct world *w = *state;
@@ -19,25 +20,25 @@ static void rules_in_order(void **state)
 		{EINVAL, "MAP.6", a, U64MAX - 100, 0x20000, RW},
 		{EINVAL, "MAP.6", a, U64MAX - 100, 0x20001, RW},
 		{EINVAL, "MAP.7", a, 0x1001, 0x20000, RW},
-		{EINVAL, "MAP.7", a, 0x1001, 0x20001, RW},	       /* .11 */
-		{EINVAL, "MAP.7", a, (1ull << 63) + 1, U64MAX, RW},    /* .8 */
+		{EINVAL, "MAP.7", a, 0x1001, 0x20001, RW},	    /* .11 */
+		{EINVAL, "MAP.7", a, (1ull << 63) + 1, U64MAX, RW}, /* .8 */
 		{EOVERFLOW, "MAP.8", a, 1ull << 63, U64MAX, RW},
-		{EOVERFLOW, "MAP.8", a + 1, 1ull << 63, U64MAX, RW},   /* .9 */
+		{EOVERFLOW, "MAP.8", a + 1, 1ull << 63, U64MAX, RW}, /* .9 */
 		{EINVAL, "MAP.9", a + 0x800, 0x1000, U64MAX, RW},
-		{EINVAL, "MAP.9", a + 0x800, 1ull << 60, U64MAX, RW},  /* .10 */
+		{EINVAL, "MAP.9", a + 0x800, 1ull << 60, U64MAX, RW}, /* .10 */
 		{ENOSPC, "MAP.10", a, 1ull << 60, U64MAX, RW},
 		{EINVAL, "MAP.11", a, 0x1000, 0x20800, RW},
-		{EINVAL, "MAP.11", a, 0x2000, U64MAX - 0x7ff, RW},     /* .12 */
+		{EINVAL, "MAP.11", a, 0x2000, U64MAX - 0x7ff, RW}, /* .12 */
 		{EOVERFLOW, "MAP.12", a, 0x2000, U64MAX - 0xfff, RW},
 		{EOVERFLOW, "MAP.12", a, 1ull << 62, 0xfull << 60, RW}, /* .13 */
 		{EINVAL, "MAP.13", a, 0x1000, 0x100000, RW},
 		{EINVAL, "MAP.13", a, 0x1000, 0x10f000, RW},
 		{EINVAL, "MAP.13", a, 0x2000, 0xff000, RW},
-		{EINVAL, "MAP.13", a, 0xf1000, 0x10000, RW},	       /* .14 */
-		{EINVAL, "MAP.13", a, 0x1000, 1ull << 48, RW},	       /* beyond the aperture */
+		{EINVAL, "MAP.13", a, 0xf1000, 0x10000, RW},   /* .14 */
+		{EINVAL, "MAP.13", a, 0x1000, 1ull << 48, RW}, /* beyond the aperture */
 		{EEXIST, "MAP.14", a, 0x1000, 0x10000, RW},
 		{EEXIST, "MAP.14", a, 0x3000, 0xf000, RW},
-		{EEXIST, "MAP.14", a + 0x800, 0x1000, 0x10000, RW},    /* .15 */
+		{EEXIST, "MAP.14", a + 0x800, 0x1000, 0x10000, RW}, /* .15 */
 		{EINVAL, "MAP.15", a + 0x800, 0x1000, 0x20000, RW},
 		{EINVAL, "MAP.15", hole + 0x800, 0x1000, 0x20000, RW}, /* .16 */
 		{EFAULT, "MAP.16", hole, 0x1000, 0x20000, RW},
@@ -81,13 +82,16 @@ static void the_limit_of_locked_memory(void **state)
 		char *va[] = {w->arena, w->arena, hole};
 
 		map.length = len[i];
-		assert_int_equal(pages_from_va(w->memory, &payer, (uintptr_t)va[i], len[i], true, false, &map.pages), 0);
+		assert_int_equal(pages_from_va(w->memory, &payer, (uintptr_t)va[i], len[i], true,
+					       false, &map.pages),
+				 0);
 		if (i == 0)
 			assert_refused(w, space_map(w->s, &map), ENOMEM, "MAP.17");
 		else if (i == 1)
 			assert_int_equal(space_map(w->s, &map), 0);
 		else
-			assert_refused(w, (map.iova += PAGE_SIZE, space_map(w->s, &map)), EFAULT, "MAP.16");
+			assert_refused(w, (map.iova += PAGE_SIZE, space_map(w->s, &map)), EFAULT,
+				       "MAP.16");
 		pages_put(map.pages);
 		assert_int_equal(memory_account_locked(payer.account), i > 0);
 	}
@@ -159,7 +163,8 @@ static void permissions_reach_the_table(void **state)
 	assert_int_equal(unmap_at(w, 0x1000, 0x4000), 0x4000);
 }
 
-/* 3.5, "Automatic choice". Offsets of @va are within 1 GiB of address space that nobody looks at: there is no mirror. */
+/* 3.5, "Automatic choice". Offsets of @va are within 1 GiB of address space that nobody looks at:
+ * there is no mirror. */
 static void where_an_automatic_iova_lies(void **state)
 {
 	struct world *w = *state;
@@ -167,14 +172,15 @@ static void where_an_automatic_iova_lies(void **state)
 	const struct {
 		uint64_t va, len, iova;
 	} rows[] = {
-		{g, 0x1000, 0x1000},		   /* never 0 */
+		{g, 0x1000, 0x1000}, /* never 0 */
 		{g, 0x1000, 0x2000},
-		{g, 0x2000, 0x4000},		   /* length rounds to 0x2000 */
-		{g + 0x1000, 0x2000, 0x3000 + 0x3000}, /* 0x3000 is too short; the address allows no more than 0x1000 */
+		{g, 0x2000, 0x4000}, /* length rounds to 0x2000 */
+		{g + 0x1000, 0x2000,
+		 0x3000 + 0x3000}, /* 0x3000 is too short; the address allows no more than 0x1000 */
 		{g, 0x1000, 0x3000},
-		{g, 0x3000, 0x8000},		   /* rounds to 0x4000 */
-		{g, 4 * MiB, 2 * MiB},		   /* capped at the huge page */
-		{g + 4 * KiB, 4 * MiB, 0xb000},	   /* does not fit before 2 MiB: behind */
+		{g, 0x3000, 0x8000},		/* rounds to 0x4000 */
+		{g, 4 * MiB, 2 * MiB},		/* capped at the huge page */
+		{g + 4 * KiB, 4 * MiB, 0xb000}, /* does not fit before 2 MiB: behind */
 		{0, 8 * MiB, 0},
 		{g + 0x123, 0x10, 0},
 		{g, 1, 0},
@@ -203,7 +209,8 @@ static void where_an_automatic_iova_lies(void **state)
 static void automatic_iovas_keep_to_the_allowed_list(void **state)
 {
 	struct world *w = *state;
-	struct space_range allowed[] = {{0x80000, 0x81fff}, {0x40000, 0x41fff}, {0, 0xfff}, {0x42000, 0x42fff}};
+	struct space_range allowed[] = {
+		{0x80000, 0x81fff}, {0x40000, 0x41fff}, {0, 0xfff}, {0x42000, 0x42fff}};
 	struct space_range reserved = {0x50000, 0x50fff};
 	uint64_t iova;
 

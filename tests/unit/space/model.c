@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random scripts of every call, each compared with a naive twin that knows nothing but a state for every byte of a small
- * window of IOVAs: result, areas, and what both page tables say of every page, after every step.
+ * Random scripts of every call, each compared with a naive twin that knows nothing but a state for
+ * every byte of a small window of IOVAs: result, areas, and what both page tables say of every
+ * page, after every step.
  */
 #include "world.h"
 
@@ -57,7 +58,8 @@ static struct twin_area *area_at(struct twin *t, uint64_t iova)
 static bool reserved_at(const struct twin *t, uint64_t iova)
 {
 	for (size_t i = 0; i < NR_RANGES; i++)
-		if (t->is_reserved[i] && t->reserved[i].start <= iova && iova <= t->reserved[i].last)
+		if (t->is_reserved[i] && t->reserved[i].start <= iova &&
+		    iova <= t->reserved[i].last)
 			return true;
 	return iova >= WINDOW;
 }
@@ -127,7 +129,8 @@ static int choose(struct twin *t, uint64_t va, uint64_t len, uint64_t *iova)
 				start++;
 				continue;
 			}
-			while (last < span_last && !reserved_at(t, last + 1) && !area_at(t, last + 1))
+			while (last < span_last && !reserved_at(t, last + 1) &&
+			       !area_at(t, last + 1))
 				last++;
 			low = (start + align - 1) / align * align | va % PAGE_SIZE;
 			if (low < last && last - low >= len - 1) {
@@ -154,7 +157,8 @@ static int fixed(struct twin *t, uint64_t iova, uint64_t len)
 }
 
 /* MAP.7 on, for the @n pieces of an area or of a copy. */
-static int place(struct twin *t, struct twin_area *pieces, size_t n, uint64_t len, bool automatic, uint64_t *iova)
+static int place(struct twin *t, struct twin_area *pieces, size_t n, uint64_t len, bool automatic,
+		 uint64_t *iova)
 {
 	uint64_t at;
 	int rc;
@@ -171,7 +175,8 @@ static int place(struct twin *t, struct twin_area *pieces, size_t n, uint64_t le
 			return -EINVAL;
 	}
 	for (size_t i = 0; i < n && has_mirrors(t); i++)
-		if (!pinnable(t->w, pieces[i].va, pieces[i].last - pieces[i].start + 1, pieces[i].writable))
+		if (!pinnable(t->w, pieces[i].va, pieces[i].last - pieces[i].start + 1,
+			      pieces[i].writable))
 			return -EFAULT;
 	at = *iova;
 	for (size_t i = 0; i < n; i++) {
@@ -221,7 +226,8 @@ static void do_map(struct twin *t)
 
 static void do_unmap(struct twin *t)
 {
-	uint64_t start = pick_address(48), len = pick(8) ? pick_length() : WINDOW, unmapped, removed = 0;
+	uint64_t start = pick_address(48), len = pick(8) ? pick_length() : WINDOW, unmapped,
+		 removed = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < t->n;) {
@@ -246,7 +252,9 @@ static void do_unmap(struct twin *t)
 
 static void do_copy(struct twin *t, struct twin *from)
 {
-	struct space_copy c = {.src_iova = pick_address(48), .length = pick_length(), .dst_iova = pick_address(48)};
+	struct space_copy c = {.src_iova = pick_address(48),
+			       .length = pick_length(),
+			       .dst_iova = pick_address(48)};
 	struct twin_area pieces[MAX_AREAS];
 	uint64_t iova = c.dst_iova;
 	size_t n = 0;
@@ -263,7 +271,8 @@ static void do_copy(struct twin *t, struct twin *from)
 			break;
 		}
 		end = min_u64(a->last + 1, c.src_iova + c.length);
-		pieces[n++] = (struct twin_area){at, end - 1, a->va + (at - a->start), c.prot, a->writable};
+		pieces[n++] = (struct twin_area){at, end - 1, a->va + (at - a->start), c.prot,
+						 a->writable};
 		at = end;
 	}
 	if (!rc)
@@ -358,7 +367,8 @@ static void do_mirror(struct twin *t)
 		return;
 	}
 	for (size_t k = 0; k < t->n && !rc; k++)
-		if (!pinnable(t->w, t->areas[k].va, t->areas[k].last - t->areas[k].start + 1, t->areas[k].writable))
+		if (!pinnable(t->w, t->areas[k].va, t->areas[k].last - t->areas[k].start + 1,
+			      t->areas[k].writable))
 			rc = -EFAULT;
 	mirror_open(t->w, i, i);
 	assert_int_equal(space_add_mirror(t->s, &t->w->mirror[i].m), rc);
@@ -419,7 +429,8 @@ static void check_table(struct twin *t, unsigned int i)
 			assert_int_equal(pt_translate(t->w->mirror[i].m.pt, iova, &leaf), -ENOENT);
 			continue;
 		}
-		assert_ptr_equal(translate(t->w, i, iova, a->prot), (char *)a->va + (iova - a->start));
+		assert_ptr_equal(translate(t->w, i, iova, a->prot),
+				 (char *)a->va + (iova - a->start));
 		mapped += PAGE_SIZE;
 	}
 	assert_int_equal(pt_mapped_bytes(t->w->mirror[i].m.pt), mapped);

@@ -42,11 +42,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void map_file(struct fixture *f, const struct memory_payer *payer, uint64_t page, uint64_t n, uint64_t iova)
+static void map_file(struct fixture *f, const struct memory_payer *payer, uint64_t page, uint64_t n,
+		     uint64_t iova)
 {
 	struct space_map map = {.length = n * PAGE_SIZE, .iova = iova, .prot = RW, .fixed = true};
 
-	assert_int_equal(pages_from_file(f->w->memory, payer, dup(f->fd), page * PAGE_SIZE, map.length, true, &map.pages), 0);
+	assert_int_equal(pages_from_file(f->w->memory, payer, dup(f->fd), page * PAGE_SIZE,
+					 map.length, true, &map.pages),
+			 0);
 	assert_int_equal(space_map(f->w->s, &map), 0);
 	pages_put(map.pages);
 }
@@ -62,7 +65,11 @@ static void nothing_to_move(void **state)
 static void charges_move(void **state)
 {
 	struct fixture *f = *state;
-	struct space_copy c = {.src_iova = 0x10000, .length = 0x2000, .dst_iova = 0x50000, .prot = RW, .fixed = true};
+	struct space_copy c = {.src_iova = 0x10000,
+			       .length = 0x2000,
+			       .dst_iova = 0x50000,
+			       .prot = RW,
+			       .fixed = true};
 
 	map_file(f, &f->old, 0, 4, 0x10000);
 	map_file(f, &f->old, 4, 2, 0x20000);

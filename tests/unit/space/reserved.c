@@ -11,7 +11,8 @@ static int allow(struct world *w, const struct space_range *r, size_t n)
 static void allow_refuses(void **state)
 {
 	struct world *w = *state;
-	struct space_range reserved = {0x9000, 0x9fff}, r[3] = {{0x1000, 0x1fff}, {0x3000, 0x3fff}, {0x5000, 0x5fff}};
+	struct space_range reserved = {0x9000, 0x9fff},
+			   r[3] = {{0x1000, 0x1fff}, {0x3000, 0x3fff}, {0x5000, 0x5fff}};
 	uint64_t iova;
 
 	assert_int_equal(space_reserve(w->s, &reserved, 1, w), 0);
@@ -24,7 +25,8 @@ static void allow_refuses(void **state)
 	assert_refused(w, allow(w, r, 3), EINVAL, "ALW.5");
 	r[2] = (struct space_range){0x3fff, 0x3fff}; /* both: element by element, ALW.4 first */
 	assert_refused(w, allow(w, r, 3), EINVAL, "ALW.4");
-	r[1] = (struct space_range){0x1000, 0x1001}; /* ALW.5 of an earlier element beats ALW.4 of a later one */
+	r[1] = (struct space_range){
+		0x1000, 0x1001}; /* ALW.5 of an earlier element beats ALW.4 of a later one */
 	assert_refused(w, allow(w, r, 3), EINVAL, "ALW.5");
 	r[1] = (struct space_range){0x8000, 0x9000};
 	r[2] = (struct space_range){0x8800, 0x8fff}; /* ALW.5 before ALW.6 */
@@ -43,7 +45,8 @@ static void allow_refuses(void **state)
 static void reserve_refuses(void **state)
 {
 	struct world *w = *state;
-	struct space_range allowed = {0x20000, 0x2ffff}, r[2] = {{0x40000, 0x40fff}, {0x10800, 0x10fff}};
+	struct space_range allowed = {0x20000, 0x2ffff},
+			   r[2] = {{0x40000, 0x40fff}, {0x10800, 0x10fff}};
 	int owner;
 
 	assert_int_equal(map_arena(w, 0, 1, 0x10000), 0);
@@ -81,7 +84,8 @@ static void owners_may_overlap(void **state)
 	assert_int_equal(map_arena(w, 0, 1, 0xfee80000), 0);
 }
 
-static void assert_ranges(struct world *w, const struct space_range *want, size_t n, uint64_t alignment)
+static void assert_ranges(struct world *w, const struct space_range *want, size_t n,
+			  uint64_t alignment)
 {
 	struct space_range got[8];
 	uint64_t align;
@@ -103,7 +107,10 @@ static void assert_ranges(struct world *w, const struct space_range *want, size_
 static void iova_ranges_are_the_gaps(void **state)
 {
 	struct world *w = *state;
-	struct space_range all = {0, U64MAX}, r[] = {{0x3000, 0x3fff}, {0x1000, 0x1fff}, {0x2000, 0x2fff}, {0x8000, 0x8fff}};
+	struct space_range all = {0, U64MAX}, r[] = {{0x3000, 0x3fff},
+						     {0x1000, 0x1fff},
+						     {0x2000, 0x2fff},
+						     {0x8000, 0x8fff}};
 	struct space_range gaps[] = {{0, 0xfff}, {0x4000, 0x7fff}, {0x9000, U64MAX}};
 	struct space_range inside = {0x4000, MASK(48)};
 

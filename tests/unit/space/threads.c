@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Maps, unmaps and copies in two spaces, changes of the address space, and a reader that walks the tables as a device
- * does: what it reaches must not be the memory of a VA's next owner.
+ * Maps, unmaps and copies in two spaces, changes of the address space, and a reader that walks the
+ * tables as a device does: what it reaches must not be the memory of a VA's next owner.
  */
 #include "world.h"
 
@@ -13,7 +13,8 @@
 
 static struct world *w;
 static struct space *other;
-static uint64_t section; /* odd while the reader is inside; an epoch that ThreadSanitizer can follow */
+static uint64_t
+	section; /* odd while the reader is inside; an epoch that ThreadSanitizer can follow */
 static bool stop;
 
 static uint64_t step(uint64_t *seed)
@@ -51,7 +52,10 @@ static void *mapper(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		struct space *s = step(&seed) % 4 ? w->s : other;
 		uint64_t iova = 0x100000 + step(&seed) % SLOTS * PAGE_SIZE;
-		struct space_map map = {.length = (1 + step(&seed) % 3) * PAGE_SIZE, .iova = iova, .prot = RW, .fixed = true};
+		struct space_map map = {.length = (1 + step(&seed) % 3) * PAGE_SIZE,
+					.iova = iova,
+					.prot = RW,
+					.fixed = true};
 		struct space_copy c = {.src_iova = iova, .length = PAGE_SIZE, .prot = SPACE_READ};
 
 		switch (step(&seed) % 4) {
@@ -63,8 +67,11 @@ static void *mapper(void *arg)
 				space_unmap(other, c.dst_iova, c.length, &unmapped);
 			break;
 		default:
-			assert_int_equal(pages_from_va(w->memory, NULL, (uintptr_t)w->arena + step(&seed) % 60 * PAGE_SIZE,
-						       map.length, true, false, &map.pages), 0);
+			assert_int_equal(
+				pages_from_va(w->memory, NULL,
+					      (uintptr_t)w->arena + step(&seed) % 60 * PAGE_SIZE,
+					      map.length, true, false, &map.pages),
+				0);
 			space_map(s, &map);
 			pages_put(map.pages);
 		}
@@ -72,7 +79,8 @@ static void *mapper(void *arg)
 	return NULL;
 }
 
-/* The program gives pages back and takes others. Each page says in its first byte how often it was replaced. */
+/* The program gives pages back and takes others. Each page says in its first byte how often it was
+ * replaced. */
 static void *changer(void *arg)
 {
 	uint64_t seed = 5;
@@ -82,13 +90,15 @@ static void *changer(void *arg)
 		struct memory_change c;
 
 		memory_change_begin(w->memory, &c, (uintptr_t)va, PAGE_SIZE);
-		mmap(va, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		mmap(va, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		     -1, 0);
 		memory_change_end(w->memory, &c);
 	}
 	return NULL;
 }
 
-/* A device: walks, looks at the slot, reads. Within a section nothing it found may be given back. */
+/* A device: walks, looks at the slot, reads. Within a section nothing it found may be given back.
+ */
 static void *reader(void *arg)
 {
 	uint64_t seed = 77, found = 0;
@@ -103,8 +113,10 @@ static void *reader(void *arg)
 			const struct memory_slot *slot = memory_slot(w->memory, leaf.pa);
 
 			assert_int_equal(slot->kind, MEMORY_PRIVATE);
-			if (!__atomic_load_n(&slot->has_stale, __ATOMIC_ACQUIRE) || !memory_stale(w->memory, leaf.pa, 1)) {
-				memory_copy(w->memory, slot, &byte, slot->base + (leaf.pa & MEMORY_SLOT_MASK), 1);
+			if (!__atomic_load_n(&slot->has_stale, __ATOMIC_ACQUIRE) ||
+			    !memory_stale(w->memory, leaf.pa, 1)) {
+				memory_copy(w->memory, slot, &byte,
+					    slot->base + (leaf.pa & MEMORY_SLOT_MASK), 1);
 				found++;
 			}
 		}

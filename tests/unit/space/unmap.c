@@ -80,10 +80,12 @@ static void everything(void **state)
 	assert_int_equal(w->mirror[0].last, (ARENA_PAGES - 1) * 0x200000ull + PAGE_MASK);
 }
 
-/* The order that keeps DMA from memory that was given back: out of the table, out of the caches, unpinned. */
+/* The order that keeps DMA from memory that was given back: out of the table, out of the caches,
+ * unpinned. */
 static struct world *watched;
 
-static void check_still_pinned(struct space_mirror *m, uint64_t iova, uint64_t last, struct pt_gather *g)
+static void check_still_pinned(struct space_mirror *m, uint64_t iova, uint64_t last,
+			       struct pt_gather *g)
 {
 	struct pt_leaf leaf;
 

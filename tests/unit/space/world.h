@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the tests of space/ share: a space, page tables of either format that mirror it, and program memory.
+ * What the tests of space/ share: a space, page tables of either format that mirror it, and program
+ * memory.
  */
 #ifndef TEST_SPACE_WORLD_H
 #define TEST_SPACE_WORLD_H
@@ -23,8 +24,8 @@ struct world {
 	struct space *s;
 	struct mirror mirror[2];
 	unsigned int revoked;
-	char *arena;	   /* ARENA_PAGES pages, private, present, on a 2 MiB boundary */
-	const char *rule;  /* of the last refusal */
+	char *arena;	  /* ARENA_PAGES pages, private, present, on a 2 MiB boundary */
+	const char *rule; /* of the last refusal */
 	int err;
 	struct refuse_sink sink;
 };
@@ -37,7 +38,8 @@ static inline void note_refusal(void *arg, const struct refusal *r)
 	w->err = r->err;
 }
 
-static inline void note_invalidation(struct space_mirror *sm, uint64_t iova, uint64_t last, struct pt_gather *g)
+static inline void note_invalidation(struct space_mirror *sm, uint64_t iova, uint64_t last,
+				     struct pt_gather *g)
 {
 	struct mirror *m = container_of(sm, struct mirror, m);
 
@@ -52,7 +54,8 @@ static const struct space_mirror_ops mirror_ops = {.invalidate = note_invalidati
 /* A page table as VT-d (48 bits) or AMD (48 bits) makes it; not in the space yet. */
 static inline void mirror_open(struct world *w, unsigned int i, bool amd)
 {
-	struct pt_config cfg = {.ops = amd ? &pt_amdv1 : &pt_vtd_ss, .levels = 4, .flags = PT_DIRTY};
+	struct pt_config cfg = {
+		.ops = amd ? &pt_amdv1 : &pt_vtd_ss, .levels = 4, .flags = PT_DIRTY};
 	struct mirror *m = &w->mirror[i];
 
 	*m = (struct mirror){.tables = w->tables};
@@ -83,7 +86,8 @@ static inline void mirror_remove(struct world *w, unsigned int i)
 
 static inline char *map_aligned(void)
 {
-	char *all = map_anon(4 * MiB, MAP_PRIVATE | MAP_NORESERVE), *p = (char *)align_up((uintptr_t)all, 2 * MiB);
+	char *all = map_anon(4 * MiB, MAP_PRIVATE | MAP_NORESERVE),
+	     *p = (char *)align_up((uintptr_t)all, 2 * MiB);
 	char *end = p + ARENA_PAGES * PAGE_SIZE;
 
 	munmap(end, (size_t)(all + 4 * MiB - end));
@@ -99,7 +103,9 @@ static inline struct world *world_open(void)
 
 	w->memory = make_memory(true, &w->revoked);
 	assert_int_equal(pt_mem_create(&w->tables), 0);
-	assert_int_equal(memory_add_tables(w->memory, pt_mem_base(w->tables), pt_mem_size(w->tables), &pa), 0);
+	assert_int_equal(
+		memory_add_tables(w->memory, pt_mem_base(w->tables), pt_mem_size(w->tables), &pa),
+		0);
 	*pt_mem_pa_base(w->tables) = pa;
 	w->sink = (struct refuse_sink){note_refusal, w};
 	assert_int_equal(space_create(w->memory, &w->sink, &w->s), 0);
@@ -135,14 +141,17 @@ static inline int world_teardown(void **state)
 
 #define RW (SPACE_READ | SPACE_WRITE)
 
-/* MAP of @len bytes at @va; @iova U64MAX: automatic, else fixed. Returns as space_map(), the IOVA in *out (may be NULL). */
-static inline int map_va(struct world *w, const void *va, uint64_t len, uint64_t iova, int prot, uint64_t *out)
+/* MAP of @len bytes at @va; @iova U64MAX: automatic, else fixed. Returns as space_map(), the IOVA
+ * in *out (may be NULL). */
+static inline int map_va(struct world *w, const void *va, uint64_t len, uint64_t iova, int prot,
+			 uint64_t *out)
 {
 	struct space_map map = {.length = len, .iova = iova, .prot = prot, .fixed = iova != U64MAX};
 	int rc;
 
 	w->rule = NULL;
-	rc = pages_from_va(w->memory, NULL, (uintptr_t)va, len ? len : 1, prot & SPACE_WRITE, false, &map.pages);
+	rc = pages_from_va(w->memory, NULL, (uintptr_t)va, len ? len : 1, prot & SPACE_WRITE, false,
+			   &map.pages);
 	assert_int_equal(rc, 0);
 	rc = space_map(w->s, &map);
 	pages_put(map.pages);
@@ -165,7 +174,8 @@ static inline uint64_t unmap_at(struct world *w, uint64_t iova, uint64_t len)
 }
 
 /* Refused with @err under @rule. */
-static inline void assert_refused_at(struct world *w, int rc, int err, const char *rule, const char *file, int line)
+static inline void assert_refused_at(struct world *w, int rc, int err, const char *rule,
+				     const char *file, int line)
 {
 	_assert_int_equal(rc, -err, file, line);
 	_assert_true(w->rule != NULL, "a refusal was reported", file, line);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The slow side of base/pool.h: chunks that double from one page to 64 KiB.
+ * The slow side of base/pool.h: chunks that double from one page to a huge one, of which the kernel
+ * is asked to make a huge one indeed: to touch memory for the first time is what growing costs.
  */
 #include "base/pool.h"
 
+#include <sys/mman.h>
+
 #define CHUNK_FIRST 4096u
-#define CHUNK_LAST  65536u
+#define CHUNK_LAST  (2u << 20)
 
 struct pool_chunk {
 	struct pool_chunk *next;
@@ -21,13 +24,25 @@ void pool_destroy(struct pool *p)
 	pool_init(p, p->size);
 }
 
+static struct pool_chunk *chunk_alloc(size_t size)
+{
+	struct pool_chunk *c;
+
+	if (size < CHUNK_LAST)
+		return malloc(size);
+	c = aligned_alloc(CHUNK_LAST, size);
+	if (c)
+		madvise(c, size, MADV_HUGEPAGE);
+	return c;
+}
+
 void *pool_grow(struct pool *p)
 {
 	void *object;
 
 	if ((size_t)(p->fresh_end - p->fresh) < p->size) {
 		size_t size = p->chunks ? min_u64(p->chunks->size * 2, CHUNK_LAST) : CHUNK_FIRST;
-		struct pool_chunk *c = malloc(size);
+		struct pool_chunk *c = chunk_alloc(size);
 
 		if (!c)
 			return NULL;

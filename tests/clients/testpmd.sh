@@ -83,8 +83,7 @@ done
 say "all $((2 * packets)) packets came out unchanged, in order"
 
 say "bursts circling for $load_seconds s"
-testpmd "$load_seconds" -- --forward-mode=macswap --tx-first --nb-cores=1 --total-num-mbufs=4096 \
-	--stats-period 2
+testpmd "$load_seconds" -- --forward-mode=macswap --tx-first --nb-cores=1 --total-num-mbufs=4096
 for way in "0 1" "1 0"; do
 	read -r from to <<<"$way"
 	sent=$(count "$from" TX-packets)

@@ -210,16 +210,20 @@ int memory_unregister(struct memory *m, uint64_t va, uint64_t len)
 
 void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len)
 {
-	bool stale;
+	bool stale = false;
 
-	c->va = align_down(va, PAGE_SIZE);
-	if (!len || __builtin_add_overflow(va, len - 1, &c->last))
-		c->last = len ? U64MAX : c->va;
-	c->last |= PAGE_MASK;
+	/* Of no length it meets nothing. */
+	c->va = len ? align_down(va, PAGE_SIZE) : 1;
+	c->last = 0;
+	if (len && __builtin_add_overflow(va, len - 1, &c->last))
+		c->last = U64MAX;
+	c->last |= len ? PAGE_MASK : 0;
 	lock_acquire(&m->lock);
 	list_add_tail(&m->changing, &c->link);
-	forget(m, c->va, c->last);
-	stale = slots_change(m, c->va, c->last);
+	if (len) {
+		forget(m, c->va, c->last);
+		stale = slots_change(m, c->va, c->last);
+	}
 	lock_release(&m->lock);
 	if (stale && m->ops.revoked)
 		m->ops.revoked(m->revoked_arg);
@@ -228,7 +232,8 @@ void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va,
 void memory_change_end(struct memory *m, struct memory_change *c)
 {
 	lock_acquire(&m->lock);
-	forget(m, c->va, c->last);
+	if (c->va <= c->last)
+		forget(m, c->va, c->last);
 	list_del(&c->link);
 	lock_release(&m->lock);
 }

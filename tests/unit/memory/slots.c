@@ -108,6 +108,8 @@ static void a_change_elsewhere_costs_nothing(void **state)
 	memory_va_changed(memory, pages_start(p) + 2 * MiB, 2 * MiB);
 	memory_va_changed(memory, pages_start(p) + 300 * GiB, 2 * MiB);
 	memory_va_changed(memory, 0, pages_start(p));
+	memory_va_changed(memory, pages_start(p), 0);
+	memory_va_changed(memory, 0, 0);
 	assert_int_equal(revoked, 0);
 	assert_false(memory_slot(memory, pa_of(p, 0))->has_stale);
 	memory_va_changed(memory, 0, U64MAX);

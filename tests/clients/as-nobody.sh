@@ -10,12 +10,13 @@ need_ioas
 need setpriv util-linux
 ((EUID == 0)) || skip "only root can become nobody; as an ordinary user run scripts/demo itself"
 
+kernel=$(reference guest-kernel)
 copy=$work/copy
 mkdir -p "$copy/build" "$copy/tests" "$copy/cache"
 cp "$IOAS" "$(dirname "$IOAS")"/libioas-preload.so "$copy/build/"
 cp -r "$top/scripts" "$copy/"
 cp -r "$clients" "$copy/tests/"
-cp -a "$(reference guest-kernel)" "$copy/cache/"
+cp -a "$kernel" "$copy/cache/"
 chmod -R a+rX "$work"
 install -d -o nobody -m 700 "$work/tmp"
 

@@ -1,9 +1,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 #
 # What the tests with a guest share; sourced after common.sh. The caller sets qemu (the program) and
-# defines device_arguments BDF..., which sets the array arguments to what passes these devices to a
-# guest.
+# road, legacy (/dev/vfio/GROUP, type1) or cdev (/dev/iommu, /dev/vfio/devices/vfioN).
+
+# device_arguments BDF...: sets the array arguments to what passes these devices to a guest.
+device_arguments()
+{
+	local bdf
+
+	arguments=()
+	[[ $road == legacy ]] || arguments+=(-object "iommufd,id=iommufd0")
+	for bdf in "$@"; do
+		if [[ $road == legacy ]]; then
+			arguments+=(-device "vfio-pci,host=$bdf")
+		else
+			arguments+=(-device "vfio-pci,host=$bdf,iommufd=iommufd0")
+		fi
+	done
+}
 
 # boot_guest RUN-OPTIONS -- BOOT-OPTIONS -- BDF...
 boot_guest()
@@ -63,4 +78,22 @@ guest_all()
 		--device "virtio-net,hub=test,bdf=$a" --device "virtio-net,hub=test,bdf=$b" -- \
 		--kernel "$kernel" --do nvme,ioat,net --seed "$seed" -- "$disk" "$dma" "$a" "$b"
 	"$clients/guest/disk" check "$work/disk.img" "$seed" || fail "what is on the disk"
+}
+
+# guest_parts PART...: runs the parts of a test by their names.
+guest_parts()
+{
+	local part
+
+	say "$("$qemu" -version | head -n 1), on the $road road"
+	for part in "$@"; do
+		case $part in
+		nvme) guest_nvme --iommu vtd ;;
+		ioat) guest_ioat --iommu vtd ;;
+		net) guest_net --iommu vtd ;;
+		compat) guest_nvme --iommu amd --vfio-container=iommufd ;;
+		all) guest_all --iommu amd ;;
+		*) fail "no part is called '$part'" ;;
+		esac
+	done
 }

@@ -11,6 +11,7 @@
  * unpin_range() finds the nodes that pin_range() made and never allocates. What a pin acquires it
  * acquires in as large parts as come from one origin.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -50,10 +51,13 @@ static struct cursor root_of(const struct pages *p)
 /* The child of @c, which has a table, that holds @page. */
 static struct cursor child_of(const struct cursor *c, uint64_t page)
 {
-	unsigned int shift = level_shift[c->level - 1];
 	struct pin_table *t = c->node->table;
-	uint64_t number = page >> shift;
+	unsigned int shift;
+	uint64_t number;
 
+	assert(c->level > 0); /* a single page has no table */
+	shift = level_shift[c->level - 1];
+	number = page >> shift;
 	return (struct cursor){
 		.node = &t->child[number - t->first],
 		.level = c->level - 1,
@@ -154,7 +158,7 @@ static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, ui
 		last->len += run.len;
 		return 0;
 	}
-	if (is_pow2(op->nr_runs) || !op->nr_runs) {
+	if (!op->runs || is_pow2(op->nr_runs)) {
 		struct pin_run *runs =
 			realloc(op->runs, (op->nr_runs ? op->nr_runs * 2 : 1) * sizeof(*runs));
 

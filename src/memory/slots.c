@@ -58,7 +58,7 @@ static void slot_free(struct slot *s)
 
 void slots_destroy(struct memory *m)
 {
-	for (uint64_t i = 0, left = m->nr_slots; left; i++) {
+	for (uint64_t i = 0, left = m->info ? m->nr_slots : 0; left; i++) {
 		if (!m->info[i])
 			continue;
 		slot_free(m->info[i]);

@@ -80,8 +80,8 @@ static uint64_t wanted_alignment(uint64_t addr, uint64_t length)
 
 int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
 {
-	const struct space_range everything = {0, U64MAX};
-	const struct space_range *spans = s->allowed.n ? s->allowed.r : &everything;
+	struct space_range everything = {0, U64MAX};
+	struct range_list spans = s->allowed.n ? s->allowed : (struct range_list){&everything, 1};
 	struct want w = {length, 0, addr & PAGE_MASK};
 
 	if (length >= ULMAX / 2)
@@ -91,9 +91,9 @@ int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
 	if (w.align < s->alignment)
 		return refuse(s->sink, EINVAL, "MAP.9", "user_va", addr, "a multiple of %#llx",
 			      (unsigned long long)s->alignment);
-	for (size_t i = 0; i < (s->allowed.n ? s->allowed.n : 1); i++) {
-		uint64_t start = max_u64(spans[i].start, PAGE_SIZE),
-			 last = min_u64(spans[i].last, ULMAX - PAGE_SIZE);
+	for (size_t i = 0; i < spans.n; i++) {
+		uint64_t start = max_u64(spans.r[i].start, PAGE_SIZE),
+			 last = min_u64(spans.r[i].last, ULMAX - PAGE_SIZE);
 
 		if (start <= last && fits(&w, start, last, &start) &&
 		    find_in_span(s, &w, start, last, iova))

@@ -141,26 +141,36 @@ static int move_charges(struct space *s, struct pages **all, size_t n,
 	return 0;
 }
 
+/* CHP.2 to CHP.5 with every space locked and @nr_areas areas, at least one, in them. */
+static int change_payer(struct space **spaces, size_t n, size_t nr_areas,
+			const struct memory_payer *payer)
+{
+	struct pages **all = malloc(nr_areas * sizeof(struct pages *));
+	size_t nr_pages = 0;
+	int rc = 0;
+
+	if (!all)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = collect_pages(spaces[i], all, &nr_pages);
+	if (!rc)
+		rc = move_charges(spaces[0], all, unique_pages(all, nr_pages, payer), payer);
+	free(all);
+	return rc;
+}
+
 int space_change_payer(struct space **spaces, size_t n, const struct memory_payer *payer)
 {
-	size_t nr_areas = 0, nr_pages = 0;
-	struct pages **all = NULL;
+	size_t nr_areas = 0;
 	int rc = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		lock_acquire(&spaces[i]->lock);
 		nr_areas += range_count(&spaces[i]->areas);
 	}
-	if (nr_areas) {
-		all = malloc(nr_areas * sizeof(struct pages *));
-		rc = all ? 0 : -ENOMEM;
-	}
-	for (size_t i = 0; i < n && !rc; i++)
-		rc = collect_pages(spaces[i], all, &nr_pages);
-	if (!rc && nr_pages)
-		rc = move_charges(spaces[0], all, unique_pages(all, nr_pages, payer), payer);
+	if (nr_areas)
+		rc = change_payer(spaces, n, nr_areas, payer);
 	for (size_t i = n; i > 0; i--)
 		lock_release(&spaces[i - 1]->lock);
-	free(all);
 	return rc;
 }

@@ -49,6 +49,17 @@ static bool is_relative_file(const char *element, size_t n)
 	return !strncmp(element, "file", 4) && eq && eq[1] != '/' && eq + 1 < element + n;
 }
 
+static bool is_common(const char *element, size_t n)
+{
+	const char *eq = memchr(element, '=', n);
+	const size_t key = eq ? (size_t)(eq - element) : n;
+
+	for (const struct option_key *k = common_keys; k->name; k++)
+		if (strlen(k->name) == key && !memcmp(element, k->name, key))
+			return true;
+	return false;
+}
+
 struct split {
 	char *own;    /* "nvme,size=64M" */
 	char *common; /* "nvme,bdf=..." */
@@ -70,7 +81,7 @@ static int split_text(const char *text, struct split *out)
 	for (text += n; *text; text += n) {
 		text++;
 		n = element_length(text);
-		if (!strncmp(text, "bdf=", 4) || !strncmp(text, "group=", 6)) {
+		if (is_common(text, n)) {
 			*common++ = ',';
 			common = mempcpy(common, text, n);
 			continue;

@@ -66,6 +66,24 @@ static int set_preload(const char *library, const char *sanitizer)
 	return rc ? EXIT_FAILED : 0;
 }
 
+/*
+ * The trap needs every register as it is when a store faults, which valgrind keeps only when told to; and across a jump that it
+ * follows while it translates it forgets where it is.
+ */
+static int set_valgrind(void)
+{
+	static const char options[] = "--vex-iropt-register-updates=allregs-at-mem-access --vex-guest-chase=no";
+	const char *was = getenv("VALGRIND_OPTS");
+	char *all;
+	int rc;
+
+	if (asprintf(&all, "%s%s%s", options, was ? " " : "", was ? was : "") < 0)
+		return EXIT_FAILED;
+	rc = setenv("VALGRIND_OPTS", all, 1);
+	free(all);
+	return rc ? EXIT_FAILED : 0;
+}
+
 static void __attribute__((noreturn)) become(const struct target *t, char **program)
 {
 	execv(t->path, program);
@@ -185,6 +203,8 @@ int cmd_run(int argc, char **argv)
 	status = look(r.program[0], library, &t);
 	if (!status)
 		status = set_preload(library, t.sanitizer);
+	if (!status)
+		status = set_valgrind();
 	if (!status) {
 		dir = rundir_make(&r.config);
 		status = dir ? run_in(dir, &r, &t) : EXIT_FAILED;

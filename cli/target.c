@@ -45,7 +45,8 @@ static char *find_in_path(const char *program, int *err)
 			return NULL;
 		if (is_program(found, &why))
 			return found;
-		if (why != ENOENT && why != ENOTDIR)
+		/* As shells have it: a folder that cannot be searched has nothing. */
+		if (!access(found, F_OK))
 			*err = why;
 		free(found);
 	}

@@ -81,7 +81,8 @@ static void put_bytes(struct tree *t, char *path, const void *data, size_t len, 
 	make_parents(t, path);
 	if (t->rc)
 		return;
-	fd = openat(t->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	unlinkat(t->dirfd, path, 0);
+	fd = openat(t->dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (fd < 0 || write(fd, data, len) != (ssize_t)len || fchmod(fd, mode))
 		t->rc = errno ? -errno : -EIO;
 	if (fd >= 0)

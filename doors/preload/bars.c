@@ -155,12 +155,12 @@ void bars_free(void *arg, void *p, uint64_t len)
 	free(b);
 }
 
-/* Maps the memory behind the alias once more, inaccessible. The address or -errno. */
+/* Maps the memory behind the alias once more, for reading. The address or -errno. */
 static long map_alias(const char *mem, uint64_t addr, uint64_t len, int flags)
 {
 	for (const struct block *b = blocks; b; b = b->next)
 		if (mem >= b->mem && mem + len <= b->mem + b->len)
-			return (long)sys_mmap((void *)addr, len, PROT_NONE,
+			return (long)sys_mmap((void *)addr, len, PROT_READ,
 					      MAP_SHARED | (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE |
 								     MAP_32BIT)),
 					      b->fd, (uint64_t)(mem - b->mem));

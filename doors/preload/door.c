@@ -3,6 +3,7 @@
 
 #include "doors/preload/door.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -119,6 +120,8 @@ static void __attribute__((constructor(101))) start(void)
 		door_say("cannot use the run directory %s: %s", dir, strerror(errno));
 		return;
 	}
+	*(void **)&door.lsan_disable = dlsym(RTLD_DEFAULT, "__lsan_disable");
+	*(void **)&door.lsan_enable = dlsym(RTLD_DEFAULT, "__lsan_enable");
 	open_log();
 	note_limits();
 	paths_init(dir, &door.run);

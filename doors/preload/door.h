@@ -38,6 +38,7 @@ struct door {
 	cpu_set_t affinity; /* when the process started */
 	uint64_t memlock;   /* RLIMIT_MEMLOCK when the process started */
 	bool memlock_lowered, kvm;
+	void (*lsan_disable)(void), (*lsan_enable)(void); /* of the program's sanitizer; NULL */
 };
 extern struct door door;
 

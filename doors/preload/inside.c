@@ -229,7 +229,7 @@ static void *run(void *arg)
 
 	free(arg);
 	door_thread.engine = true;
-	door_thread.depth = 1;
+	engine_enter();
 	prctl(PR_SET_NAME, s.name);
 	return s.fn(s.arg);
 }

@@ -42,7 +42,8 @@ static struct sigaction view[ARRAY_SIZE(ours)];
 static uint8_t action_blocks[NR_SIGNALS];
 static bool installed;
 static int view_lock;
-static bool under_valgrind;
+/* Under valgrind: its frames lack what sigreturn and the trap would need. */
+bool signals_bare_frame;
 
 static int index_of(int sig)
 {
@@ -212,7 +213,7 @@ static void deliver(int sig, siginfo_t *info, ucontext_t *uc)
 		die(sig, info);
 		return;
 	}
-	if (under_valgrind ||
+	if (signals_bare_frame ||
 	    ((act.sa_flags & SA_ONSTACK) && !(door_thread.program_stack.ss_flags & SS_DISABLE)))
 		call_here(sig, info, uc, &act);
 	else if (!push_frame(sig, info, uc, &act))
@@ -235,7 +236,7 @@ static void trap(void *arg)
 	f->verdict = trap_handle(f->sig, f->info, f->uc);
 }
 
-static void on_signal(int sig, siginfo_t *info, void *ctx)
+void signals_handler(int sig, siginfo_t *info, void *ctx)
 {
 	struct fault f = {sig, info, ctx, TRAP_NOT_OURS};
 	greg_t *rip = &f.uc->uc_mcontext.gregs[REG_RIP];
@@ -255,6 +256,15 @@ static void on_signal(int sig, siginfo_t *info, void *ctx)
 	errno = saved;
 }
 
+void signals_handler_bare(int sig, siginfo_t *info, void *ctx, const void *xmm)
+{
+	ucontext_t *uc = ctx;
+
+	if (uc->uc_mcontext.fpregs)
+		memcpy(uc->uc_mcontext.fpregs->_xmm, xmm, sizeof(uc->uc_mcontext.fpregs->_xmm));
+	signals_handler(sig, info, ctx);
+}
+
 /* valgrind's client request RUNNING_ON_VALGRIND (valgrind/valgrind.h): a no-op elsewhere. */
 static bool running_on_valgrind(void)
 {
@@ -271,7 +281,7 @@ static bool running_on_valgrind(void)
 
 static void install_one(int i)
 {
-	struct sigaction act = {.sa_sigaction = on_signal,
+	struct sigaction act = {.sa_sigaction = signals_entry,
 				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
 
 	sigfillset(&act.sa_mask);
@@ -287,7 +297,7 @@ void signals_install(void)
 
 	if (__atomic_load_n(&installed, __ATOMIC_ACQUIRE))
 		return;
-	under_valgrind = running_on_valgrind();
+	signals_bare_frame = running_on_valgrind();
 	stacks_thread_begin();
 	mask = lock();
 	for (size_t i = 0; i < ARRAY_SIZE(ours) && !installed; i++)

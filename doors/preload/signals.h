@@ -36,6 +36,11 @@ void stacks_run(void (*fn)(void *), void *arg);
 /* signals_asm.S */
 void stacks_switch(void *top, void (*fn)(void *), void *arg);
 void signals_restorer(void);
+void signals_entry(int sig, siginfo_t *info, void *ctx);
+/* What it calls; the second when the frame lacks the vector registers, of which @xmm are the first 16. */
+void signals_handler(int sig, siginfo_t *info, void *ctx);
+void signals_handler_bare(int sig, siginfo_t *info, void *ctx, const void *xmm);
+extern bool signals_bare_frame;
 
 #define SIGNALS_STACK_SIZE (128 * 1024)
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# bash completion for ioas. Models, makes and their keys come from `ioas devices` and `ioas makes`.
+
+_ioas_names()
+{
+	"$1" "$2" 2>/dev/null | sed -n 's/^\([a-z0-9-]*\): .*/\1/p'
+}
+
+# The keys of one model or make, as "name,key=".
+_ioas_keys()
+{
+	"$1" "$2" 2>/dev/null | awk -v name="$3" '
+		/^[^ ]/ { on = ($0 ~ "^" name ":" || $0 == "every device:") }
+		on && /^    [a-z]/ { sub(/=.*/, "=", $1); print $1 }'
+}
+
+_ioas_spec()
+{
+	local program=$1 list=$2 cur=$3 prefix
+
+	if [[ $cur == *,* ]]; then
+		prefix=${cur%,*},
+		mapfile -t COMPREPLY < <(compgen -P "$prefix" \
+			-W "$(_ioas_keys "$program" "$list" "${cur%%,*}")" -- "${cur##*,}")
+	else
+		mapfile -t COMPREPLY < <(compgen -W "$(_ioas_names "$program" "$list")" -- "$cur")
+	fi
+	compopt -o nospace
+}
+
+_ioas()
+{
+	local program=${COMP_WORDS[0]} cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i
+
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "run devices makes --help --version" -- "$cur")
+		return
+	fi
+	[[ ${COMP_WORDS[1]} == run ]] || return
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		if [[ ${COMP_WORDS[i]} == -- ]]; then
+			_command_offset $((i + 1)) 2>/dev/null ||
+				mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			return
+		fi
+	done
+	[[ $cur == = ]] && cur=
+	[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+	case $prev in
+	--device) _ioas_spec "$program" devices "$cur" ;;
+	--iommu) _ioas_spec "$program" makes "$cur" ;;
+	--vfio-container) mapfile -t COMPREPLY < <(compgen -W "type1 iommufd" -- "$cur") ;;
+	--limit) mapfile -t COMPREPLY < <(compgen -W "memlock=real memlock=" -- "$cur") ;;
+	-o | --log) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	*)
+		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --as-user
+			--strict --verbose --log= --summary --help --" -- "$cur")
+		;;
+	esac
+}
+
+complete -F _ioas ioas

@@ -148,49 +148,52 @@ long type1_map_dma(struct type1 *t, uint64_t arg, struct caller *c)
 	return map.flags & VFIO_DMA_MAP_FLAG_VADDR ? update_vaddr(t, &map) : add_dma(t, &map, c);
 }
 
+/* struct vfio_iommu_type1_dma_unmap with the bitmap that may follow it. */
 struct unmap {
-	struct vfio_iommu_type1_dma_unmap u;
+	uint32_t argsz, flags;
+	uint64_t iova, size;
 	struct vfio_bitmap bitmap;
 };
 
-#define UNMAP_MIN offsetof(struct vfio_iommu_type1_dma_unmap, data)
+#define UNMAP_MIN offsetof(struct unmap, bitmap)
+_Static_assert(UNMAP_MIN == sizeof(struct vfio_iommu_type1_dma_unmap), "the ABI's structure");
 
 static int check_unmap_flags(struct type1 *t, struct unmap *u, uint64_t arg, struct caller *c)
 {
 	const uint32_t dirty = VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	const uint32_t others = VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR;
 
-	if (u->u.flags & ~(dirty | others))
-		return no(t, EINVAL, "T1U.1", "flags", u->u.flags, "GET_DIRTY_BITMAP 1, ALL 2, VADDR 4");
-	if (!(u->u.flags & dirty))
+	if (u->flags & ~(dirty | others))
+		return no(t, EINVAL, "T1U.1", "flags", u->flags, "GET_DIRTY_BITMAP 1, ALL 2, VADDR 4");
+	if (!(u->flags & dirty))
 		return 0;
-	if (u->u.flags & others)
-		return no(t, EINVAL, "T1U.2", "flags", u->u.flags, "GET_DIRTY_BITMAP alone");
-	if (u->u.argsz < UNMAP_MIN + sizeof(u->bitmap))
-		return no(t, EINVAL, "T1U.3", "argsz", u->u.argsz, "%zu with a bitmap",
+	if (u->flags & others)
+		return no(t, EINVAL, "T1U.2", "flags", u->flags, "GET_DIRTY_BITMAP alone");
+	if (u->argsz < UNMAP_MIN + sizeof(u->bitmap))
+		return no(t, EINVAL, "T1U.3", "argsz", u->argsz, "%zu with a bitmap",
 			  UNMAP_MIN + sizeof(u->bitmap));
 	if (copy_in(c, &u->bitmap, arg + UNMAP_MIN, sizeof(u->bitmap)))
 		return no(t, EFAULT, "T1U.3", "data", arg + UNMAP_MIN, "a readable structure");
-	return type1_check_bitmap(t, "T1U.3", &u->bitmap, u->u.size);
+	return type1_check_bitmap(t, "T1U.3", &u->bitmap, u->size);
 }
 
 static int check_unmap_range(struct type1 *t, struct unmap *u)
 {
 	uint64_t last;
 
-	if (!is_aligned(u->u.iova, PAGE_SIZE))
-		return no(t, EINVAL, "T1U.5", "iova", u->u.iova, "a multiple of 4096");
-	if (u->u.flags & VFIO_DMA_UNMAP_FLAG_ALL) {
-		if (u->u.iova || u->u.size)
-			return no(t, EINVAL, "T1U.6", "iova", u->u.iova, "iova 0 and size 0 with ALL");
-		u->u.size = U64MAX;
+	if (!is_aligned(u->iova, PAGE_SIZE))
+		return no(t, EINVAL, "T1U.5", "iova", u->iova, "a multiple of 4096");
+	if (u->flags & VFIO_DMA_UNMAP_FLAG_ALL) {
+		if (u->iova || u->size)
+			return no(t, EINVAL, "T1U.6", "iova", u->iova, "iova 0 and size 0 with ALL");
+		u->size = U64MAX;
 		return 0;
 	}
-	if (!u->u.size || !is_aligned(u->u.size, PAGE_SIZE))
-		return no(t, EINVAL, "T1U.7", "size", u->u.size, "a multiple of 4096, not 0");
-	if (__builtin_add_overflow(u->u.iova, u->u.size - 1, &last))
-		return no(t, EOVERFLOW, "T1U.8", "iova", u->u.iova, "iova + size - 1 within 64 bits");
-	if ((u->u.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) &&
+	if (!u->size || !is_aligned(u->size, PAGE_SIZE))
+		return no(t, EINVAL, "T1U.7", "size", u->size, "a multiple of 4096, not 0");
+	if (__builtin_add_overflow(u->iova, u->size - 1, &last))
+		return no(t, EOVERFLOW, "T1U.8", "iova", u->iova, "iova + size - 1 within 64 bits");
+	if ((u->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP) &&
 	    (!t->tracking || u->bitmap.pgsize != PAGE_SIZE))
 		return no(t, EINVAL, "T1U.9", "pgsize", u->bitmap.pgsize,
 			  "4096, and dirty tracking started");
@@ -246,19 +249,19 @@ static int invalidate_vaddrs(struct type1 *t, uint64_t start, uint64_t last, uin
 
 static int unmap_dmas(struct type1 *t, struct unmap *u, uint64_t last, struct caller *c, uint64_t *done)
 {
-	const bool dirty = u->u.flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
+	const bool dirty = u->flags & VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP;
 	struct range r;
 	int rc = 0;
 
-	for (bool more = range_first_overlap(&t->dmas, u->u.iova, last, &r); more && !rc;
+	for (bool more = range_first_overlap(&t->dmas, u->iova, last, &r); more && !rc;
 	     more = range_next_overlap(&t->dmas, last, &r)) {
 		struct dma *d = r.value;
 
 		/* 11.3: v1 stops for good at a mapping that begins before the request. */
-		if (!t->v2 && d->iova < u->u.iova)
+		if (!t->v2 && d->iova < u->iova)
 			break;
 		if (dirty)
-			rc = type1_report_dirty(t, d, u->u.iova, (uint64_t)(uintptr_t)u->bitmap.data, c);
+			rc = type1_report_dirty(t, d, u->iova, (uint64_t)(uintptr_t)u->bitmap.data, c);
 		if (rc)
 			break;
 		*done += d->size;
@@ -273,24 +276,24 @@ long type1_unmap_dma(struct type1 *t, uint64_t arg, struct caller *c)
 	uint64_t last, done = 0;
 	int rc;
 
-	rc = vfio_copy_in(c, &t->host->sink, "T1U.1", arg, &u.u, UNMAP_MIN);
+	rc = vfio_copy_in(c, &t->host->sink, "T1U.1", arg, &u, UNMAP_MIN);
 	if (!rc)
 		rc = check_unmap_flags(t, &u, arg, c);
 	if (!rc)
 		rc = check_unmap_range(t, &u);
 	if (rc)
 		return rc;
-	last = u.u.flags & VFIO_DMA_UNMAP_FLAG_ALL ? U64MAX : u.u.iova + u.u.size - 1;
-	if (t->v2 && !(u.u.flags & VFIO_DMA_UNMAP_FLAG_ALL))
-		rc = check_edges(t, u.u.iova, last);
+	last = u.flags & VFIO_DMA_UNMAP_FLAG_ALL ? U64MAX : u.iova + u.size - 1;
+	if (t->v2 && !(u.flags & VFIO_DMA_UNMAP_FLAG_ALL))
+		rc = check_edges(t, u.iova, last);
 	if (rc)
 		return rc;
-	if (u.u.flags & VFIO_DMA_UNMAP_FLAG_VADDR)
-		rc = invalidate_vaddrs(t, u.u.iova, last, &done);
+	if (u.flags & VFIO_DMA_UNMAP_FLAG_VADDR)
+		rc = invalidate_vaddrs(t, u.iova, last, &done);
 	else
 		rc = unmap_dmas(t, &u, last, c, &done);
 	if (rc)
 		return rc;
-	u.u.size = done;
-	return copy_out(c, arg, &u.u, UNMAP_MIN);
+	u.size = done;
+	return copy_out(c, arg, &u, UNMAP_MIN);
 }

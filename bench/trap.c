@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a trapped access to a BAR costs, beside what no trap can do without: a SIGSEGV and the
- * return from it. */
+/* What a trapped access to a BAR costs, beside an empty SIGSEGV, which no trap can do without. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>

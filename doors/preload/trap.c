@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store trap's front: from a SIGSEGV to the handler of one instruction. trap.h tells the whole.
- */
+/* The store trap's front: from a SIGSEGV to the handler of one instruction. See trap.h. */
 #include <errno.h>
 #include <string.h>
 #include <sys/syscall.h>

@@ -11,11 +11,11 @@
  *
  * What the caller (the preload door) must do:
  * - handle SIGSEGV on a stack of its own (16 KiB are enough for the trap itself) with SA_SIGINFO
- * and all signals blocked, SIGSEGV and SIGBUS excepted if its guarded copies want them, and call
- * trap_handle() first;
+ *   and all signals blocked, SIGSEGV and SIGBUS excepted if its guarded copies want them, and call
+ *   trap_handle() first;
  * - add a region before the program can touch it, and remove it before its addresses can be reused;
  * - keep a cookie and an alias valid for as long as the process lives: a trap that has already
- * found a region does not notice that it is removed.
+ *   found a region does not notice that it is removed.
  *
  * trap_handle() allocates nothing, calls nothing that is not async-signal-safe, and preserves
  * errno. It may run in any number of threads while others add and remove regions: finding one takes
@@ -57,9 +57,8 @@ struct trap_ops {
 };
 
 enum trap_flag {
-	TRAP_LOADS = 1, /* the pages are PROT_NONE: loads trap too and go to ops->read */
-	TRAP_RDONLY =
-		2, /* the program itself asked for no PROT_WRITE: its store is its own SIGSEGV */
+	TRAP_LOADS = 1,	 /* the pages are PROT_NONE: loads trap too and go to ops->read */
+	TRAP_RDONLY = 2, /* the program asked for no PROT_WRITE: its store is its own SIGSEGV */
 };
 
 /* Whole pages. Regions never overlap. */
@@ -73,13 +72,10 @@ struct trap_region {
 };
 
 enum trap_verdict {
-	TRAP_NOT_OURS, /* not a region, or no memory access of an instruction: the program's own
-			  signal */
+	TRAP_NOT_OURS, /* not a region, or not an instruction's access: the program's own signal */
 	TRAP_DONE,     /* carried out; return from the signal handler */
-	TRAP_FAULT, /* *info now holds the signal that the program must see instead (mind si_signo)
-		     */
-	TRAP_UNKNOWN, /* in a region, but no instruction that can be carried out: the program's own
-			 SIGSEGV */
+	TRAP_FAULT, /* *info is now the signal that the program must see: mind si_signo */
+	TRAP_UNKNOWN, /* cannot be carried out: the program's own SIGSEGV */
 };
 
 /* Once, before anything else; 0 or -ENOMEM. The ops must stay. */
@@ -88,12 +84,10 @@ int trap_init(const struct trap_ops *ops);
 /* In a child after fork: locks that other threads held at that moment do not exist any more. */
 void trap_fork_child(void);
 
-/* What the region overlaps is replaced. 0, -EINVAL (not whole pages, wraps) or -ENOMEM; then
- * nothing changed. */
+/* What it overlaps is replaced. 0, or nothing changed: -EINVAL (not whole pages, wraps), -ENOMEM. */
 int trap_region_add(const struct trap_region *r);
 
-/* Takes away what lies in the range; a region that is only partly covered keeps the rest. As above.
- */
+/* A region that is only partly in the range keeps the rest. As above. */
 int trap_region_remove(uintptr_t va, size_t len);
 
 /* The region that holds va, as a copy. */

@@ -173,8 +173,7 @@ static bool register_pieces(const struct trap_insn *t, ZydisRegister reg, struct
 		p[0] = (struct piece){5, frame_layout.offset[5] + 8 * (reg - ZYDIS_REGISTER_K0), 8};
 		*n = 1;
 	} else if (reg >= ZYDIS_REGISTER_MM0 && reg <= ZYDIS_REGISTER_MM7 && t->fpu) {
-		/* FXSAVE stores the x87 registers from the top of their stack; MMn is the nth
-		 * register itself. */
+		/* FXSAVE's order begins at the top of the x87 stack, MMX's at register 0. */
 		unsigned top = t->fpu[FXSAVE_FSW + 1] >> 3 & 7;
 
 		p[0] = (struct piece){0, FXSAVE_ST + 16 * ((reg - ZYDIS_REGISTER_MM0 - top) & 7),

@@ -359,8 +359,7 @@ enum trap_step integer_exchange_add(struct trap_insn *t)
 	return STEP_DONE;
 }
 
-/* The destination is written also when the comparison fails, with what it held (Intel SDM,
- * CMPXCHG). */
+/* If the comparison fails the destination is written too, with its old value (Intel SDM). */
 enum trap_step integer_compare_exchange(struct trap_insn *t)
 {
 	unsigned size = t->op[0].size / 8;
@@ -513,8 +512,7 @@ enum trap_step integer_hint(struct trap_insn *t)
 	return STEP_DONE;
 }
 
-/* MOVDIR64B: from memory to the line that a register points at; CLZERO: zeros to the line around
- * RAX. */
+/* MOVDIR64B: from memory to where a register points; CLZERO: zeros to the line around RAX. */
 enum trap_step integer_move_line(struct trap_insn *t)
 {
 	uint64_t to = frame_gpr(t, t->op[0].reg.value);

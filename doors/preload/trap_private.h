@@ -93,8 +93,7 @@ uint64_t frame_gpr(const struct trap_insn *t, ZydisRegister reg);
 /* 32-bit writes clear the upper half, smaller ones keep the rest. */
 void frame_set_gpr(struct trap_insn *t, ZydisRegister reg, uint64_t value);
 
-/* Reads an MMX, XMM, YMM, ZMM or mask register, zero-extended; false if the frame does not hold it.
- */
+/* An MMX, XMM, YMM, ZMM or mask register, zero-extended; false if the frame does not hold it. */
 bool frame_vector(const struct trap_insn *t, ZydisRegister reg, uint8_t out[64]);
 /* Writes as VEX and EVEX do: what lies above len is cleared. The frame must hold the register. */
 void frame_set_vector(struct trap_insn *t, ZydisRegister reg, const uint8_t in[64]);
@@ -117,8 +116,7 @@ uint64_t memory_bytes(const struct trap_insn *t, const ZydisDecodedOperand *op);
 /* bytes has a bit for each byte accessed; MEMORY_WHOLE if len > 64. On false info is set. */
 bool memory_load(struct trap_insn *t, uintptr_t va, void *dst, size_t len, uint64_t bytes);
 bool memory_store(struct trap_insn *t, uintptr_t va, const void *src, size_t len, uint64_t bytes);
-/* What a store can only overwrite: the alias's bytes, zeros for ordinary memory. No side effects.
- */
+/* Without side effects: the alias's bytes, zeros for ordinary memory. */
 void memory_peek(uintptr_t va, void *dst, size_t len);
 
 /* Loads and stores of up to 8 bytes, zero-extended. */
@@ -152,8 +150,7 @@ enum trap_step string_move(struct trap_insn *t);
 enum trap_step string_store(struct trap_insn *t);
 enum trap_step string_load(struct trap_insn *t);
 enum trap_step string_compare(struct trap_insn *t);
-/* Runs a string instruction's single steps for as long as its prefix says and it touches a region.
- */
+/* Repeats step for as long as the instruction's prefix says and it touches a region. */
 enum trap_step string_repeat(struct trap_insn *t, trap_handler step);
 
 enum trap_step vector_store(struct trap_insn *t);

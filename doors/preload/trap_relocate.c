@@ -35,8 +35,7 @@ struct context {
 	uint64_t host_sp;
 	uint64_t code;
 	uint64_t leave;
-	uint64_t state_in,
-		state_out; /* 64-byte aligned XSAVE images, or FXSAVE if there is no mask */
+	uint64_t state_in, state_out; /* XSAVE images, 64-byte aligned; FXSAVE's if no mask */
 	uint64_t state_mask;
 };
 
@@ -65,8 +64,7 @@ struct relocation {
 	struct slot *slot;
 	unsigned n;
 	struct moved m[OPERAND_MAX];
-	/* A register that does not hold the program's value while the instruction runs, for each
-	 * operand. */
+	/* For each operand, a register that does not hold the program's value meanwhile. */
 	struct {
 		unsigned number; /* as in context.gpr */
 		uint64_t value;
@@ -174,8 +172,7 @@ static unsigned gpr_number(ZydisRegister reg)
 	return n;
 }
 
-/* An implicit operand can be moved if it is just where a pointer register says, the stack's
- * excepted. */
+/* An implicit operand can be moved if it is just where a register says, but not RSP. */
 static bool lend_pointer(struct relocation *r, struct moved *m, unsigned n)
 {
 	const ZydisDecodedOperand *op = m->op;
@@ -190,8 +187,7 @@ static bool lend_pointer(struct relocation *r, struct moved *m, unsigned n)
 	return true;
 }
 
-/* BT and its kin with the bit offset in a register: move the operand to the word that holds the
- * bit. */
+/* BT and its kin, bit offset in a register: the operand is the word that holds the bit. */
 static void settle_bit_offset(struct relocation *r, struct moved *m)
 {
 	const struct trap_insn *t = r->t;
@@ -341,8 +337,7 @@ static bool write_code(struct relocation *r)
 	emit_relative(&c, lea_rax, 3, &s->context, 0);
 	emit(&c, jmp_rax, sizeof(jmp_rax));
 	emit(&c, &leave, sizeof(leave));
-	/* Taking away the right to write invalidates this CPU's TLB, which serialises it: no old
-	 * code runs. */
+	/* To take away the right to write is to flush the TLB, which serialises this CPU. */
 	return !trap_syscall(SYS_mprotect, (long)s->code, CODE_SIZE, PROT_READ | PROT_EXEC);
 }
 

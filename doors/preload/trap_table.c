@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which handler carries out which instruction. What is not here, or what its handler declines, is
- * relocated. */
+/* Which handler carries out which instruction. What is not here is relocated. */
 #include "trap_private.h"
 
 #define ROW(name, handler) [ZYDIS_MNEMONIC_##name] = handler

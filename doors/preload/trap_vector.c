@@ -31,8 +31,7 @@ static unsigned register_width(ZydisRegister reg)
 	return reg >= ZYDIS_REGISTER_ZMM0 ? 512 : reg >= ZYDIS_REGISTER_YMM0 ? 256 : 128;
 }
 
-/* Operand 0 is memory, then the mask if there is one, the source, and an immediate that chooses the
- * lane. */
+/* Operands: memory, the mask if there is one, the source, an immediate that chooses the lane. */
 enum trap_step vector_store(struct trap_insn *t)
 {
 	const ZydisDecodedOperand *from = &t->op[1];

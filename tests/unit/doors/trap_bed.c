@@ -16,7 +16,7 @@ _Static_assert(offsetof(struct cpu, components) == 136, "trap_cpu.S");
 _Static_assert(offsetof(struct cpu, xsave) == 192, "trap_cpu.S");
 
 #define STACK_SIZE (128 * 1024)
-#define PAINT      0xa5
+#define PAINT	   0xa5
 
 struct log device_log;
 bool device_enabled = true;
@@ -153,7 +153,8 @@ void bed_stack(void)
 {
 	stack_t ss = {.ss_size = STACK_SIZE};
 
-	alternate = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	alternate =
+		mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (alternate == MAP_FAILED)
 		abort();
 	memset(alternate, PAINT, STACK_SIZE);
@@ -268,7 +269,8 @@ static void cpu_random_vectors(struct cpu *c)
 	memcpy(c->xsave + 24, &mxcsr, 4);
 	for (unsigned n = 0; n < 8; n++) {
 		uint8_t *st = c->xsave + 32 + 16 * n;
-		uint16_t exponent = (uint16_t)(0x3fff - 3 + random64() % 40) | (uint16_t)(random64() & 0x8000);
+		uint16_t exponent =
+			(uint16_t)(0x3fff - 3 + random64() % 40) | (uint16_t)(random64() & 0x8000);
 
 		random_bytes(st, 8);
 		st[7] |= 0x80;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device of two pages between two pages of ordinary memory, a CPU whose whole state can be set and read,
- * and a SIGSEGV handler that calls the trap and nothing else.
+ * A device of two pages between two pages of ordinary memory, a CPU whose whole state can be set
+ * and read, and a SIGSEGV handler that calls the trap and nothing else.
  */
 #ifndef TRAP_BED_H
 #define TRAP_BED_H
@@ -12,15 +12,15 @@
 
 #include "doors/preload/trap.h"
 
-#define PAGE        4096ul
-#define ARENA       0x20000000ul /* below 4 GiB, so that 32-bit addresses reach it */
+#define PAGE	    4096ul
+#define ARENA	    0x20000000ul /* below 4 GiB, so that 32-bit addresses reach it */
 #define ARENA_SIZE  (4 * PAGE)
-#define DEVICE      (ARENA + PAGE)
+#define DEVICE	    (ARENA + PAGE)
 #define DEVICE_SIZE (2 * PAGE)
-#define SIDE        0x20010000ul /* ordinary: what MOVS reads, and the stack */
+#define SIDE	    0x20010000ul /* ordinary: what MOVS reads, and the stack */
 #define SIDE_SIZE   (4 * PAGE)
-#define SOURCE      (SIDE + PAGE)
-#define STACK       (SIDE + 3 * PAGE)
+#define SOURCE	    (SIDE + PAGE)
+#define STACK	    (SIDE + 3 * PAGE)
 
 /* The order of the instruction encoding. */
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -42,7 +42,7 @@ struct access {
 
 #define LOG_MAX 4096
 
-/* What the device has seen since log_clear(), of regions whose cookie is not NULL; not for several threads. */
+/* What the device has seen since log_clear(), if its cookie is not NULL; for one thread. */
 struct log {
 	size_t writes, reads;
 	struct access write[LOG_MAX], read[LOG_MAX];
@@ -77,13 +77,13 @@ void bed_stack(void);
 /* The deepest use of the calling thread's so far. */
 size_t bed_stack_used(void);
 void log_clear(void);
-/* The device as the program has it: PROT_READ | PROT_WRITE without a region, PROT_READ, or PROT_NONE. */
+/* How the program has it: PROT_READ | PROT_WRITE (no region then), PROT_READ or PROT_NONE. */
 void device_protect(int prot);
 
 uint64_t random64(void);
-/* Random registers, vector state included; pointers as trap_rows.h has them, all for this address. */
+/* Random registers and vectors; pointers to this operand as trap_rows.h has them. */
 void cpu_random(struct cpu *c, uintptr_t operand);
-/* Clears what is not architectural: components in their initial state, x87's instruction pointers. */
+/* Clears what may differ: components in their initial state, x87's instruction pointers. */
 void cpu_settle(struct cpu *c);
 bool cpu_has(unsigned needs);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* In place of the trap's table, to test the relocator: only what cannot be relocated has a handler. */
+/* In place of the trap's table, to test the relocator: a row for what cannot be relocated. */
 #include "doors/preload/trap_private.h"
 
 trap_handler trap_table_find(ZydisMnemonic mnemonic)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every row of trap_rows.h runs twice from the same random state: on memory that may be written, by the
- * CPU alone, and on the device, by the trap. Registers, flags, vector state and memory must be the same after both,
- * wherever the operand lies: inside, across pages, across either end of the device.
+ * Every row of trap_rows.h runs twice from the same random state: on memory that may be written, by
+ * the CPU alone, and on the device, by the trap. Registers, flags, vector state and memory must be
+ * the same after both, wherever the operand lies: inside, across pages, across either end of the
+ * device.
  *
- * This file is linked twice: with the trap's table of handlers, and with one (trap_relocated.c) that has
- * hardly any, so that the same rows run relocated.
+ * This file is linked twice: with the trap's table of handlers, and with one (trap_relocated.c)
+ * that has hardly any, so that the same rows run relocated.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,9 +42,10 @@ static const struct row loads[] = {ROWS_LOAD(X)};
 #undef X
 
 /* Distances from the device's start. */
-static const int places[] = {0,    64,   640,  1,    2,    3,    4,    7,    8,    13,   -1,   -2,   -3,   -5,
-			     -8,   -16,  -31,  -48,  4095, 4094, 4093, 4092, 4088, 4080, 4064, 4071, 4033, 8191,
-			     8190, 8189, 8188, 8184, 8176, 8160, 8165, 8128, 8131, 4096, 4160, 7000};
+static const int places[] = {0,	   64,	 640,  1,    2,	   3,	 4,    7,    8,	   13,
+			     -1,   -2,	 -3,   -5,   -8,   -16,	 -31,  -48,  4095, 4094,
+			     4093, 4092, 4088, 4080, 4064, 4071, 4033, 8191, 8190, 8189,
+			     8188, 8184, 8176, 8160, 8165, 8128, 8131, 4096, 4160, 7000};
 
 struct memory {
 	uint8_t arena[ARENA_SIZE], side[SIDE_SIZE];
@@ -112,14 +114,15 @@ static void trial_registers(const struct row *row, bool few)
 
 static void report(const char *what, uint64_t want, uint64_t got)
 {
-	fail_msg("%s at device%+d, prot %d: %s is %#llx, on ordinary memory %#llx", trial.row->name, trial.place,
-		 trial.prot, what, (unsigned long long)got, (unsigned long long)want);
+	fail_msg("%s at device%+d, prot %d: %s is %#llx, on ordinary memory %#llx", trial.row->name,
+		 trial.place, trial.prot, what, (unsigned long long)got, (unsigned long long)want);
 }
 
 static void compare_registers(void)
 {
-	static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					      "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+	static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp",
+					      "rsi", "rdi", "r8",  "r9",  "r10", "r11",
+					      "r12", "r13", "r14", "r15"};
 	char what[40];
 
 	for (unsigned n = 0; n < 16; n++)
@@ -145,7 +148,7 @@ static void compare_memory(void)
 	if (trial.row->flags & ROW_FXSAVE) {
 		size_t at = trial.operand - ARENA;
 
-		/* Where the last x87 instruction was, and a status that says whether there was one. */
+		/* Where the last x87 instruction was. */
 		memcpy(got.arena + at + 6, trial.after.arena + at + 6, 22);
 	}
 	if (!memcmp(&got, want, sizeof(got)))
@@ -185,13 +188,13 @@ static void check_count(const struct access *log, size_t n)
 		return;
 	for (size_t a = 0; a < n; a++)
 		bytes += log[a].size;
-	/* An instruction that addresses memory by a bit offset may touch the other side of an end. */
 	if (row->bytes != ANY && bytes != (size_t)row->bytes)
 		report("bytes accessed", (uint64_t)row->bytes, bytes);
 	if (row->calls != ANY && n != (size_t)row->calls)
 		report("accesses", (uint64_t)row->calls, n);
 }
 
+/* Such an instruction may touch the other side of an end. */
 static bool by_bit_offset(const struct row *row)
 {
 	return strstr(row->name, "bt") && row->align > 1;
@@ -203,8 +206,9 @@ static void check_log(bool load)
 	bool ordered = !(row->flags & (ROW_RANDOM | ROW_SELF)) && !(trial.start.flags & 0x400);
 
 	if (outcome.verdict)
-		fail_msg("%s at device%+d, prot %d: verdict %d, signal %d at %#lx", row->name, trial.place, trial.prot,
-			 (int)outcome.verdict, outcome.signo, (unsigned long)outcome.address);
+		fail_msg("%s at device%+d, prot %d: verdict %d, signal %d at %#lx", row->name,
+			 trial.place, trial.prot, (int)outcome.verdict, outcome.signo,
+			 (unsigned long)outcome.address);
 	check_accesses(device_log.write, device_log.writes, ordered);
 	check_accesses(device_log.read, device_log.reads, ordered && !strstr(row->name, "gather"));
 	if (!load && (trial.prot == PROT_READ || !(row->flags & ROW_READS)))

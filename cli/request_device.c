@@ -129,7 +129,7 @@ static int check_model(const char *text, char *why, size_t why_len)
 
 	if (!rc && !model)
 		rc = list_models(why, why_len, name);
-	if (!rc)
+	if (!rc && model)
 		rc = options_parse(text, model->keys, &o, why, why_len);
 	if (!rc)
 		options_free(&o);

@@ -95,7 +95,7 @@ out_destroy:
 
 void machine_destroy(struct machine *m)
 {
-	for (size_t i = 0; i < m->nr_devices; i++)
+	for (size_t i = 0; m->devices && i < m->nr_devices; i++)
 		pci_destroy(m->devices[i]);
 	if (m->host)
 		host_put(m->host);

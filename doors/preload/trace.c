@@ -51,7 +51,7 @@ static void finish(struct line *l, long rc)
 {
 	const char *name = rc < 0 ? strerrorname_np((int)-rc) : NULL;
 
-	if (rc >= 0 && rc > 0xffff)
+	if (rc > 0xffff)
 		add(l, " = %#lx", rc);
 	else if (rc >= 0)
 		add(l, " = %ld", rc);

@@ -119,7 +119,7 @@ static int file_pages(struct call *call, struct iommu_ioas_map_file *cmd, struct
 int abi_ioas_map_file(struct call *call)
 {
 	struct iommu_ioas_map_file *cmd = call->cmd;
-	struct pages *pages;
+	struct pages *pages = NULL;
 	struct ioas *ioas;
 	int rc;
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "base/bits.h"
 #include "doors/preload/sys.h"
@@ -127,21 +128,72 @@ static void unlink_live(struct door_file *f)
 	__atomic_store_n(&nr_live, nr_live - 1, __ATOMIC_RELAXED);
 }
 
+/* ---- files that are not always ready ---- */
+
+/*
+ * One byte lies in the socket while the file is readable. Told so again, a second one goes in and the first out: somebody who waits
+ * for edges sees one. Called with the file's own lock.
+ */
+static void set_readable(void *arg, bool readable)
+{
+	struct door_file *f = arg;
+	char byte = 0;
+
+	if (readable)
+		sys3(SYS_write, f->wake, (long)&byte, 1);
+	if (f->readable)
+		sys6(SYS_recvfrom, f->drain, (long)&byte, 1, MSG_DONTWAIT, 0, 0);
+	f->readable = readable;
+}
+
+static bool is_watched(const struct door_file_init *init)
+{
+	return init->kind == DOOR_ENGINE && init->abi && init->abi->ops->watch;
+}
+
+/* The program's end; the others are hidden. */
+static int make_socket(int *wake, int *drain)
+{
+	int fds[2], rc;
+
+	rc = (int)sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, (long)fds);
+	if (rc)
+		return rc;
+	*drain = sys_fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+	if (*drain < 0) {
+		rc = *drain;
+		sys_close(fds[0]);
+		sys_close(fds[1]);
+		return rc;
+	}
+	*drain = files_hide(*drain);
+	*wake = files_hide(fds[1]);
+	return fds[0];
+}
+
+static void forget_abi(struct door_file *f)
+{
+	if (f->wake)
+		f->abi->ops->watch(f->abi, NULL, NULL);
+	abi_file_put(f->abi);
+	if (f->wake) {
+		files_close_hidden(f->wake);
+		files_close_hidden(f->drain);
+	}
+}
+
+/* The engine's file goes first: until then it may make this one readable. */
 void files_put(struct door_file *f)
 {
-	struct abi_file *abi = NULL;
-
 	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	if (f->kind == DOOR_ENGINE && f->abi && files_alive(f))
+		forget_abi(f);
 	lock();
-	if (f->kind == DOOR_ENGINE && files_alive(f))
-		abi = f->abi;
 	unlink_live(f);
 	f->next = unused;
 	unused = f;
 	unlock();
-	if (abi)
-		abi_file_put(abi);
 }
 
 static bool get_unless_gone(struct door_file *f)
@@ -292,12 +344,41 @@ static struct door_file *publish(int fd, const struct door_file_init *init, uint
 	return f;
 }
 
+/* Read and write, close-on-exec: what the kernel makes such files. */
+static int open_watched(const struct door_file_init *init)
+{
+	struct door_file *old = NULL, *f = NULL;
+	int wake = -1, drain = -1, fd;
+
+	fd = make_socket(&wake, &drain);
+	if (fd < 0)
+		return fd;
+	lock();
+	f = publish(fd, init, generation, &old);
+	if (f) {
+		f->wake = wake;
+		f->drain = drain;
+	}
+	unlock();
+	put_old(old);
+	if (!f) {
+		sys_close(fd);
+		files_close_hidden(wake);
+		files_close_hidden(drain);
+		return -ENOMEM;
+	}
+	init->abi->ops->watch(init->abi, set_readable, f);
+	return fd;
+}
+
 int files_open(const struct door_file_init *init, int flags)
 {
 	char buf[240];
 	struct door_file *old = NULL;
 	int fd;
 
+	if (is_watched(init))
+		return open_watched(init);
 	lock();
 	fd = make_memfd(memfd_name(init, buf, sizeof(buf)), flags, init->kind != DOOR_ATTR);
 	if (fd >= 0 && !publish(fd, init, generation, &old)) {

@@ -4,7 +4,8 @@
  *
  * Every open of one of our nodes is a memfd of its own, empty and sealed, so that it has an inode by which it is known
  * whatever number it bears, polls as always ready, survives exec with a name that tells what it was, and answers harmlessly
- * to whoever gets at it without us.
+ * to whoever gets at it without us. A file that is not always ready is one end of a socket pair instead, whose other end the door
+ * keeps to make it readable.
  *
  * A table keyed by fd number finds the file fast. It can go stale, for libc closes fds where nobody sees it: files_get()
  * trusts it and serves only calls that mean nothing to any other file; everything else asks files_get_sure(), which compares
@@ -50,8 +51,10 @@ struct door_file {
 	enum door_kind kind;
 	struct abi_file *abi; /* DOOR_ENGINE */
 	struct node node;
-	dev_t dev; /* of the memfd */
+	dev_t dev; /* of the memfd or socket */
 	ino_t ino;
+	int wake, drain; /* hidden fds: the socket's other end, and this end again; 0: a memfd */
+	bool readable;
 	uint64_t pos;		  /* what read() and write() go by; atomic */
 	char name[DOOR_NAME_MAX]; /* the path as the program knows it */
 	struct door_file *next;	  /* live or free ones; under the table's lock */

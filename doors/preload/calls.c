@@ -198,15 +198,19 @@ static ssize_t engine_io(struct door_file *f, const struct call_io *io, const st
 /* One piece after the other, as the kernel does for files that know no vectors. */
 static ssize_t engine_vectors(struct door_file *f, const struct call_io *io)
 {
+	const bool stream = f->abi->ops->stream;
 	uint64_t pos = io->at < 0 ? __atomic_load_n(&f->pos, __ATOMIC_RELAXED) : (uint64_t)io->at;
 	ssize_t done = 0, rc = 0;
 
+	if (stream && io->at >= 0)
+		return -ESPIPE;
 	for (int i = 0; i < io->n; i++) {
 		rc = engine_io(f, io, &io->iov[i], pos);
 		if (rc < 0)
 			break;
 		done += rc;
-		pos += (uint64_t)rc;
+		if (!stream)
+			pos += (uint64_t)rc;
 		if ((size_t)rc != io->iov[i].iov_len)
 			break;
 	}

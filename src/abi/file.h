@@ -8,6 +8,7 @@
 #ifndef IOAS_ABI_FILE_H
 #define IOAS_ABI_FILE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -26,6 +27,7 @@ struct abi_mapping {
 
 struct abi_file_ops {
 	enum abi_file_kind kind;
+	bool stream; /* has no position: read() and write() pass 0, and there is neither pread() nor pwrite() (ESPIPE) */
 	/* Result (>= 0, an fd for some commands) or -errno. @arg: pointer or number, as the command wants. */
 	long (*ioctl)(struct abi_file *f, unsigned int cmd, uint64_t arg, struct caller *c);
 	ssize_t (*pread)(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c); /* NULL: EINVAL */
@@ -33,6 +35,11 @@ struct abi_file_ops {
 	/* May [pos, pos + len) be mapped with these PROT_ and MAP_ flags? NULL: ENODEV. */
 	int (*mmap)(struct abi_file *f, uint64_t len, int prot, int flags, uint64_t pos, struct caller *c,
 		    struct abi_mapping *out);
+	/*
+	 * What poll() says: always writable, and readable as @changed was told last. It is called at once and on every change, on
+	 * any thread; after watch(f, NULL, NULL) no more. NULL: always readable and writable.
+	 */
+	void (*watch)(struct abi_file *f, void (*changed)(void *arg, bool readable), void *arg);
 	void (*release)(struct abi_file *f);
 };
 

@@ -36,14 +36,18 @@ static int alloc_on_ioas(struct call *call, struct idevice *idev, struct ioas *i
 	return hwpt_paging_alloc(call->ctx, ioas, idev, cmd->flags, out);
 }
 
+/* No HWPT of ours is a nest parent. */
 static int alloc_on_hwpt(struct call *call, const struct iommu_hwpt_alloc *cmd)
 {
+	const struct iommu *iommu = call->ctx->host->iommu;
 	uint32_t legal = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
 	if (cmd->flags & ~legal)
 		return no(call, EOPNOTSUPP, "HWA.15", "flags", cmd->flags, "FAULT_ID_VALID 4, PASID 8");
-	return no(call, EOPNOTSUPP, "HWA.16", "data_type", cmd->data_type,
-		  "an IOMMU that can nest; %s here cannot", call->ctx->host->iommu->make->name);
+	if (!cmd->data_len || !iommu->caps.nests_on_hwpt)
+		return no(call, EOPNOTSUPP, "HWA.16", "data_type", cmd->data_type,
+			  "data, and a make that nests on an HWPT; this is %s", iommu->make->name);
+	return no(call, EINVAL, "HWA.17", "pt_id", cmd->pt_id, "an HWPT made with NEST_PARENT");
 }
 
 static int alloc_on(struct call *call, struct idevice *idev, struct iommu_hwpt_alloc *cmd,
@@ -85,7 +89,7 @@ int abi_hwpt_alloc(struct call *call)
 	if (rc)
 		return rc;
 	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
-		rc = no(call, ENOENT, "HWA.6", "fault_id", cmd->fault_id, "the id of a fault queue");
+		rc = hwpt_set_fault_queue(call->ctx, hwpt, cmd->fault_id);
 	cmd->out_hwpt_id = hwpt->obj.id;
 	if (!rc)
 		rc = call_respond(call);

@@ -45,7 +45,7 @@ int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **o
 /* A file of @kind behind the caller's fd. */
 struct iommufd *abi_file_iommufd(struct abi_file *f); /* NULL: another kind */
 
-/* One function for each command (ioas.c, map.c, hwpt.c, viommu.c). */
+/* One function for each command (fault.c, ioas.c, map.c, hwpt.c, viommu.c). */
 int abi_destroy(struct call *call);
 int abi_ioas_alloc(struct call *call);
 int abi_ioas_iova_ranges(struct call *call);

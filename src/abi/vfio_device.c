@@ -19,9 +19,20 @@ struct device_file {
 	struct vfio_device *device; /* NULL: a cdev that is not bound yet. Read atomically */
 };
 
+/* NULL: not bound yet. */
 static struct vfio_device *device_of(struct device_file *df)
 {
 	return __atomic_load_n(&df->device, __ATOMIC_ACQUIRE);
+}
+
+/* The same for a call that uses the device. */
+static struct vfio_device *device_used(struct abi_file *f)
+{
+	struct vfio_device *d = device_of(container_of(f, struct device_file, file));
+
+	if (d)
+		vfio_device_wake(d);
+	return d;
 }
 
 static int attach_to_compat(struct vfio_device *d, struct iommufd *ctx)
@@ -65,6 +76,8 @@ static void last_close(struct vfio_device *d)
 {
 	vfio_ioeventfds_close(d);
 	vfio_irqs_close(d);
+	if (d->wake)
+		d->wake->ops->put(d->wake);
 	vfio_config_close(d);
 	if (d->idev)
 		idevice_unbind(d->idev);
@@ -277,6 +290,8 @@ static int attach_pasid(struct vfio_device *d, uint32_t pasid, uint32_t *pt_id)
 		d->pasid0 |= !rc;
 		return rc;
 	}
+	if (pasid > INT32_MAX)
+		return refuse(sink, ENOSPC, "PASID.1", "pasid", pasid, "below 2^31");
 	obj = object_get(ctx, *pt_id, OBJECT_ANY);
 	if (!obj)
 		return refuse(sink, ENOENT, "ATT.1", "pt_id", *pt_id, "the id of an HWPT");
@@ -370,19 +385,20 @@ static long device_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, str
 		return detach_pt(df, arg, c);
 	if (cmd == VFIO_DEVICE_FEATURE)
 		return vfio_device_feature(df->device, arg, c);
+	vfio_device_wake(df->device);
 	return vfio_pci_ioctl(df->device, df->cdev, cmd, arg, c);
 }
 
 static ssize_t device_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c)
 {
-	struct vfio_device *d = device_of(container_of(f, struct device_file, file));
+	struct vfio_device *d = device_used(f);
 
 	return d ? vfio_pci_read(d, buf, count, pos, c) : dead(container_of(f, struct device_file, file));
 }
 
 static ssize_t device_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c)
 {
-	struct vfio_device *d = device_of(container_of(f, struct device_file, file));
+	struct vfio_device *d = device_used(f);
 
 	return d ? vfio_pci_write(d, buf, count, pos, c) : dead(container_of(f, struct device_file, file));
 }

@@ -30,6 +30,7 @@ struct vfio_device {
 	pthread_mutex_t lock;	/* commands: attachment, SET_IRQS, ioeventfds, power */
 	bool attached, pasid0;	/* what the device file knows of its attachment (13.3) */
 	bool low_power;
+	struct abi_eventfd *wake; /* told when something wakes the device; read without the lock */
 	struct vfio_irqs irqs;
 	struct list ioeventfds;
 	unsigned int nr_ioeventfds;
@@ -43,6 +44,9 @@ static inline const struct refuse_sink *device_sink(const struct vfio_device *d)
 /* vfio_config.c: what the kernel does to a function at the first open and the last close. */
 void vfio_config_open(struct vfio_device *d);
 void vfio_config_close(struct vfio_device *d);
+
+/* vfio_feature.c: the device is used. One that sleeps and was to tell of it wakes up for good. */
+void vfio_device_wake(struct vfio_device *d);
 
 /* vfio_irq.c */
 int vfio_irqs_init(struct vfio_device *d);

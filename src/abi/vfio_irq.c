@@ -6,6 +6,7 @@
  * and fires again when it is unmasked while the pin is still up.
  */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,6 +240,19 @@ static int intx_unmask(const struct set_irqs *s)
 	return 0;
 }
 
+/* By the program's wish: neither does the mask keep it back nor does it mask, as it would if the pin rose. */
+static void signal_intx(struct vfio_device *d)
+{
+	struct vfio_irqs *irqs = &d->irqs;
+	uint16_t command;
+
+	pci_config_read(d->pci, PCI_COMMAND, sizeof(command), &command);
+	pthread_mutex_lock(&irqs->lock);
+	if (irqs->vectors[0] && !(command & PCI_COMMAND_INTX_DISABLE))
+		irqs->vectors[0]->ops->signal(irqs->vectors[0]);
+	pthread_mutex_unlock(&irqs->lock);
+}
+
 static int intx_trigger(const struct set_irqs *s)
 {
 	bool on = s->d->irqs.kind == PCI_INTX;
@@ -266,7 +280,7 @@ static int intx_trigger(const struct set_irqs *s)
 	if (!on)
 		return is_off(s);
 	if (s->type == VFIO_IRQ_SET_DATA_NONE || s->data[0])
-		raise_vector(s->d, PCI_INTX, 0);
+		signal_intx(s->d);
 	return 0;
 }
 
@@ -298,6 +312,8 @@ static int msi_trigger(const struct set_irqs *s)
 	if (s->type == VFIO_IRQ_SET_DATA_EVENTFD) {
 		if (on)
 			return set_block(s);
+		if (!(s->start + s->count))
+			return refuse(device_sink(s->d), ERANGE, "IRQ.COUNT", "count", 0, "at least one vector");
 		rc = enable(s->d, kind, s->start + s->count);
 		if (!rc)
 			rc = set_block(s);

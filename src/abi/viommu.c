@@ -64,13 +64,3 @@ int abi_hw_queue_alloc(struct call *call)
 			  "an end within 64 bits");
 	return no_viommu(call, "HWQ.4", cmd->viommu_id);
 }
-
-/* No make here raises recoverable faults, and no HWPT takes a queue: better refused than a queue that stays empty for ever. */
-int abi_fault_queue_alloc(struct call *call)
-{
-	struct iommu_fault_alloc *cmd = call->cmd;
-
-	return no(call, EOPNOTSUPP, "FLT.0", "flags", cmd->flags,
-		  "an IOMMU with recoverable faults; %s here has none",
-		  call->ctx->host->iommu->make->name);
-}

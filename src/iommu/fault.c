@@ -52,6 +52,16 @@ int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum io
 	return -EFAULT;
 }
 
+void iommu_request_pages(struct requester *r, struct page_group *g)
+{
+	struct iommu *i = r->iommu;
+
+	if (i->page_request)
+		i->page_request(i->page_request_arg, r, g);
+	else
+		g->respond(g, false);
+}
+
 size_t iommu_recent_faults(struct iommu *i, struct iommu_fault *out, size_t max)
 {
 	size_t n;

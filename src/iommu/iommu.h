@@ -59,6 +59,28 @@ struct iommu_fault {
 #define DOMAIN_DIRTY	   BIT(1)
 #define DOMAIN_PASID	   BIT(3)
 
+/*
+ * Recoverable faults (PRI, stalls): a complete group of page requests, which must be answered once, by
+ * respond(), on any thread; the group is the requester's and lives until then. What is below the line
+ * belongs to whoever holds the group meanwhile.
+ */
+struct page_request {
+	uint64_t addr;
+	uint32_t perm; /* READ 1, WRITE 2, EXEC 4, PRIV 8 */
+};
+struct page_group {
+	uint32_t pasid; /* ~0: none */
+	uint32_t grpid;
+	const struct page_request *requests;
+	size_t nr_requests;
+	/* @success: the pages are there now, try again. */
+	void (*respond)(struct page_group *g, bool success);
+
+	struct list link;
+	const void *hwpt, *device;
+	uint32_t device_id, cookie;
+};
+
 struct iommu_region {
 	uint64_t start, last;
 	bool msi; /* interrupt window: hardware or software MSI */
@@ -72,6 +94,8 @@ struct iommu_caps {
 	uint8_t ias, oas;	/* bits */
 	bool coherent_walk;	/* walks snoop the processor's caches */
 	uint64_t page_sizes;	/* of leaves, a bitmap */
+	bool nests_on_hwpt;	/* the make nests on an HWPT at all, be this IOMMU able or not (HWA.16) */
+	bool faults_need_pri;	/* only a device with PRI can use a domain whose faults go to a queue */
 };
 
 struct iommu_make {
@@ -112,6 +136,12 @@ struct iommu {
 	 */
 	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f);
 	void *fault_arg;
+	/*
+	 * Takes every group of page requests, and sees to it that it is answered. NULL: nobody does. Runs
+	 * outside of sections: it may wait for whoever attaches.
+	 */
+	void (*page_request)(void *arg, struct requester *r, struct page_group *g);
+	void *page_request_arg;
 	struct lock lock; /* LOCK_IOMMU: requesters, and what each is attached to */
 	struct list requesters;
 	struct iommu_region msi; /* the interrupt window; start > last: none */
@@ -202,6 +232,9 @@ int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu
  * FAULT_BUS_MASTER). -EFAULT. */
 int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
 		       enum iommu_fault_reason reason);
+
+/* A group of page requests of @r, outside of any section: handed on, or answered at once with failure. */
+void iommu_request_pages(struct requester *r, struct page_group *g);
 
 /* Statistics of one requester, written by its DMA thread only; read at any time. */
 struct requester_stats {

@@ -64,6 +64,17 @@ static int refuse_incompatible(struct idevice *idev, struct hwpt *hwpt, int rc)
 		      "a page table that this device's IOMMU can use");
 }
 
+/* ATT.8. Group's lock held. */
+static int switch_group(struct idevice *idev, struct hwpt *hwpt)
+{
+	struct iommu *iommu = idev->ctx->host->iommu;
+
+	if (hwpt->fault && iommu->caps.faults_need_pri)
+		return refuse(iommu->sink, ENODEV, "ATT.8", "pt_id", hwpt->obj.id,
+			      "an HWPT without a fault queue: this device has no PRI");
+	return refuse_incompatible(idev, hwpt, host_group_attach(idev->hdev->group, hwpt->domain));
+}
+
 static int attach_first(struct idevice *idev, struct hwpt *hwpt)
 {
 	const struct refuse_sink *sink = &idev->ctx->host->sink;
@@ -86,7 +97,7 @@ static int attach_first(struct idevice *idev, struct hwpt *hwpt)
 	if (rc)
 		goto out_unlock;
 	if (!g->nr_attached) {
-		rc = refuse_incompatible(idev, hwpt, host_group_attach(g, hwpt->domain));
+		rc = switch_group(idev, hwpt);
 		if (rc) {
 			space_release(hwpt->ioas->space, idev);
 			goto out_unlock;
@@ -131,15 +142,27 @@ static void release_group(struct host_group *g, struct ioas *ioas)
 		space_release(ioas->space, idev);
 }
 
+/* What the group's devices still have in the fault queue of the HWPT that they leave. */
+static void take_faults(struct host_group *g, struct hwpt *old, struct list *faults)
+{
+	struct list *pos = &g->devices;
+	struct idevice *idev;
+
+	while (old->fault && (idev = next_attached(g, &pos)))
+		fault_queue_take(old->fault, old, idev, faults);
+}
+
 /* 7.3. The new ranges are reserved before the switch, the old released after it. */
 static int attach_replace(struct idevice *idev, struct hwpt *hwpt)
 {
 	struct host_group *g = idev->hdev->group;
+	struct list faults;
 	struct hwpt *old;
 	unsigned int n;
 	bool moved;
 	int rc;
 
+	list_init(&faults);
 	pthread_mutex_lock(&g->lock);
 	old = g->hwpt;
 	if (!idev->attached) {
@@ -153,7 +176,7 @@ static int attach_replace(struct idevice *idev, struct hwpt *hwpt)
 	moved = old->ioas != hwpt->ioas;
 	rc = moved ? reserve_group(g, hwpt->ioas) : 0;
 	if (!rc)
-		rc = refuse_incompatible(idev, hwpt, host_group_attach(g, hwpt->domain));
+		rc = switch_group(idev, hwpt);
 	if (rc) {
 		if (moved)
 			release_group(g, hwpt->ioas);
@@ -161,11 +184,13 @@ static int attach_replace(struct idevice *idev, struct hwpt *hwpt)
 	}
 	if (moved)
 		release_group(g, old->ioas);
+	take_faults(g, old, &faults);
 	g->hwpt = hwpt;
 	n = g->nr_attached;
 	for (unsigned int i = 0; i < n; i++)
 		object_hold(idev->ctx, &hwpt->obj);
 	pthread_mutex_unlock(&g->lock);
+	fault_answer_all(&faults);
 	while (n--)
 		hwpt_put(idev->ctx, old);
 	return 0;
@@ -182,7 +207,9 @@ static struct hwpt *take_off(struct idevice *idev)
 {
 	struct host_group *g = idev->hdev->group;
 	struct hwpt *hwpt = NULL;
+	struct list faults;
 
+	list_init(&faults);
 	pthread_mutex_lock(&g->lock);
 	if (!idev->attached)
 		goto out_unlock;
@@ -192,10 +219,13 @@ static struct hwpt *take_off(struct idevice *idev)
 		host_group_attach(g, NULL);
 		g->hwpt = NULL;
 	}
+	if (hwpt->fault)
+		fault_queue_take(hwpt->fault, hwpt, idev, &faults);
 	space_release(hwpt->ioas->space, idev);
 	object_release(idev->ctx, &idev->obj);
 out_unlock:
 	pthread_mutex_unlock(&g->lock);
+	fault_answer_all(&faults);
 	return hwpt;
 }
 
@@ -270,24 +300,21 @@ static int change_attachment(struct idevice *idev, uint32_t *pt_id, attach_fn at
 	struct object *obj;
 	int rc;
 
-	obj = object_get_user(ctx, *pt_id);
-	if (!obj)
+	rc = object_get_page_table(ctx, *pt_id, &obj);
+	if (rc == -ENOENT)
 		return refuse(&ctx->host->sink, ENOENT, "ATT.1", "pt_id", *pt_id,
 			      "the id of an IOAS or HWPT");
-	switch (obj->type) {
-	case OBJECT_IOAS:
-		rc = attach_ioas(idev, container_of(obj, struct ioas, obj), attach, pt_id);
-		object_release(ctx, obj);
-		return rc;
-	case OBJECT_HWPT_PAGING:
-		rc = attach(idev, container_of(obj, struct hwpt, obj));
-		hwpt_put(ctx, container_of(obj, struct hwpt, obj));
-		return rc;
-	default:
-		object_release(ctx, obj);
+	if (rc)
 		return refuse(&ctx->host->sink, EINVAL, "ATT.2", "pt_id", *pt_id,
 			      "the id of an IOAS or HWPT; this object is of another type");
+	if (obj->type == OBJECT_IOAS) {
+		rc = attach_ioas(idev, container_of(obj, struct ioas, obj), attach, pt_id);
+		object_release(ctx, obj);
+	} else {
+		rc = attach(idev, container_of(obj, struct hwpt, obj));
+		hwpt_put(ctx, container_of(obj, struct hwpt, obj));
 	}
+	return rc;
 }
 
 int idevice_attach(struct idevice *idev, uint32_t *pt_id)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "object/host.h"
+#include "object/private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -41,6 +41,8 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 	rc = iommu_create(cfg->iommu ? cfg->iommu : "vtd", &icfg, &h->iommu, why, why_len);
 	if (rc)
 		return rc;
+	h->iommu->page_request = fault_deliver;
+	h->iommu->page_request_arg = h;
 	h->iommu->fault = cfg->fault;
 	h->iommu->fault_arg = cfg->fault_arg;
 	return 0;

@@ -126,6 +126,18 @@ int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *id
 	return 0;
 }
 
+int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_id)
+{
+	struct object *obj = object_get(ctx, fault_id, OBJECT_FAULT);
+
+	if (!obj)
+		return refuse(&ctx->host->sink, ENOENT, "HWA.6", "fault_id", fault_id, "the id of a fault queue");
+	object_hold(ctx, obj);
+	hwpt->fault = container_of(obj, struct fault_queue, obj);
+	object_put(ctx, obj);
+	return 0;
+}
+
 static void hwpt_destroy(struct iommufd *ctx, struct object *obj)
 {
 	struct hwpt *hwpt = container_of(obj, struct hwpt, obj);
@@ -133,6 +145,8 @@ static void hwpt_destroy(struct iommufd *ctx, struct object *obj)
 	if (hwpt->filled)
 		space_remove_mirror(hwpt->ioas->space, &hwpt->mirror);
 	domain_free(hwpt->domain);
+	if (hwpt->fault)
+		object_release(ctx, &hwpt->fault->obj);
 	object_release(ctx, &hwpt->ioas->obj);
 	free(hwpt);
 }

@@ -11,13 +11,14 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/ids.h"
 #include "base/list.h"
 #include "object/host.h"
 #include "space/space.h"
 
-enum object_type { OBJECT_ANY, OBJECT_DEVICE, OBJECT_HWPT_PAGING, OBJECT_IOAS, OBJECT_TYPES };
+enum object_type { OBJECT_ANY, OBJECT_DEVICE, OBJECT_FAULT, OBJECT_HWPT_PAGING, OBJECT_IOAS, OBJECT_TYPES };
 
 struct object {
 	uint32_t id;
@@ -33,9 +34,21 @@ struct ioas {
 	struct list hwpts;
 };
 
+/* See fault.c. */
+struct fault_queue {
+	struct object obj;
+	struct iommufd *ctx;
+	pthread_mutex_t lock;		 /* all below */
+	struct list queued, outstanding; /* struct page_group */
+	struct ids cookies;		 /* of the outstanding ones */
+	void (*changed)(void *arg, bool readable);
+	void *changed_arg;
+};
+
 struct hwpt {
 	struct object obj;
 	struct ioas *ioas;
+	struct fault_queue *fault; /* NULL: page requests are answered with failure */
 	struct domain *domain;
 	struct space_mirror mirror;
 	uint32_t flags;	   /* IOMMU_HWPT_ALLOC_ */
@@ -75,9 +88,12 @@ void object_abort_and_free(struct iommufd *ctx, struct object *obj);
 /* Lookup for one command: counts as busy until object_put(). NULL: missing, unpublished, or another type. */
 struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type type);
 void object_put(struct iommufd *ctx, struct object *obj);
-/* Lookup that counts as a user: for attaching, where an automatic HWPT must not go meanwhile. */
-struct object *object_get_user(struct iommufd *ctx, uint32_t id);
-/* Turn a busy hold into a user, and drop a user. */
+/*
+ * Lookup of an IOAS or HWPT that counts as a user: for attaching, where an automatic HWPT must not go meanwhile. -ENOENT, or
+ * -EINVAL for another type.
+ */
+int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out);
+/* One more user of an object that is held, and one less. */
 void object_hold(struct iommufd *ctx, struct object *obj);
 void object_release(struct iommufd *ctx, struct object *obj);
 /* DEST.1-3. */
@@ -88,6 +104,20 @@ int ioas_alloc(struct iommufd *ctx, struct ioas **out); /* reserved, not publish
 /* HWA.7-14, pt_id an IOAS. Reserved and filled, not published; the IOAS gets a user. */
 int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
 		      struct hwpt **out);
+
+/* HWA.6, the last step before publishing: faults go to the queue @fault_id from now on. -ENOENT. */
+int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_id);
+
+int fault_queue_alloc(struct iommufd *ctx, struct fault_queue **out); /* reserved, not published */
+/* @changed is called whenever what it tells may have changed, with the queue locked, and once now; NULL ends that. */
+void fault_queue_watch(struct fault_queue *q, void (*changed)(void *arg, bool readable), void *arg);
+/*
+ * FLT.2 to FLT.7: hands whole groups of together at most @max records to @emit, which gives 0 or -EFAULT. The number of
+ * records, or -errno when not even the first group could be handed over.
+ */
+ssize_t fault_queue_read(struct fault_queue *q, size_t max, int (*emit)(void *arg, const struct page_group *g),
+			 void *arg);
+int fault_queue_answer(struct fault_queue *q, uint32_t cookie, bool success); /* FLT.11 */
 
 /* 7.1: binds; published on return with one extra user. -EPERM, -EBUSY, -ENOMEM. */
 int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice **out);

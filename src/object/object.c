@@ -16,20 +16,25 @@
 #define DESTROY_PATIENCE_SECONDS 60
 
 static const struct object_type_ops *const type_ops[OBJECT_TYPES] = {
+	[OBJECT_DEVICE] = &idevice_type_ops,
+	[OBJECT_FAULT] = &fault_type_ops,
 	[OBJECT_HWPT_PAGING] = &hwpt_type_ops,
 	[OBJECT_IOAS] = &ioas_type_ops,
-	[OBJECT_DEVICE] = &idevice_type_ops,
 };
 
 int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
 {
 	struct iommufd *ctx = calloc(1, sizeof(*ctx));
+	pthread_condattr_t clock;
 
 	if (!ctx)
 		return -ENOMEM;
 	ids_init(&ctx->ids);
 	pthread_mutex_init(&ctx->lock, NULL);
-	pthread_cond_init(&ctx->idle, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&ctx->idle, &clock);
+	pthread_condattr_destroy(&clock);
 	host_get(h);
 	ctx->host = h;
 	ctx->process_mode = process_mode;
@@ -118,16 +123,22 @@ struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type typ
 	return obj;
 }
 
-struct object *object_get_user(struct iommufd *ctx, uint32_t id)
+int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 {
 	struct object *obj;
+	int rc = 0;
 
 	pthread_mutex_lock(&ctx->lock);
 	obj = ids_find(&ctx->ids, id);
-	if (obj)
+	if (!obj)
+		rc = -ENOENT;
+	else if (obj->type != OBJECT_IOAS && obj->type != OBJECT_HWPT_PAGING)
+		rc = -EINVAL;
+	else
 		obj->users++;
 	pthread_mutex_unlock(&ctx->lock);
-	return obj;
+	*out = obj;
+	return rc;
 }
 
 void object_put(struct iommufd *ctx, struct object *obj)
@@ -169,7 +180,7 @@ static int wait_idle(struct iommufd *ctx, struct object *obj)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += DESTROY_PATIENCE_SECONDS;
 	while (obj->busy > 1)
 		if (pthread_cond_timedwait(&ctx->idle, &ctx->lock, &until))
@@ -185,40 +196,60 @@ void object_wait_idle(struct iommufd *ctx, struct object *obj)
 	pthread_mutex_unlock(&ctx->lock);
 }
 
+static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
+{
+	static const struct {
+		const char *rule, *legal;
+	} why[OBJECT_TYPES] = {
+		[OBJECT_DEVICE] = {"DEST.3", "a device goes by closing its VFIO file"},
+		[OBJECT_FAULT] = {"DEST.7", "a fault queue whose file is closed and that no HWPT uses"},
+		[OBJECT_HWPT_PAGING] = {"DEST.2", "an HWPT that nothing is attached to"},
+		[OBJECT_IOAS] = {"DEST.2", "an IOAS without HWPTs"},
+	};
+
+	return refuse(&ctx->host->sink, EBUSY, why[type].rule, "id", id, "%s", why[type].legal);
+}
+
+/*
+ * Takes @obj out of the table once no command uses it. It is invisible first, so that no new command begins to. A command
+ * that was running may have made the object somebody's meanwhile: then it stays. Called with ctx->lock.
+ */
+static int take_out(struct iommufd *ctx, struct object *obj)
+{
+	int rc;
+
+	if (obj->users > 1)
+		return -EBUSY;
+	ids_hide(&ctx->ids, obj->id);
+	rc = wait_idle(ctx, obj);
+	if (!rc && obj->users > 1)
+		rc = -EBUSY;
+	if (rc)
+		ids_publish(&ctx->ids, obj->id, obj);
+	else
+		ids_erase(&ctx->ids, obj->id);
+	return rc;
+}
+
 int object_destroy_id(struct iommufd *ctx, uint32_t id)
 {
+	enum object_type type = OBJECT_ANY;
 	struct object *obj;
-	int rc = 0;
+	int rc = -ENOENT;
 
 	pthread_mutex_lock(&ctx->lock);
 	obj = ids_find(&ctx->ids, id);
-	if (!obj) {
-		rc = refuse(&ctx->host->sink, ENOENT, "DEST.1", "id", id,
-			    "an id of this context");
-		goto out_unlock;
+	if (obj) {
+		type = obj->type;
+		rc = take_out(ctx, obj);
 	}
-	if (obj->users > 1) {
-		rc = refuse(&ctx->host->sink, EBUSY,
-			    obj->type == OBJECT_DEVICE ? "DEST.3" : "DEST.2", "id", id,
-			    obj->type == OBJECT_DEVICE ? "a device goes by closing its VFIO file"
-						       : "an object that no other holds");
-		goto out_unlock;
-	}
-	/* Invisible first, so that no new command can begin to use it. */
-	ids_hide(&ctx->ids, id);
-	rc = wait_idle(ctx, obj);
-	if (rc) {
-		ids_publish(&ctx->ids, id, obj);
-		goto out_unlock;
-	}
-	ids_erase(&ctx->ids, id);
 	pthread_mutex_unlock(&ctx->lock);
-	type_ops[obj->type]->destroy(ctx, obj);
+	if (rc == -ENOENT)
+		return refuse(&ctx->host->sink, ENOENT, "DEST.1", "id", id, "an id of this context");
+	if (rc)
+		return refuse_held(ctx, id, type);
+	type_ops[type]->destroy(ctx, obj);
 	return 0;
-
-out_unlock:
-	pthread_mutex_unlock(&ctx->lock);
-	return rc;
 }
 
 uint64_t object_count(struct iommufd *ctx)

@@ -2,7 +2,7 @@
 /*
  * Shared by the object room's own files.
  *
- * Lock order: ioas->lock, host_group.lock, space's lock, ctx->lock.
+ * Lock order: ioas->lock, host_group.lock, fault_queue.lock, space's lock, ctx->lock.
  */
 #ifndef IOAS_OBJECT_PRIVATE_H
 #define IOAS_OBJECT_PRIVATE_H
@@ -14,7 +14,7 @@ struct object_type_ops {
 	void (*destroy)(struct iommufd *ctx, struct object *obj);
 };
 
-extern const struct object_type_ops ioas_type_ops, hwpt_type_ops, idevice_type_ops;
+extern const struct object_type_ops fault_type_ops, hwpt_type_ops, idevice_type_ops, ioas_type_ops;
 
 /* Drop a user; true when only the table's own is left, and then the id is gone and the caller destroys. */
 bool object_release_is_last(struct iommufd *ctx, struct object *obj);
@@ -25,5 +25,13 @@ void object_wait_idle(struct iommufd *ctx, struct object *obj);
 int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
 		bool automatic, struct hwpt **out);
 int hwpt_fill(struct hwpt *hwpt);
+
+#define NO_PASID UINT32_MAX
+
+/* struct iommu's page_request; @arg is the host. */
+void fault_deliver(void *arg, struct requester *r, struct page_group *g);
+/* @idev leaves @hwpt: takes what it brought off @q, to be answered by fault_answer_all() once no lock is held. */
+void fault_queue_take(struct fault_queue *q, const struct hwpt *hwpt, const struct idevice *idev, struct list *to);
+void fault_answer_all(struct list *groups);
 
 #endif

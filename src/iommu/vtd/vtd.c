@@ -45,6 +45,8 @@ static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.ias = (uint8_t)v->aw,
 		.oas = 52,
 		.page_sizes = v->page_sizes,
+		.nests_on_hwpt = true,
+		.faults_need_pri = true,
 	};
 	return 0;
 }

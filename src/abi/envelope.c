@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "abi/iommufd.h"
 
@@ -148,6 +149,19 @@ static long iommufd_ioctl(struct abi_file *f, unsigned int word, uint64_t arg, s
 	return rc ? rc : cmd->execute(&call);
 }
 
+/* 6.3. Nothing here hands out a region. */
+static int iommufd_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_t pos, struct caller *c,
+			struct abi_mapping *out)
+{
+	const struct refuse_sink *sink = &container_of(f, struct iommufd_file, file)->ctx->host->sink;
+
+	if (!(flags & MAP_SHARED))
+		return refuse(sink, EINVAL, "FMMAP.2", "flags", flags, "MAP_SHARED");
+	if (prot & PROT_EXEC)
+		return refuse(sink, EPERM, "FMMAP.3", "prot", prot, "no PROT_EXEC");
+	return refuse(sink, ENXIO, "FMMAP.4", "offset", pos, "the place of a region that a vIOMMU handed out");
+}
+
 static void iommufd_release(struct abi_file *f)
 {
 	struct iommufd_file *file = container_of(f, struct iommufd_file, file);
@@ -159,6 +173,7 @@ static void iommufd_release(struct abi_file *f)
 static const struct abi_file_ops iommufd_ops = {
 	.kind = ABI_IOMMUFD,
 	.ioctl = iommufd_ioctl,
+	.mmap = iommufd_mmap,
 	.release = iommufd_release,
 };
 

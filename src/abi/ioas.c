@@ -89,31 +89,50 @@ int abi_ioas_iova_ranges(struct call *call)
 	return call_respond(call) ? -EFAULT : rc;
 }
 
-/* More than this cannot be disjoint ranges of two bytes or more that a caller would want; the memory is bounded. */
-#define MAX_ALLOWED_RANGES (1u << 20)
-
-static int read_ranges(struct call *call, const struct iommu_ioas_allow_iovas *cmd,
-		       struct space_range **out)
+/* Reads elements up to number @to into @ranges; the number of those that could be read. */
+static uint32_t read_some(struct call *call, uint64_t src, struct space_range *ranges, uint32_t from, uint32_t to)
 {
-	struct space_range *ranges;
-
-	if (cmd->num_iovas > MAX_ALLOWED_RANGES)
-		return -ENOMEM;
-	ranges = calloc(cmd->num_iovas + 1, sizeof(*ranges));
-	if (!ranges)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < cmd->num_iovas; i++) {
+	for (uint32_t i = from; i < to; i++) {
 		struct iommu_iova_range r;
 
-		if (copy_in(call->caller, &r, cmd->allowed_iovas + i * sizeof(r), sizeof(r))) {
-			free(ranges);
-			return no(call, EFAULT, "ALW.3", "allowed_iovas", cmd->allowed_iovas,
-				  "%u readable ranges", cmd->num_iovas);
-		}
+		if (copy_in(call->caller, &r, src + (uint64_t)i * sizeof(r), sizeof(r)))
+			return i;
 		ranges[i] = (struct space_range){r.start, r.last};
 	}
-	*out = ranges;
-	return 0;
+	return to;
+}
+
+/*
+ * Elements are taken one after the other, each with all that is wrong with it, so a bad one wins over a later one that
+ * cannot be read. The memory grows only as far as the list has been found good.
+ */
+static int read_ranges(struct call *call, const struct iommu_ioas_allow_iovas *cmd, struct space *space,
+		       struct space_range **out)
+{
+	struct space_range *ranges = NULL, *more;
+	uint32_t room = 0, n = 0;
+	int rc = 0;
+
+	while (!rc && n == room && n < cmd->num_iovas) {
+		room = (uint32_t)min_u64(cmd->num_iovas, room ? 2ull * room : 64);
+		more = realloc(ranges, room * sizeof(*ranges));
+		if (!more) {
+			rc = -ENOMEM;
+			break;
+		}
+		ranges = more;
+		n = read_some(call, cmd->allowed_iovas, ranges, n, room);
+		if (n < cmd->num_iovas)
+			rc = space_check_allowed(space, ranges, n);
+	}
+	if (!rc && n < cmd->num_iovas)
+		rc = no(call, EFAULT, "ALW.3", "allowed_iovas", cmd->allowed_iovas, "%u readable ranges",
+			cmd->num_iovas);
+	if (rc)
+		free(ranges);
+	else
+		*out = ranges;
+	return rc;
 }
 
 int abi_ioas_allow_iovas(struct call *call)
@@ -128,7 +147,7 @@ int abi_ioas_allow_iovas(struct call *call)
 	ioas = call_get_ioas(call, cmd->ioas_id, "ALW.2", "ioas_id");
 	if (!ioas)
 		return -ENOENT;
-	rc = read_ranges(call, cmd, &ranges);
+	rc = read_ranges(call, cmd, ioas->space, &ranges);
 	if (!rc) {
 		rc = space_allow(ioas->space, ranges, cmd->num_iovas);
 		free(ranges);

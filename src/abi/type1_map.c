@@ -227,17 +227,21 @@ static void remove_dma(struct type1 *t, struct dma *d)
 	free(d);
 }
 
-/* T1U.12: all or nothing. Returns the bytes whose vaddr went, or -EINVAL. */
+/* 11.3: v1 stops for good at a mapping that begins before the request, which is the first if it is any. */
+static bool first_dma(struct type1 *t, uint64_t start, uint64_t last, struct range *r)
+{
+	return range_first_overlap(&t->dmas, start, last, r) && r->start >= start;
+}
+
+/* T1U.12: all or nothing. *@done becomes the bytes whose vaddr went. */
 static int invalidate_vaddrs(struct type1 *t, uint64_t start, uint64_t last, uint64_t *done)
 {
 	struct range r;
 
-	for (bool more = range_first_overlap(&t->dmas, start, last, &r); more;
-	     more = range_next_overlap(&t->dmas, last, &r))
+	for (bool more = first_dma(t, start, last, &r); more; more = range_next_overlap(&t->dmas, last, &r))
 		if (((struct dma *)r.value)->vaddr_invalid)
 			return no(t, EINVAL, "T1U.12", "iova", r.start, "mappings with a valid vaddr");
-	for (bool more = range_first_overlap(&t->dmas, start, last, &r); more;
-	     more = range_next_overlap(&t->dmas, last, &r)) {
+	for (bool more = first_dma(t, start, last, &r); more; more = range_next_overlap(&t->dmas, last, &r)) {
 		struct dma *d = r.value;
 
 		d->vaddr_invalid = true;

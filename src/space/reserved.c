@@ -150,8 +150,8 @@ void space_release(struct space *s, void *owner)
 	lock_release(&s->lock);
 }
 
-/* ALW.4 and ALW.5, element by element. */
-static int check_allowed(struct space *s, const struct space_range *r, size_t n)
+/* Element by element. */
+int space_check_allowed(struct space *s, const struct space_range *r, size_t n)
 {
 	struct range_tree seen;
 	int rc = 0;
@@ -177,7 +177,7 @@ int space_allow(struct space *s, const struct space_range *r, size_t n)
 	struct range_list list = {.n = n}, old;
 	int rc;
 
-	rc = check_allowed(s, r, n);
+	rc = space_check_allowed(s, r, n);
 	if (rc)
 		return rc;
 	if (n) {

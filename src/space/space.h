@@ -124,6 +124,8 @@ void space_release(struct space *s, void *owner);
 
 /* ALW.4 to ALW.7. The ranges are copied. */
 int space_allow(struct space *s, const struct space_range *r, size_t n);
+/* ALW.4 and ALW.5 alone, for a list of which this is only the beginning. */
+int space_check_allowed(struct space *s, const struct space_range *r, size_t n);
 
 /*
  * RNG: the gaps between reserved ranges, ascending. Writes up to @max of them to @out, returns how

@@ -314,12 +314,11 @@ static bool is_plain(const struct pci_bar *bar, uint64_t off)
 	return bar->pages[off / PAGE_SIZE] & PCI_PAGE_PLAIN;
 }
 
-void pci_bar_write(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, const void *data)
+void pci_bar_write_locked(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, const void *data)
 {
 	struct pci_bar *bar = &dev->bars[index];
 	const uint8_t *p = data;
 
-	pci_lock(dev);
 	while (len) {
 		unsigned int size = piece_at(off, len);
 		uint64_t val = 0;
@@ -335,15 +334,13 @@ void pci_bar_write(struct pci_dev *dev, unsigned int index, uint64_t off, unsign
 		p += size;
 		len -= size;
 	}
-	pci_unlock(dev);
 }
 
-void pci_bar_read(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, void *data)
+void pci_bar_read_locked(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, void *data)
 {
 	struct pci_bar *bar = &dev->bars[index];
 	uint8_t *p = data;
 
-	pci_lock(dev);
 	while (len) {
 		unsigned int size = piece_at(off, len);
 		uint64_t val;
@@ -357,6 +354,19 @@ void pci_bar_read(struct pci_dev *dev, unsigned int index, uint64_t off, unsigne
 		p += size;
 		len -= size;
 	}
+}
+
+void pci_bar_write(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, const void *data)
+{
+	pci_lock(dev);
+	pci_bar_write_locked(dev, index, off, len, data);
+	pci_unlock(dev);
+}
+
+void pci_bar_read(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, void *data)
+{
+	pci_lock(dev);
+	pci_bar_read_locked(dev, index, off, len, data);
 	pci_unlock(dev);
 }
 

@@ -206,6 +206,9 @@ bool pci_memory_enabled(struct pci_dev *dev);
  */
 void pci_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, const void *data);
 void pci_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, void *data);
+/* The same for models that are reached by another way (config_read, config_written): lock held. */
+void pci_bar_write_locked(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, const void *data);
+void pci_bar_read_locked(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len, void *data);
 /* Function reset: worker quiet, then the model's reset. Configuration space stays as it is: vfio-pci saves and restores it. */
 void pci_reset(struct pci_dev *dev);
 void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *arg);

@@ -4,6 +4,12 @@
  */
 #include "devices/nvme/nvme.h"
 
+/* The driver may set CC.IOSQES and CC.IOCQES after it has enabled the controller. */
+static uint32_t config(const struct nvme *n)
+{
+	return pci_bar_load32(n->dev, 0, NVME_CC);
+}
+
 static uint16_t create_cq(struct nvme *n, const struct nvme_sqe *e)
 {
 	uint16_t qid = (uint16_t)e->cdw10, vector = (uint16_t)(e->cdw11 >> 16);
@@ -11,9 +17,9 @@ static uint16_t create_cq(struct nvme *n, const struct nvme_sqe *e)
 
 	if (!qid || qid > n->nr_queues || n->cq[qid].exists)
 		return NVME_QID_INVALID | NVME_DNR;
-	if (size < 2 || size > NVME_MAX_ENTRIES)
+	if (size < 2 || size > NVME_MAX_ENTRIES || field_get(NVME_CC_IOCQES, config(n)) != 4)
 		return NVME_QUEUE_SIZE_INVALID | NVME_DNR;
-	if (!(e->cdw11 & 1) || field_get(NVME_CC_IOCQES, n->cc) != 4)
+	if (!(e->cdw11 & 1))
 		return NVME_INVALID_FIELD | NVME_DNR;
 	if (e->dptr[0] & (BIT(n->page_lg2) - 1))
 		return NVME_INVALID_PRP_OFFSET | NVME_DNR;
@@ -37,13 +43,15 @@ static uint16_t create_sq(struct nvme *n, const struct nvme_sqe *e)
 	uint16_t qid = (uint16_t)e->cdw10, cqid = (uint16_t)(e->cdw11 >> 16);
 	uint32_t size = (e->cdw10 >> 16) + 1;
 
-	if (!cqid || cqid > n->nr_queues || !n->cq[cqid].exists)
+	if (!cqid || cqid > n->nr_queues)
+		return NVME_QID_INVALID | NVME_DNR;
+	if (!n->cq[cqid].exists)
 		return NVME_CQ_INVALID | NVME_DNR;
 	if (!qid || qid > n->nr_queues || n->sq[qid].exists)
 		return NVME_QID_INVALID | NVME_DNR;
-	if (size < 2 || size > NVME_MAX_ENTRIES)
+	if (size < 2 || size > NVME_MAX_ENTRIES || field_get(NVME_CC_IOSQES, config(n)) != 6)
 		return NVME_QUEUE_SIZE_INVALID | NVME_DNR;
-	if (!(e->cdw11 & 1) || field_get(NVME_CC_IOSQES, n->cc) != 6)
+	if (!(e->cdw11 & 1))
 		return NVME_INVALID_FIELD | NVME_DNR;
 	if (e->dptr[0] & (BIT(n->page_lg2) - 1))
 		return NVME_INVALID_PRP_OFFSET | NVME_DNR;
@@ -87,15 +95,7 @@ static uint16_t abort_command(struct nvme *n, struct nvme_cmd *cmd)
 {
 	uint16_t sqid = (uint16_t)cmd->e.cdw10, cid = (uint16_t)(cmd->e.cdw10 >> 16);
 
-	cmd->dw0 = 1;
-	for (unsigned int i = 0; sqid == 0 && i < n->nr_aer; i++) {
-		if (n->aer_cid[i] != cid)
-			continue;
-		n->aer_cid[i] = n->aer_cid[--n->nr_aer];
-		nvme_complete(n, 0, cid, 0, NVME_ABORT_REQUESTED);
-		cmd->dw0 = 0;
-		break;
-	}
+	cmd->dw0 = sqid || !nvme_async_event_abort(n, cid);
 	return NVME_SUCCESS;
 }
 

@@ -22,11 +22,12 @@ static bool take_event(struct nvme *n, uint32_t *dw0)
 	return false;
 }
 
-static void deliver(struct nvme *n)
+/* Between commands. */
+void nvme_events_deliver(struct nvme *n)
 {
 	uint32_t dw0;
 
-	while (n->nr_aer && take_event(n, &dw0))
+	while (n->nr_aer && !nvme_cq_full(&n->cq[0]) && take_event(n, &dw0))
 		nvme_complete(n, 0, n->aer_cid[--n->nr_aer], dw0, NVME_SUCCESS);
 }
 
@@ -39,7 +40,6 @@ void nvme_event(struct nvme *n, unsigned int type, unsigned int info, unsigned i
 			return;
 	if (n->nr_events < ARRAY_SIZE(n->events))
 		n->events[n->nr_events++] = dw0;
-	deliver(n);
 }
 
 uint16_t nvme_async_event(struct nvme *n, struct nvme_cmd *cmd)
@@ -48,8 +48,25 @@ uint16_t nvme_async_event(struct nvme *n, struct nvme_cmd *cmd)
 		return NVME_AER_LIMIT | NVME_DNR;
 	cmd->no_completion = true;
 	n->aer_cid[n->nr_aer++] = cmd->e.cid;
-	deliver(n);
 	return NVME_SUCCESS;
+}
+
+/* Its completion goes before that of the Abort command (section 5.1), for which there must be room as well. */
+bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
+{
+	const struct nvme_cq *cq = &n->cq[0];
+	uint32_t head = __atomic_load_n(&cq->head, __ATOMIC_ACQUIRE);
+
+	if ((head + cq->size - cq->tail - 1) % cq->size < 2)
+		return false;
+	for (unsigned int i = 0; i < n->nr_aer; i++) {
+		if (n->aer_cid[i] != cid)
+			continue;
+		n->aer_cid[i] = n->aer_cid[--n->nr_aer];
+		nvme_complete(n, 0, cid, 0, NVME_ABORT_REQUESTED);
+		return true;
+	}
+	return false;
 }
 
 void nvme_event_log_read(struct nvme *n, unsigned int log)
@@ -58,7 +75,6 @@ void nvme_event_log_read(struct nvme *n, unsigned int log)
 		n->event_masked &= ~BIT(NVME_AE_ERROR);
 	if (log == NVME_LOG_SMART)
 		n->event_masked &= ~BIT(NVME_AE_SMART);
-	deliver(n);
 }
 
 void nvme_events_reset(struct nvme *n)

@@ -87,6 +87,19 @@ uint16_t nvme_get_features(struct nvme *n, struct nvme_cmd *cmd)
 	return NVME_SUCCESS;
 }
 
+unsigned int nvme_temperature_warning(const struct nvme *n)
+{
+	return (NVME_TEMPERATURE >= n->features.over_temperature ? 1 : 0) |
+	       (NVME_TEMPERATURE <= n->features.under_temperature ? 2 : 0);
+}
+
+/* Section 5.2: told when the threshold is crossed and that event is wanted. */
+static void tell_temperature(struct nvme *n)
+{
+	if (nvme_temperature_warning(n) && (n->features.async_events & BIT(1)))
+		nvme_event(n, NVME_AE_SMART, NVME_AE_SMART_TEMPERATURE, NVME_LOG_SMART);
+}
+
 static uint16_t set_temperature(struct nvme *n, uint32_t v)
 {
 	struct nvme_features *f = &n->features;
@@ -99,14 +112,16 @@ static uint16_t set_temperature(struct nvme *n, uint32_t v)
 		f->under_temperature = threshold;
 	else
 		f->over_temperature = threshold;
-	if ((type ? NVME_TEMPERATURE <= threshold : NVME_TEMPERATURE >= threshold) && (f->async_events & BIT(1)))
-		nvme_event(n, NVME_AE_SMART, NVME_AE_SMART_TEMPERATURE, NVME_LOG_SMART);
+	tell_temperature(n);
 	return NVME_SUCCESS;
 }
 
-/* Section 5.21.1.7: too late once an I/O queue exists. */
+/* Section 5.21.1.7: too late once an I/O queue exists. All that there are were given already. */
 static uint16_t set_queues(struct nvme *n, struct nvme_cmd *cmd)
 {
+	for (unsigned int i = 1; i <= n->nr_queues; i++)
+		if (n->cq[i].exists || n->sq[i].exists)
+			return NVME_SEQUENCE_ERROR | NVME_DNR;
 	if ((cmd->e.cdw11 & 0xffff) == 0xffff || cmd->e.cdw11 >> 16 == 0xffff)
 		return NVME_INVALID_FIELD | NVME_DNR;
 	cmd->dw0 = queues_value(n);
@@ -142,6 +157,8 @@ uint16_t nvme_set_features(struct nvme *n, struct nvme_cmd *cmd)
 	case NVME_FEAT_TEMPERATURE:
 		return set_temperature(n, v);
 	case NVME_FEAT_ERROR_RECOVERY:
+		if (v & BIT(16)) /* DULBE: no namespace has such an error */
+			return NVME_INVALID_FIELD | NVME_DNR;
 		f->error_recovery = v & 0xffff;
 		return NVME_SUCCESS;
 	case NVME_FEAT_WRITE_CACHE:
@@ -161,6 +178,7 @@ uint16_t nvme_set_features(struct nvme *n, struct nvme_cmd *cmd)
 		return NVME_SUCCESS;
 	case NVME_FEAT_ASYNC_EVENTS:
 		f->async_events = v & 0xff;
+		tell_temperature(n);
 		return NVME_SUCCESS;
 	default:
 		return NVME_INVALID_FIELD | NVME_DNR;

@@ -65,9 +65,9 @@ static void fill_controller(const struct nvme *n, uint8_t *d)
 	d[513] = 0x44;			       /* CQES */
 	put32(d + 516, NVME_MAX_NAMESPACES);   /* NN */
 	put16(d + 520, BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(7)); /* ONCS: Compare, DSM, Write Zeroes, Select, Verify */
-	d[524] = BIT(0);		       /* FNA: Format acts on all namespaces */
+	d[524] = BIT(0) | BIT(1);	       /* FNA: Format and its erasure act on all namespaces */
 	d[525] = BIT(0) | 0x6;		       /* VWC: present; Flush takes NSID FFFFFFFFh */
-	put32(d + 536, BIT(0) | BIT(16));      /* SGLS: supported, bit buckets */
+	put32(d + 536, BIT(0) | BIT(16) | BIT(18)); /* SGLS: supported, bit buckets, longer than the data */
 	snprintf((char *)d + 768, 256, "nqn.2026-01.io.ioas:%s", n->serial);
 	put16(d + 2048, 2500);		       /* power state 0: 25 W */
 }
@@ -79,14 +79,13 @@ static void fill_namespace(const struct nvme_namespace *ns, uint8_t *d)
 	put64(d + 0, blocks);
 	put64(d + 8, blocks);
 	put64(d + 16, blocks);
-	d[24] = BIT(2); /* NSFEAT: deallocated blocks read as DLFEAT says */
 	d[25] = NR_FORMATS - 1;
 	for (unsigned int i = 0; i < NR_FORMATS; i++) {
 		if (format_lg2[i] == ns->lba_lg2)
 			d[26] = (uint8_t)i;
 		put32(d + 128 + i * 4, (uint32_t)format_lg2[i] << 16);
 	}
-	d[33] = 1; /* DLFEAT: zeroes */
+	d[33] = 1 | BIT(3); /* DLFEAT: deallocated blocks read as zeroes; Write Zeroes can deallocate */
 	d[99] = ns->readonly; /* NSATTR: write protected */
 	memcpy(d + 120, ns->uuid, 8); /* EUI64 */
 }
@@ -127,7 +126,7 @@ static uint16_t namespace_descriptors(struct nvme *n, const struct nvme_sqe *e, 
 	struct nvme_namespace *ns = nvme_ns(n, e->nsid);
 
 	if (!ns)
-		return NVME_INVALID_NAMESPACE | NVME_DNR;
+		return nvme_no_ns(e->nsid);
 	d[0] = 1; /* EUI64 */
 	d[1] = 8;
 	memcpy(d + 4, ns->uuid, 8);
@@ -161,27 +160,37 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_cmd *cmd)
 	return status ? status : nvme_to_host(n, cmd, d, sizeof(d));
 }
 
+static uint16_t format_one(struct nvme *n, struct nvme_namespace *ns, unsigned int lba_lg2)
+{
+	for (uint64_t off = 0; off < ns->bytes; off += NVME_ZERO_PIECE) {
+		if (nvme_interrupted(n))
+			return NVME_ABORT_REQUESTED;
+		if (nvme_ns_zero(ns, off, min_u64(ns->bytes - off, NVME_ZERO_PIECE), true))
+			return NVME_INTERNAL_ERROR;
+	}
+	if (nvme_ns_flush(ns))
+		return NVME_INTERNAL_ERROR;
+	ns->lba_lg2 = lba_lg2;
+	return NVME_SUCCESS;
+}
+
+/* All namespaces (FNA). The block size is the controller's until its end: an image does not tell it. */
 uint16_t nvme_format(struct nvme *n, struct nvme_cmd *cmd)
 {
 	uint32_t format = cmd->e.cdw10 & 0xf, erase = cmd->e.cdw10 >> 9 & 7;
+	uint16_t status = NVME_SUCCESS;
 
-	if (format >= NR_FORMATS || (cmd->e.cdw10 & 0x1f0))
+	if (format >= NR_FORMATS || (cmd->e.cdw10 & 0x1f0)) /* no metadata, no protection information */
 		return NVME_FORMAT_INVALID | NVME_DNR;
 	if (erase > 1)
 		return NVME_INVALID_FIELD | NVME_DNR;
 	if (cmd->e.nsid != UINT32_MAX && !nvme_ns(n, cmd->e.nsid))
-		return NVME_INVALID_NAMESPACE | NVME_DNR;
+		return nvme_no_ns(cmd->e.nsid);
 	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++)
 		if (n->ns[i].exists && n->ns[i].readonly)
 			return NVME_WRITE_PROTECTED | NVME_DNR;
-	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++) {
-		struct nvme_namespace *ns = &n->ns[i];
-
-		if (!ns->exists)
-			continue;
-		if (nvme_ns_discard(ns, 0, ns->bytes) || nvme_ns_flush(ns))
-			return NVME_INTERNAL_ERROR;
-		ns->lba_lg2 = format_lg2[format];
-	}
-	return NVME_SUCCESS;
+	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES && !status; i++)
+		if (n->ns[i].exists)
+			status = format_one(n, &n->ns[i], format_lg2[format]);
+	return status;
 }

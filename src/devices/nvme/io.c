@@ -10,7 +10,6 @@
 
 #define CDW12_FUA	 BIT(30)
 #define CDW12_DEALLOCATE BIT(25)
-#define CDW12_PRINFO	 FIELD(29, 26)
 #define DSM_DEALLOCATE	 BIT(2)
 #define MAX_DSM_RANGES	 256
 
@@ -25,7 +24,7 @@ static uint16_t check_range(struct nvme *n, const struct nvme_sqe *e, struct ran
 
 	r->ns = nvme_ns(n, e->nsid);
 	if (!r->ns)
-		return NVME_INVALID_NAMESPACE | NVME_DNR;
+		return nvme_no_ns(e->nsid);
 	total = r->ns->bytes >> r->ns->lba_lg2;
 	if (slba >= total || blocks > total - slba)
 		return NVME_LBA_RANGE | NVME_DNR;
@@ -40,8 +39,6 @@ static uint16_t check_transfer(struct nvme *n, const struct nvme_sqe *e, struct 
 
 	if (!status && r->len > NVME_MAX_TRANSFER)
 		status = NVME_INVALID_FIELD | NVME_DNR;
-	if (!status && (e->cdw12 & CDW12_PRINFO))
-		status = NVME_INVALID_FIELD | NVME_DNR; /* no protection information */
 	return status;
 }
 
@@ -49,14 +46,14 @@ static uint16_t io_read(struct nvme *n, struct nvme_cmd *cmd)
 {
 	struct range r;
 	uint16_t status = check_transfer(n, &cmd->e, &r);
+	const void *data;
 
 	if (status)
 		return status;
 	n->smart.reads++;
 	n->smart.read_bytes += r.len;
-	if (nvme_ns_read(r.ns, n->buffer, r.off, (uint32_t)r.len))
-		return NVME_UNRECOVERED_READ;
-	return nvme_to_host(n, cmd, n->buffer, (uint32_t)r.len);
+	data = nvme_ns_read(r.ns, n->buffer, r.off, (uint32_t)r.len);
+	return data ? nvme_to_host(n, cmd, data, (uint32_t)r.len) : NVME_UNRECOVERED_READ;
 }
 
 static uint16_t io_write(struct nvme *n, struct nvme_cmd *cmd)
@@ -81,15 +78,18 @@ static uint16_t io_compare(struct nvme *n, struct nvme_cmd *cmd)
 {
 	struct range r;
 	uint16_t status = check_transfer(n, &cmd->e, &r);
+	const void *data;
 
 	if (!status)
 		status = nvme_from_host(n, cmd, n->buffer, (uint32_t)r.len);
 	if (status)
 		return status;
 	n->smart.reads++;
-	if (nvme_ns_read(r.ns, n->compare, r.off, (uint32_t)r.len))
+	n->smart.read_bytes += r.len;
+	data = nvme_ns_read(r.ns, n->compare, r.off, (uint32_t)r.len);
+	if (!data)
 		return NVME_UNRECOVERED_READ;
-	return memcmp(n->buffer, n->compare, r.len) ? NVME_COMPARE_FAILURE | NVME_DNR : NVME_SUCCESS;
+	return memcmp(n->buffer, data, r.len) ? NVME_COMPARE_FAILURE | NVME_DNR : NVME_SUCCESS;
 }
 
 static uint16_t io_write_zeroes(struct nvme *n, struct nvme_cmd *cmd)
@@ -102,7 +102,7 @@ static uint16_t io_write_zeroes(struct nvme *n, struct nvme_cmd *cmd)
 		return status;
 	if (r.ns->readonly)
 		return NVME_WRITE_PROTECTED | NVME_DNR;
-	rc = cmd->e.cdw12 & CDW12_DEALLOCATE ? nvme_ns_discard(r.ns, r.off, r.len) : nvme_ns_zero(r.ns, r.off, r.len);
+	rc = nvme_ns_zero(r.ns, r.off, r.len, cmd->e.cdw12 & CDW12_DEALLOCATE);
 	if (!rc && ((cmd->e.cdw12 & CDW12_FUA) || !n->features.write_cache))
 		rc = nvme_ns_flush(r.ns);
 	return rc ? NVME_WRITE_FAULT : NVME_SUCCESS;
@@ -116,7 +116,9 @@ static uint16_t io_verify(struct nvme *n, struct nvme_cmd *cmd)
 	while (!status && r.len) {
 		uint32_t piece = (uint32_t)min_u64(r.len, NVME_MAX_TRANSFER);
 
-		if (nvme_ns_read(r.ns, n->buffer, r.off, piece))
+		if (nvme_interrupted(n))
+			return NVME_ABORT_REQUESTED;
+		if (!nvme_ns_read(r.ns, n->buffer, r.off, piece))
 			status = NVME_UNRECOVERED_READ;
 		r.off += piece;
 		r.len -= piece;
@@ -130,7 +132,7 @@ static uint16_t io_flush(struct nvme *n, const struct nvme_sqe *e)
 	uint16_t status = NVME_SUCCESS;
 
 	if (e->nsid != UINT32_MAX && !ns)
-		return NVME_INVALID_NAMESPACE | NVME_DNR;
+		return nvme_no_ns(e->nsid);
 	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++)
 		if (n->ns[i].exists && (!ns || ns == &n->ns[i]) && nvme_ns_flush(&n->ns[i]))
 			status = NVME_WRITE_FAULT;
@@ -146,7 +148,7 @@ static uint16_t io_dsm(struct nvme *n, struct nvme_cmd *cmd)
 	uint16_t status;
 
 	if (!ns)
-		return NVME_INVALID_NAMESPACE | NVME_DNR;
+		return nvme_no_ns(cmd->e.nsid);
 	if (ns->readonly && (cmd->e.cdw11 & DSM_DEALLOCATE))
 		return NVME_WRITE_PROTECTED | NVME_DNR;
 	status = nvme_from_host(n, cmd, ranges, nr * sizeof(ranges[0]));

@@ -53,6 +53,7 @@ static uint64_t data_units(uint64_t bytes)
 
 static uint32_t smart_log(const struct nvme *n, uint8_t *d)
 {
+	d[0] = nvme_temperature_warning(n) ? BIT(1) : 0;
 	put16(d + 1, NVME_TEMPERATURE);
 	d[3] = 100; /* available spare */
 	d[4] = 10;
@@ -60,8 +61,7 @@ static uint32_t smart_log(const struct nvme *n, uint8_t *d)
 	put64(d + 48, data_units(n->smart.written_bytes));
 	put64(d + 64, n->smart.reads);
 	put64(d + 80, n->smart.writes);
-	put64(d + 112, n->smart.power_cycles);
-	put64(d + 144, n->smart.unsafe_shutdowns);
+	put64(d + 112, 1); /* power cycles: the drive is on from the machine's beginning to its end */
 	put64(d + 176, n->nr_errors);
 	return 512;
 }
@@ -75,6 +75,8 @@ static uint32_t firmware_log(uint8_t *d)
 
 #define SUPPORTED BIT(0)
 #define CHANGES	  BIT(1) /* logical block content */
+#define CHANGES_NS BIT(2) /* capabilities of a namespace: here its block size */
+#define ALONE	  field_prep(FIELD(18, 16), 2) /* no other command, on any namespace */
 
 static uint32_t effects_log(uint8_t *d)
 {
@@ -88,7 +90,7 @@ static uint32_t effects_log(uint8_t *d)
 
 	for (size_t i = 0; i < ARRAY_SIZE(admin); i++)
 		put32(d + admin[i] * 4, SUPPORTED);
-	put32(d + NVME_ADMIN_FORMAT * 4, SUPPORTED | CHANGES | 1u << 16); /* alone on the controller */
+	put32(d + NVME_ADMIN_FORMAT * 4, SUPPORTED | CHANGES | CHANGES_NS | ALONE);
 	for (size_t i = 0; i < ARRAY_SIZE(reads); i++)
 		put32(d + 1024 + reads[i] * 4, SUPPORTED);
 	for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
@@ -111,6 +113,8 @@ uint16_t nvme_get_log_page(struct nvme *n, struct nvme_cmd *cmd)
 		len = error_log(n, d);
 		break;
 	case NVME_LOG_SMART:
+		if (cmd->e.nsid && cmd->e.nsid != UINT32_MAX) /* of the controller only (LPA bit 0) */
+			return NVME_INVALID_FIELD | NVME_DNR;
 		len = smart_log(n, d);
 		break;
 	case NVME_LOG_FIRMWARE:

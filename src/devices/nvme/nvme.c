@@ -3,7 +3,10 @@
  * The NVMe controller: registers, enabling and shutting down, queues, the worker. NVM Express Base Specification 1.4.
  *
  * A write to a register changes register values only; the worker acts on them. CSTS.RDY therefore follows CC.EN when the
- * worker has left the queues, as on hardware.
+ * worker has left the queues, as on hardware. A CC.EN that falls and rises again before the worker looked is a reset all the same.
+ *
+ * Interrupts are sent once for the completions of a turn of a queue whose commands took no time (a namespace in memory), and
+ * otherwise after each completion.
  */
 #include "devices/nvme/nvme.h"
 
@@ -19,6 +22,7 @@
 #define MSIX_TABLE  0x2000
 #define MSIX_PBA    0x3000
 #define MAX_PAGE_LG2 16
+#define DOORBELLS_END MSIX_TABLE
 #define BATCH	    16 /* commands of one queue before the next has its turn */
 
 static const struct option_key nvme_keys[] = {
@@ -46,6 +50,13 @@ struct nvme_namespace *nvme_ns(struct nvme *n, uint32_t nsid)
 	return &n->ns[nsid - 1];
 }
 
+uint16_t nvme_no_ns(uint32_t nsid)
+{
+	bool inactive = nsid && nsid <= NVME_MAX_NAMESPACES;
+
+	return (inactive ? NVME_INVALID_FIELD : NVME_INVALID_NAMESPACE) | NVME_DNR;
+}
+
 static int open_namespaces(struct nvme *n, const struct options *o, char *why, size_t why_len)
 {
 	uint64_t lba = options_number(o, "lba");
@@ -55,25 +66,24 @@ static int open_namespaces(struct nvme *n, const struct options *o, char *why, s
 		return -EINVAL;
 	}
 	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++) {
+		struct nvme_ns_config cfg = {.dev = n->dev, .nsid = i + 1, .lba_lg2 = log2_floor(lba)};
 		char file_key[8] = "file", size_key[8] = "size";
-		const char *file;
-		uint64_t size;
 		int rc;
 
 		if (i) {
 			snprintf(file_key, sizeof(file_key), "file%u", i + 1);
 			snprintf(size_key, sizeof(size_key), "size%u", i + 1);
 		}
-		file = options_string(o, file_key);
-		size = options_number(o, size_key);
-		if (!file && !size && i)
+		cfg.file = options_string(o, file_key);
+		cfg.size = options_number(o, size_key);
+		cfg.readonly = options_bool(o, "readonly");
+		if (!cfg.file && !cfg.size && i)
 			continue;
-		if (!file && !size)
-			size = DEFAULT_RAM;
-		rc = nvme_ns_open(n->dev, &n->ns[i], file, size, options_bool(o, "readonly"), why, why_len);
+		if (!cfg.file && !cfg.size)
+			cfg.size = DEFAULT_RAM;
+		rc = nvme_ns_open(&n->ns[i], &cfg, why, why_len);
 		if (rc)
 			return rc;
-		n->ns[i].lba_lg2 = log2_floor(lba);
 	}
 	return 0;
 }
@@ -114,10 +124,22 @@ static int setup_function(struct pci_dev *dev, struct nvme *n)
 	return rc;
 }
 
+static int set_serial(struct nvme *n, const char *text, char *why, size_t why_len)
+{
+	if (text && (!*text || strlen(text) >= sizeof(n->serial))) {
+		snprintf(why, why_len, "nvme: serial=%s: give 1 to %zu characters", text, sizeof(n->serial) - 1);
+		return -EINVAL;
+	}
+	if (text)
+		snprintf(n->serial, sizeof(n->serial), "%s", text);
+	else
+		snprintf(n->serial, sizeof(n->serial), "IOAS%04x%04x", n->dev->cfg.domain, n->dev->cfg.rid);
+	return 0;
+}
+
 static int nvme_create(struct pci_dev *dev, const struct options *o, char *why, size_t why_len)
 {
 	struct nvme *n = calloc(1, sizeof(*n));
-	const char *serial;
 	int rc = -ENOMEM;
 
 	if (!n)
@@ -131,12 +153,9 @@ static int nvme_create(struct pci_dev *dev, const struct options *o, char *why, 
 	n->nr_queues = (unsigned int)options_number(o, "queues");
 	if (!n->buffer || !n->compare)
 		goto fail;
-	serial = options_string(o, "serial");
-	if (serial)
-		snprintf(n->serial, sizeof(n->serial), "%s", serial);
-	else
-		snprintf(n->serial, sizeof(n->serial), "IOAS%04x", dev->cfg.rid);
-	rc = setup_function(dev, n);
+	rc = set_serial(n, options_string(o, "serial"), why, why_len);
+	if (!rc)
+		rc = setup_function(dev, n);
 	if (!rc)
 		rc = open_namespaces(n, o, why, why_len);
 	if (!rc)
@@ -148,6 +167,7 @@ fail:
 
 static void show_registers(struct nvme *n)
 {
+	uint32_t shutdown = n->shutdown_wanted ? (uint32_t)field_prep(NVME_CSTS_SHST, NVME_SHST_OCCURRING) : 0;
 	struct pci_dev *dev = n->dev;
 
 	pci_bar_store64(dev, 0, NVME_CAP, n->cap);
@@ -158,7 +178,26 @@ static void show_registers(struct nvme *n)
 	pci_bar_store64(dev, 0, NVME_ASQ, n->asq);
 	pci_bar_store64(dev, 0, NVME_ACQ, n->acq);
 	pci_bar_store32(dev, 0, NVME_CC, n->cc);
-	pci_bar_store32(dev, 0, NVME_CSTS, n->csts);
+	pci_bar_store32(dev, 0, NVME_CSTS, n->csts | shutdown);
+}
+
+/* Something is unread that wants an interrupt. All vectors are bit 0 of INTMS with the pin (section 3.1.3). Lock held. */
+static bool wants_pin(const struct nvme *n)
+{
+	for (unsigned int i = 0; i <= n->nr_queues && !(n->intm & 1); i++) {
+		const struct nvme_cq *cq = &n->cq[i];
+
+		if (cq->exists && cq->ien &&
+		    __atomic_load_n(&cq->tail, __ATOMIC_RELAXED) != __atomic_load_n(&cq->head, __ATOMIC_RELAXED))
+			return true;
+	}
+	return false;
+}
+
+/* Lock held. */
+static void update_intx(struct nvme *n)
+{
+	pci_set_intx(n->dev, !pci_msix_enabled(n->dev) && wants_pin(n));
 }
 
 /* Lock held. */
@@ -166,21 +205,28 @@ static void drop_queues(struct nvme *n)
 {
 	memset(n->sq, 0, sizeof(n->sq));
 	memset(n->cq, 0, sizeof(n->cq));
-	n->doorbell_errors = 0;
+	__atomic_store_n(&n->doorbell_errors, 0, __ATOMIC_RELAXED);
 	nvme_events_reset(n);
+}
+
+/* What a controller reset puts back; AQA, ASQ and ACQ it leaves (section 7.3.2). Lock held. */
+static void reset_controller(struct nvme *n)
+{
+	drop_queues(n);
+	nvme_features_reset(n);
+	n->csts = n->intm = 0;
+	n->reset_wanted = false;
 }
 
 static void nvme_reset(struct pci_dev *dev)
 {
 	struct nvme *n = pci_model_data(dev);
 
-	if ((n->csts & NVME_CSTS_RDY) && field_get(NVME_CSTS_SHST, n->csts) != NVME_SHST_COMPLETE)
-		n->smart.unsafe_shutdowns++;
-	drop_queues(n);
-	nvme_features_reset(n);
-	n->cc = n->csts = n->intm = n->aqa = 0;
+	reset_controller(n);
+	n->cc = n->aqa = 0;
 	n->asq = n->acq = 0;
 	n->shutdown_wanted = false;
+	__atomic_store_n(&n->changed, false, __ATOMIC_RELAXED);
 	n->cap = field_prep(NVME_CAP_MQES, NVME_MAX_ENTRIES - 1) | NVME_CAP_CQR | field_prep(NVME_CAP_TO, 10) |
 		 field_prep(NVME_CAP_CSS, 1) | field_prep(NVME_CAP_MPSMAX, MAX_PAGE_LG2 - PAGE_SHIFT);
 	show_registers(n);
@@ -190,7 +236,16 @@ static void write_cc(struct nvme *n, uint32_t val)
 {
 	if (field_get(NVME_CC_SHN, val) && !field_get(NVME_CC_SHN, n->cc))
 		n->shutdown_wanted = true;
+	if ((n->cc & NVME_CC_EN) && !(val & NVME_CC_EN))
+		n->reset_wanted = true;
 	n->cc = val;
+	__atomic_store_n(&n->changed, true, __ATOMIC_RELEASE);
+	pci_kick(n->dev);
+}
+
+static void bad_doorbell(struct nvme *n, unsigned int event)
+{
+	__atomic_fetch_or(&n->doorbell_errors, BIT(event), __ATOMIC_RELAXED);
 }
 
 /* Doorbells, section 3.1.24: submission queue y tail at 2y, completion queue y head at 2y + 1. A bad one is an asynchronous event. */
@@ -198,20 +253,19 @@ static void doorbell(struct nvme *n, uint64_t index, uint32_t val)
 {
 	unsigned int qid = (unsigned int)(index / 2);
 	bool completion = index & 1;
-	unsigned int error;
 
 	if (!(n->csts & NVME_CSTS_RDY))
 		return;
 	if (qid > NVME_MAX_QUEUES || !(completion ? n->cq[qid].exists : n->sq[qid].exists)) {
-		error = NVME_AE_INVALID_DOORBELL;
+		bad_doorbell(n, NVME_AE_INVALID_DOORBELL);
 	} else if (val >= (completion ? n->cq[qid].size : n->sq[qid].size)) {
-		error = NVME_AE_INVALID_DOORBELL_VALUE;
+		bad_doorbell(n, NVME_AE_INVALID_DOORBELL_VALUE);
+	} else if (completion) {
+		__atomic_store_n(&n->cq[qid].head, val, __ATOMIC_RELEASE);
+		update_intx(n);
 	} else {
-		__atomic_store_n(completion ? &n->cq[qid].head : &n->sq[qid].tail, val, __ATOMIC_RELEASE);
-		pci_kick(n->dev);
-		return;
+		__atomic_store_n(&n->sq[qid].tail, val, __ATOMIC_RELEASE);
 	}
-	n->doorbell_errors |= BIT(error);
 	pci_kick(n->dev);
 }
 
@@ -220,22 +274,16 @@ static uint64_t merge32(uint64_t old, bool high, uint64_t val)
 	return high ? (old & UINT32_MAX) | val << 32 : (old & ~(uint64_t)UINT32_MAX) | (uint32_t)val;
 }
 
-static void nvme_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
+static void write_register(struct nvme *n, uint64_t off, unsigned int size, uint64_t val)
 {
-	struct nvme *n = pci_model_data(dev);
-
-	if (off >= NVME_DOORBELLS) {
-		doorbell(n, (off - NVME_DOORBELLS) / 4, (uint32_t)val);
-		if (size == 8)
-			doorbell(n, (off - NVME_DOORBELLS) / 4 + 1, (uint32_t)(val >> 32));
-		return;
-	}
 	switch (off) {
 	case NVME_INTMS:
 		n->intm |= (uint32_t)val;
+		update_intx(n);
 		break;
 	case NVME_INTMC:
 		n->intm &= ~(uint32_t)val;
+		update_intx(n);
 		break;
 	case NVME_CC:
 		write_cc(n, (uint32_t)val);
@@ -256,9 +304,22 @@ static void nvme_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsi
 		n->acq = merge32(n->acq, true, val);
 		break;
 	}
-	/* The worker looks at what is shown, so it is woken after that. */
 	show_registers(n);
-	pci_kick(dev);
+}
+
+/* Registers are written whole (section 3.1): what is narrower than 32 bits changes nothing. */
+static void nvme_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
+{
+	struct nvme *n = pci_model_data(dev);
+
+	if (size == 8 && off != NVME_ASQ && off != NVME_ACQ) {
+		nvme_write(dev, bar, off, 4, (uint32_t)val);
+		nvme_write(dev, bar, off + 4, 4, val >> 32);
+	} else if (size >= 4 && off >= NVME_DOORBELLS && off < DOORBELLS_END) {
+		doorbell(n, (off - NVME_DOORBELLS) / 4, (uint32_t)val);
+	} else if (size >= 4 && off < NVME_DOORBELLS) {
+		write_register(n, off, size, val);
+	}
 }
 
 /* Section 7.6.1: does CC ask for something that this controller has? */
@@ -267,7 +328,7 @@ static bool config_is_valid(const struct nvme *n)
 	uint32_t sqs = (n->aqa & 0xfff) + 1, cqs = (n->aqa >> 16 & 0xfff) + 1;
 
 	return field_get(NVME_CC_CSS, n->cc) == 0 && field_get(NVME_CC_AMS, n->cc) == 0 &&
-	       field_get(NVME_CC_MPS, n->cc) + PAGE_SHIFT <= MAX_PAGE_LG2 && sqs >= 2 && cqs >= 2 && n->asq && n->acq;
+	       field_get(NVME_CC_MPS, n->cc) + PAGE_SHIFT <= MAX_PAGE_LG2 && sqs >= 2 && cqs >= 2;
 }
 
 /* Lock held. */
@@ -281,7 +342,6 @@ static void enable(struct nvme *n)
 	n->sq[0] = (struct nvme_sq){.exists = true, .size = (n->aqa & 0xfff) + 1, .base = n->asq};
 	n->cq[0] = (struct nvme_cq){
 		.exists = true, .ien = true, .phase = true, .size = (n->aqa >> 16 & 0xfff) + 1, .nr_sqs = 1, .base = n->acq};
-	n->smart.power_cycles++;
 	n->csts = NVME_CSTS_RDY;
 }
 
@@ -292,59 +352,53 @@ static void flush_all(struct nvme *n)
 			nvme_ns_flush(&n->ns[i]);
 }
 
-/* Let CSTS follow CC. */
+/* Let CSTS follow CC. A shutdown makes everything durable, and no command is carried out after it until the next reset. */
 static void follow_config(struct nvme *n)
 {
 	bool shutdown;
 
 	pci_lock(n->dev);
+	__atomic_store_n(&n->changed, false, __ATOMIC_RELAXED);
 	shutdown = n->shutdown_wanted;
-	n->shutdown_wanted = false;
 	pci_unlock(n->dev);
 	if (shutdown)
 		flush_all(n);
 	pci_lock(n->dev);
-	if (shutdown)
+	if (shutdown) {
 		n->csts |= field_prep(NVME_CSTS_SHST, NVME_SHST_COMPLETE);
-	if (!(n->cc & NVME_CC_EN) && (n->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS))) {
-		drop_queues(n);
-		nvme_features_reset(n);
-		n->csts = 0;
-	} else if ((n->cc & NVME_CC_EN) && !(n->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS))) {
-		enable(n);
+		n->shutdown_wanted = false;
 	}
+	if (n->reset_wanted)
+		reset_controller(n);
+	if ((n->cc & NVME_CC_EN) && !(n->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS)))
+		enable(n);
+	update_intx(n);
 	show_registers(n);
 	pci_unlock(n->dev);
 }
 
-static bool config_changed(struct nvme *n)
+/* Section 9.5: the queues of the host cannot be reached any more. */
+static void fatal(struct nvme *n)
 {
-	uint32_t cc = pci_bar_load32(n->dev, 0, NVME_CC), csts = pci_bar_load32(n->dev, 0, NVME_CSTS);
-
-	return __atomic_load_n(&n->shutdown_wanted, __ATOMIC_ACQUIRE) ||
-	       (!(csts & NVME_CSTS_CFS) && !!(cc & NVME_CC_EN) != !!(csts & NVME_CSTS_RDY)) ||
-	       ((csts & NVME_CSTS_CFS) && !(cc & NVME_CC_EN));
+	pci_lock(n->dev);
+	n->csts |= NVME_CSTS_CFS;
+	show_registers(n);
+	pci_unlock(n->dev);
 }
 
-static bool cq_is_full(const struct nvme_cq *cq)
+/* The interrupt for what was posted since the last one. */
+static void notify(struct nvme *n, struct nvme_cq *cq)
 {
-	return (cq->tail + 1) % cq->size == __atomic_load_n(&cq->head, __ATOMIC_ACQUIRE);
-}
-
-/* The pin follows the completion queues: something is unread that wants an interrupt and is not masked. */
-static void update_intx(struct nvme *n)
-{
-	bool level = false;
-
-	if (pci_msix_enabled(n->dev))
+	if (!cq->notify)
 		return;
-	for (unsigned int i = 0; i <= n->nr_queues; i++) {
-		const struct nvme_cq *cq = &n->cq[i];
-
-		level |= cq->exists && cq->ien && cq->tail != __atomic_load_n(&cq->head, __ATOMIC_ACQUIRE) &&
-			 !(__atomic_load_n(&n->intm, __ATOMIC_RELAXED) & 1);
+	cq->notify = false;
+	if (pci_msix_enabled(n->dev)) {
+		pci_raise(n->dev, cq->vector);
+		return;
 	}
-	pci_set_intx(n->dev, level);
+	pci_lock(n->dev);
+	update_intx(n);
+	pci_unlock(n->dev);
 }
 
 void nvme_complete(struct nvme *n, uint16_t sqid, uint16_t cid, uint32_t dw0, uint16_t status)
@@ -362,21 +416,13 @@ void nvme_complete(struct nvme *n, uint16_t sqid, uint16_t cid, uint32_t dw0, ui
 
 	/* The phase bit goes last, with the half that it lies in. */
 	if (dma_write(pci_port(n->dev), at, &e, 8) || dma_write(pci_port(n->dev), at + 8, (char *)&e + 8, 8)) {
-		pci_lock(n->dev);
-		n->csts |= NVME_CSTS_CFS;
-		show_registers(n);
-		pci_unlock(n->dev);
+		fatal(n);
 		return;
 	}
-	cq->tail = (cq->tail + 1) % cq->size;
+	__atomic_store_n(&cq->tail, (cq->tail + 1) % cq->size, __ATOMIC_RELAXED);
 	if (!cq->tail)
 		cq->phase = !cq->phase;
-	if (!cq->ien)
-		return;
-	if (pci_msix_enabled(n->dev))
-		pci_raise(n->dev, cq->vector);
-	else
-		update_intx(n);
+	cq->notify = cq->ien;
 }
 
 void nvme_log_error(struct nvme *n, const struct nvme_cmd *cmd, uint16_t status)
@@ -422,48 +468,92 @@ static void execute(struct nvme *n, struct nvme_cmd *cmd)
 		nvme_complete(n, cmd->sqid, cmd->e.cid, cmd->dw0, status);
 }
 
-static bool may_run(struct nvme *n)
+static bool may_run(const struct nvme *n)
 {
-	return !pci_stopping(n->dev) && !config_changed(n) && !(n->csts & NVME_CSTS_CFS);
+	return (n->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST)) == NVME_CSTS_RDY && !nvme_interrupted(n);
 }
 
-/* One queue's turn. True when anything was done. */
+/* Commands that wait, lie one after the other, and can be completed: at most BATCH of them, in @e. */
+static unsigned int fetch(struct nvme *n, const struct nvme_sq *sq, struct nvme_sqe *e)
+{
+	const struct nvme_cq *cq = &n->cq[sq->cqid];
+	uint32_t tail = __atomic_load_n(&sq->tail, __ATOMIC_ACQUIRE);
+	uint32_t head = __atomic_load_n(&cq->head, __ATOMIC_ACQUIRE);
+	uint32_t room = (head + cq->size - cq->tail - 1) % cq->size;
+	uint64_t nr = min_u64(tail < sq->head ? sq->size - sq->head : tail - sq->head, min_u64(room, BATCH));
+
+	if (nr && dma_read(pci_port(n->dev), sq->base + sq->head * sizeof(*e), e, nr * sizeof(*e))) {
+		fatal(n);
+		return 0;
+	}
+	return (unsigned int)nr;
+}
+
+/* Can this command keep the next one waiting? */
+static bool is_slow(struct nvme *n, const struct nvme_cmd *cmd)
+{
+	const struct nvme_namespace *ns = nvme_ns(n, cmd->e.nsid);
+
+	return !ns || !ns->ram;
+}
+
+/*
+ * One queue's turn. True when anything was done. What was fetched but not carried out, because the controller is to stop or an
+ * event took the place of its completion, stays in the queue.
+ */
 static bool serve_queue(struct nvme *n, uint16_t sqid)
 {
 	struct nvme_sq *sq = &n->sq[sqid];
-	bool any = false;
+	struct nvme_cq *cq = &n->cq[sq->cqid];
+	struct nvme_sqe e[BATCH];
+	unsigned int nr = sq->exists ? fetch(n, sq, e) : 0, i;
 
-	for (unsigned int i = 0; i < BATCH && sq->exists && may_run(n); i++) {
-		struct nvme_cmd cmd = {.sqid = sqid};
+	for (i = 0; i < nr && may_run(n) && !nvme_cq_full(cq); i++) {
+		struct nvme_cmd cmd = {.sqid = sqid, .e = e[i]};
 
-		if (sq->head == __atomic_load_n(&sq->tail, __ATOMIC_ACQUIRE) || cq_is_full(&n->cq[sq->cqid]))
-			break;
-		any = true;
-		if (dma_read(pci_port(n->dev), sq->base + sq->head * sizeof(cmd.e), &cmd.e, sizeof(cmd.e))) {
-			pci_lock(n->dev);
-			n->csts |= NVME_CSTS_CFS;
-			show_registers(n);
-			pci_unlock(n->dev);
-			break;
-		}
 		to_host_order(&cmd.e);
 		sq->head = (sq->head + 1) % sq->size;
 		execute(n, &cmd);
+		if (is_slow(n, &cmd))
+			notify(n, cq);
 	}
-	return any;
+	notify(n, cq);
+	return i;
+}
+
+/* Of no command and no queue (figure 200). */
+static void log_doorbell(struct nvme *n)
+{
+	const struct nvme_cmd none = {.sqid = 0xffff, .e.cid = 0xffff};
+
+	nvme_log_error(n, &none, NVME_INVALID_FIELD);
 }
 
 static void report_doorbells(struct nvme *n)
 {
 	uint32_t errors;
 
-	pci_lock(n->dev);
-	errors = n->doorbell_errors;
-	n->doorbell_errors = 0;
-	pci_unlock(n->dev);
-	for (unsigned int i = 0; errors; i++, errors >>= 1)
-		if (errors & 1)
-			nvme_event(n, NVME_AE_ERROR, i, NVME_LOG_ERROR);
+	if (!__atomic_load_n(&n->doorbell_errors, __ATOMIC_RELAXED))
+		return;
+	errors = __atomic_exchange_n(&n->doorbell_errors, 0, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; errors; i++, errors >>= 1) {
+		if (!(errors & 1))
+			continue;
+		log_doorbell(n);
+		nvme_event(n, NVME_AE_ERROR, i, NVME_LOG_ERROR);
+	}
+}
+
+/* What the registers ask for beside commands; once in a round of the queues. */
+static void look_around(struct nvme *n)
+{
+	if (__atomic_load_n(&n->changed, __ATOMIC_ACQUIRE))
+		follow_config(n);
+	if (!may_run(n))
+		return;
+	report_doorbells(n);
+	nvme_events_deliver(n);
+	notify(n, &n->cq[0]);
 }
 
 static bool nvme_work(struct pci_dev *dev)
@@ -471,15 +561,16 @@ static bool nvme_work(struct pci_dev *dev)
 	struct nvme *n = pci_model_data(dev);
 	bool more = false;
 
-	if (config_changed(n))
-		follow_config(n);
-	if (!(n->csts & NVME_CSTS_RDY) || (n->csts & NVME_CSTS_CFS))
-		return config_changed(n);
-	report_doorbells(n);
+	look_around(n);
 	for (uint16_t i = 0; i <= n->nr_queues && may_run(n); i++)
 		more |= serve_queue(n, i);
+	if (more || __atomic_load_n(&n->changed, __ATOMIC_ACQUIRE))
+		return true;
+	/* MSI-X may have been switched off: then the pin tells what is unread. */
+	pci_lock(dev);
 	update_intx(n);
-	return more || config_changed(n);
+	pci_unlock(dev);
+	return false;
 }
 
 const struct pci_model nvme_model = {

@@ -3,8 +3,8 @@
  * Inside the NVMe controller.
  *
  * Threads. Queues, features, logs and namespaces belong to the worker, which changes what register accesses look at
- * (queues' existence, sizes and doorbells) under the device's lock. Register accesses change only the register values in
- * struct nvme and doorbells.
+ * (CSTS, queues' existence, sizes and tails) under the device's lock, or atomically. Register accesses change only the register
+ * values in struct nvme and doorbells.
  */
 #ifndef IOAS_DEVICES_NVME_NVME_H
 #define IOAS_DEVICES_NVME_NVME_H
@@ -31,8 +31,10 @@ struct nvme_sq {
 
 struct nvme_cq {
 	bool exists, phase, ien;
+	bool notify; /* a completion was posted whose interrupt is still to be sent */
 	uint16_t vector;
-	uint32_t size, tail;
+	uint32_t size;
+	uint32_t tail; /* atomic */
 	uint32_t head; /* doorbell; atomic */
 	uint32_t nr_sqs;
 	uint64_t base;
@@ -63,7 +65,7 @@ struct nvme_features {
 };
 
 struct nvme_smart {
-	uint64_t reads, writes, read_bytes, written_bytes, power_cycles, unsafe_shutdowns;
+	uint64_t reads, writes, read_bytes, written_bytes;
 };
 
 struct nvme {
@@ -72,8 +74,10 @@ struct nvme {
 	uint32_t cc, csts, intm;
 	uint32_t aqa;
 	uint64_t asq, acq, cap;
-	bool shutdown_wanted;
-	uint32_t doorbell_errors; /* asynchronous events that bad doorbells asked for: bit = NVME_AE_INVALID_ value */
+	bool reset_wanted;    /* CC.EN fell */
+	bool shutdown_wanted; /* CC.SHN was written; until the shutdown is over */
+	bool changed;	      /* the worker is to look at all this; atomic */
+	uint32_t doorbell_errors; /* asynchronous events that bad doorbells asked for: bit = NVME_AE_INVALID_ value; atomic */
 
 	struct nvme_sq sq[NVME_MAX_QUEUES + 1];
 	struct nvme_cq cq[NVME_MAX_QUEUES + 1];
@@ -102,6 +106,17 @@ struct nvme_cmd {
 	bool no_completion; /* an asynchronous event request that stays outstanding */
 };
 
+/* A command that takes long gives up when this says so: nobody waits for its completion any more. */
+static inline bool nvme_interrupted(const struct nvme *n)
+{
+	return pci_stopping(n->dev) || __atomic_load_n(&n->changed, __ATOMIC_ACQUIRE);
+}
+
+static inline bool nvme_cq_full(const struct nvme_cq *cq)
+{
+	return (cq->tail + 1) % cq->size == __atomic_load_n(&cq->head, __ATOMIC_ACQUIRE);
+}
+
 /* transfer.c: between the command's data pointer (PRPs or SGLs) and engine memory. Status code. */
 uint16_t nvme_to_host(struct nvme *n, const struct nvme_cmd *cmd, const void *data, uint32_t len);
 uint16_t nvme_from_host(struct nvme *n, const struct nvme_cmd *cmd, void *data, uint32_t len);
@@ -112,32 +127,48 @@ uint16_t nvme_identify(struct nvme *n, struct nvme_cmd *cmd);
 uint16_t nvme_get_features(struct nvme *n, struct nvme_cmd *cmd);
 uint16_t nvme_set_features(struct nvme *n, struct nvme_cmd *cmd);
 void nvme_features_reset(struct nvme *n);
+/* Does the temperature cross the threshold on either side (1: over, 2: under)? */
+unsigned int nvme_temperature_warning(const struct nvme *n);
 uint16_t nvme_get_log_page(struct nvme *n, struct nvme_cmd *cmd);
 uint16_t nvme_format(struct nvme *n, struct nvme_cmd *cmd);
 uint16_t nvme_io(struct nvme *n, struct nvme_cmd *cmd);
 
-/* NULL when there is none of this number. */
+/* NULL when there is none of this number, or none that is active. */
 struct nvme_namespace *nvme_ns(struct nvme *n, uint32_t nsid);
+/* Why nvme_ns() is NULL (section 6.1.5). */
+uint16_t nvme_no_ns(uint32_t nsid);
 
-/* events.c: an asynchronous event, completing a waiting request or kept for the next. On the worker. */
+/* events.c, on the worker. Events wait for a request, and both for room in the completion queue (nvme_events_deliver()). */
 void nvme_event(struct nvme *n, unsigned int type, unsigned int info, unsigned int log);
 uint16_t nvme_async_event(struct nvme *n, struct nvme_cmd *cmd);
+/* An outstanding request is completed as aborted. False: no such one, or no room for two completions now. */
+bool nvme_async_event_abort(struct nvme *n, uint16_t cid);
 void nvme_event_log_read(struct nvme *n, unsigned int log);
+void nvme_events_deliver(struct nvme *n);
 void nvme_events_reset(struct nvme *n);
 
-/* nvme.c: post a completion on the queue of @sqid. */
+/* nvme.c: post a completion on the queue of @sqid, which has room. */
 void nvme_complete(struct nvme *n, uint16_t sqid, uint16_t cid, uint32_t dw0, uint16_t status);
 void nvme_log_error(struct nvme *n, const struct nvme_cmd *cmd, uint16_t status);
 
 /* backend.c. 0 or -errno. */
-int nvme_ns_open(struct pci_dev *dev, struct nvme_namespace *ns, const char *file, uint64_t size, bool readonly,
-		 char *why, size_t why_len);
+struct nvme_ns_config {
+	struct pci_dev *dev;
+	unsigned int nsid, lba_lg2;
+	const char *file; /* NULL: memory */
+	uint64_t size;
+	bool readonly;
+};
+int nvme_ns_open(struct nvme_namespace *ns, const struct nvme_ns_config *cfg, char *why, size_t why_len);
 void nvme_ns_close(struct nvme_namespace *ns);
-int nvme_ns_read(struct nvme_namespace *ns, void *buf, uint64_t off, uint32_t len);
+/* The bytes where they lie, or read into @buf; NULL: could not be read. */
+const void *nvme_ns_read(struct nvme_namespace *ns, void *buf, uint64_t off, uint32_t len);
 /* @durable: on stable storage when it returns. */
 int nvme_ns_write(struct nvme_namespace *ns, const void *buf, uint64_t off, uint32_t len, bool durable);
-int nvme_ns_zero(struct nvme_namespace *ns, uint64_t off, uint64_t len);
-/* Deallocate: the range reads as zeroes from now on. */
+/* @deallocate: give the space back if that can be done. Asked in pieces: one may have to be written. */
+#define NVME_ZERO_PIECE (256u << 20)
+int nvme_ns_zero(struct nvme_namespace *ns, uint64_t off, uint64_t len, bool deallocate);
+/* Give the space back if that can be done; then the range reads as zeroes. */
 int nvme_ns_discard(struct nvme_namespace *ns, uint64_t off, uint64_t len);
 int nvme_ns_flush(struct nvme_namespace *ns);
 

@@ -28,35 +28,36 @@ static uint16_t move(struct transfer *t, uint64_t address, uint64_t len)
 
 #define LIST_CHUNK 64 /* entries of a PRP list or SGL segment read at once */
 
-/* Walks PRP lists: the last entry of a full list page points to the next list. */
+/*
+ * Walks PRP lists: the last entry of a list page points to the next list if there is more to move than one page. That one begins
+ * at a page's start (section 4.3), so that every list but the first moves something and no chain is endless.
+ */
 static uint16_t move_prp_list(struct transfer *t, uint64_t list)
 {
 	const uint64_t page = BIT(t->n->page_lg2);
 	uint64_t entries[LIST_CHUNK];
 	uint16_t status = NVME_SUCCESS;
 
+	if (list & 7)
+		return NVME_INVALID_PRP_OFFSET | NVME_DNR;
 	while (t->left && !status) {
 		uint64_t to_page_end = (page - (list & (page - 1))) / 8;
 		uint64_t pages = (t->left + page - 1) / page;
 		uint32_t n = (uint32_t)min_u64(min_u64(LIST_CHUNK, to_page_end), pages);
 
-		if (list & 7)
-			return NVME_INVALID_PRP_OFFSET;
 		if (dma_read(pci_port(t->n->dev), list, entries, n * 8))
 			return NVME_DATA_TRANSFER_ERROR;
-		for (uint32_t i = 0; i < n && t->left && !status; i++) {
+		list += n * 8ull;
+		for (uint32_t i = 0; i < n && !status; i++) {
 			uint64_t prp = le64toh(entries[i]);
 
-			if (i == to_page_end - 1 && t->left > page) {
-				list = prp;
-				goto next_list;
-			}
 			if (prp & (page - 1))
-				return NVME_INVALID_PRP_OFFSET;
-			status = move(t, prp, page);
+				return NVME_INVALID_PRP_OFFSET | NVME_DNR;
+			if (i == to_page_end - 1 && t->left > page)
+				list = prp;
+			else
+				status = move(t, prp, page);
 		}
-		list += n * 8ull;
-next_list:;
 	}
 	return status;
 }
@@ -68,36 +69,38 @@ static uint16_t move_prps(struct transfer *t, const struct nvme_sqe *e)
 	uint16_t status;
 
 	if (e->dptr[0] & 3)
-		return NVME_INVALID_PRP_OFFSET;
+		return NVME_INVALID_PRP_OFFSET | NVME_DNR;
 	status = move(t, e->dptr[0], first);
 	if (status || !t->left)
 		return status;
 	if (t->left > page)
 		return move_prp_list(t, e->dptr[1]);
 	if (e->dptr[1] & (page - 1))
-		return NVME_INVALID_PRP_OFFSET;
+		return NVME_INVALID_PRP_OFFSET | NVME_DNR;
 	return move(t, e->dptr[1], page);
 }
 
-/* A chain of segments longer than this is an attack. */
-#define MAX_SGL_SEGMENTS 256
+/* Descriptors may be empty, so their number has a limit of its own: one for each eight bytes of the largest transfer. */
+#define MAX_SGL_DESCRIPTORS (NVME_MAX_TRANSFER / 8)
 
 static uint16_t move_sgl_descriptor(struct transfer *t, const struct nvme_sgl *s)
 {
-	uint32_t len = le32toh(s->length);
+	uint64_t len = min_u64(le32toh(s->length), t->left);
 
 	if (s->id & 0xf)
-		return NVME_SGL_TYPE_INVALID;
-	if (s->id >> 4 == NVME_SGL_DATA)
+		return NVME_SGL_TYPE_INVALID | NVME_DNR;
+	switch (s->id >> 4) {
+	case NVME_SGL_DATA:
 		return len ? move(t, le64toh(s->address), len) : NVME_SUCCESS;
-	if (s->id >> 4 == NVME_SGL_BIT_BUCKET && t->to_host) {
-		uint32_t n = (uint32_t)min_u64(len, t->left);
-
-		t->data += n;
-		t->left -= n;
+	case NVME_SGL_BIT_BUCKET:
+		if (!t->to_host) /* of length 0 where the host sends (section 4.4) */
+			return NVME_SUCCESS;
+		t->data += len;
+		t->left -= (uint32_t)len;
 		return NVME_SUCCESS;
+	default:
+		return NVME_SGL_TYPE_INVALID | NVME_DNR;
 	}
-	return NVME_SGL_TYPE_INVALID;
 }
 
 static bool is_segment(const struct nvme_sgl *s)
@@ -105,34 +108,45 @@ static bool is_segment(const struct nvme_sgl *s)
 	return s->id >> 4 == NVME_SGL_SEGMENT || s->id >> 4 == NVME_SGL_LAST_SEGMENT;
 }
 
-/* One segment; *next becomes the descriptor of the following one, or has length 0. */
-static uint16_t move_sgl_segment(struct transfer *t, const struct nvme_sgl *seg, struct nvme_sgl *next)
+/* An SGL on its way: the segment that is read, and the next one, which has length 0 while there is none. */
+struct sgl {
+	struct nvme_sgl segment, next;
+	uint32_t descriptors; /* seen so far */
+};
+
+/* One descriptor of a segment in which @left follow it. Only the last of a segment that is not the last one may lead on. */
+static uint16_t take_sgl_descriptor(struct transfer *t, struct sgl *s, const struct nvme_sgl *d, uint32_t left)
 {
-	uint64_t at = le64toh(seg->address);
-	uint32_t left = le32toh(seg->length) / sizeof(*seg);
+	if (!is_segment(d))
+		return move_sgl_descriptor(t, d);
+	if (left || s->segment.id >> 4 == NVME_SGL_LAST_SEGMENT || d->id & 0xf)
+		return NVME_INVALID_SGL_SEGMENT | NVME_DNR;
+	s->next = *d;
+	return NVME_SUCCESS;
+}
+
+static uint16_t move_sgl_segment(struct transfer *t, struct sgl *s)
+{
+	uint64_t at = le64toh(s->segment.address);
+	uint32_t left = le32toh(s->segment.length) / sizeof(struct nvme_sgl);
 	struct nvme_sgl d[LIST_CHUNK];
 	uint16_t status = NVME_SUCCESS;
 
-	if (!left || le32toh(seg->length) % sizeof(*seg))
-		return NVME_INVALID_SGL_SEGMENT;
-	next->length = 0;
+	if (!left || le32toh(s->segment.length) % sizeof(*d))
+		return NVME_INVALID_SGL_SEGMENT | NVME_DNR;
+	s->next.length = 0;
 	while (left && t->left && !status) {
 		uint32_t n = (uint32_t)min_u64(left, LIST_CHUNK);
 
+		s->descriptors += n;
+		if (s->descriptors > MAX_SGL_DESCRIPTORS)
+			return NVME_INVALID_SGL_COUNT | NVME_DNR;
 		if (dma_read(pci_port(t->n->dev), at, d, n * sizeof(*d)))
 			return NVME_DATA_TRANSFER_ERROR;
-		for (uint32_t i = 0; i < n && t->left && !status; i++) {
-			if (!is_segment(&d[i])) {
-				status = move_sgl_descriptor(t, &d[i]);
-				continue;
-			}
-			/* Only the last descriptor of a segment that is not the last one may lead on. */
-			if (i + 1 != left || seg->id >> 4 == NVME_SGL_LAST_SEGMENT)
-				return NVME_INVALID_SGL_SEGMENT;
-			*next = d[i];
-		}
 		at += n * sizeof(*d);
 		left -= n;
+		for (uint32_t i = 0; i < n && t->left && !status; i++)
+			status = take_sgl_descriptor(t, s, &d[i], left + n - 1 - i);
 	}
 	return status;
 }
@@ -140,23 +154,23 @@ static uint16_t move_sgl_segment(struct transfer *t, const struct nvme_sgl *seg,
 static uint16_t move_sgl(struct transfer *t, const struct nvme_sqe *e)
 {
 	uint64_t raw[2] = {htole64(e->dptr[0]), htole64(e->dptr[1])};
-	struct nvme_sgl s, next;
-	uint16_t status;
+	uint16_t status = NVME_SUCCESS;
+	struct sgl s = {0};
 
-	memcpy(&s, raw, sizeof(s));
-	if (!is_segment(&s)) {
-		status = move_sgl_descriptor(t, &s);
-		return !status && t->left ? NVME_SGL_LENGTH_INVALID : status;
+	memcpy(&s.next, raw, sizeof(s.next));
+	if (!is_segment(&s.next)) {
+		status = move_sgl_descriptor(t, &s.next);
+		s.next.length = 0;
+	} else if (s.next.id & 0xf) {
+		status = NVME_SGL_TYPE_INVALID | NVME_DNR;
+	} else if (!s.next.length) {
+		status = NVME_INVALID_SGL_SEGMENT | NVME_DNR;
 	}
-	for (unsigned int i = 0; i < MAX_SGL_SEGMENTS; i++) {
-		status = move_sgl_segment(t, &s, &next);
-		if (status || !t->left)
-			return status;
-		if (!next.length)
-			return NVME_SGL_LENGTH_INVALID;
-		s = next;
+	while (t->left && !status && s.next.length) {
+		s.segment = s.next;
+		status = move_sgl_segment(t, &s);
 	}
-	return NVME_INVALID_SGL_COUNT;
+	return !status && t->left ? NVME_SGL_LENGTH_INVALID | NVME_DNR : status;
 }
 
 static uint16_t transfer(struct transfer *t, const struct nvme_cmd *cmd)

@@ -9,7 +9,6 @@
 #include "base/bits.h"
 #include "base/list.h"
 
-#define NAME_LEN 32
 #define QUEUE_BYTES (1u << 20) /* a power of two */
 
 /* Frames wait in a ring of bytes, each after its 4-byte length. */
@@ -19,12 +18,13 @@ struct hub_port {
 	pthread_mutex_t lock; /* of the ring; a leaf */
 	void (*arrived)(void *arg);
 	void *arg;
+	bool listens;
 	uint32_t head, tail; /* free running */
 	uint8_t *ring;
 };
 
 struct hub {
-	char name[NAME_LEN];
+	char *name;
 	struct net_hubs *hubs;
 	struct list ports, link;
 };
@@ -37,10 +37,15 @@ struct net_hubs {
 int net_hubs_create(struct net_hubs **out)
 {
 	struct net_hubs *h = calloc(1, sizeof(*h));
+	pthread_rwlockattr_t attr;
 
 	if (!h)
 		return -ENOMEM;
-	pthread_rwlock_init(&h->lock, NULL);
+	/* Those who leave are not to wait for ever for those who send. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&h->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	list_init(&h->hubs);
 	*out = h;
 	return 0;
@@ -50,8 +55,12 @@ void net_hubs_destroy(struct net_hubs *h)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &h->hubs)
-		free(list_entry(pos, struct hub, link));
+	list_for_each(pos, tmp, &h->hubs) {
+		struct hub *hub = list_entry(pos, struct hub, link);
+
+		free(hub->name);
+		free(hub);
+	}
 	pthread_rwlock_destroy(&h->lock);
 	free(h);
 }
@@ -63,13 +72,17 @@ static struct hub *find_hub(struct net_hubs *h, const char *name)
 
 	list_for_each(pos, tmp, &h->hubs) {
 		hub = list_entry(pos, struct hub, link);
-		if (!strncmp(hub->name, name, NAME_LEN - 1))
+		if (!strcmp(hub->name, name))
 			return hub;
 	}
 	hub = calloc(1, sizeof(*hub));
 	if (!hub)
 		return NULL;
-	strncpy(hub->name, name, NAME_LEN - 1);
+	hub->name = strdup(name);
+	if (!hub->name) {
+		free(hub);
+		return NULL;
+	}
 	hub->hubs = h;
 	list_init(&hub->ports);
 	list_add_tail(&h->hubs, &hub->link);
@@ -141,7 +154,7 @@ static void deliver(struct hub_port *p, const void *frame, uint32_t len)
 	bool kept;
 
 	pthread_mutex_lock(&p->lock);
-	kept = QUEUE_BYTES - (p->tail - p->head) >= len + sizeof(len);
+	kept = p->listens && QUEUE_BYTES - (p->tail - p->head) >= len + sizeof(len);
 	if (kept) {
 		ring_put(p, &len, sizeof(len));
 		ring_put(p, frame, len);
@@ -157,7 +170,7 @@ void hub_send(struct hub_port *p, const void *frame, uint32_t len, bool loopback
 	struct list *pos, *tmp;
 	bool alone = true;
 
-	if (len > HUB_MAX_FRAME)
+	if (!len || len > HUB_MAX_FRAME)
 		return;
 	pthread_rwlock_rdlock(&h->lock);
 	list_for_each(pos, tmp, &p->hub->ports) {
@@ -186,19 +199,11 @@ uint32_t hub_receive(struct hub_port *p, void *buf)
 	return len;
 }
 
-bool hub_pending(struct hub_port *p)
-{
-	bool pending;
-
-	pthread_mutex_lock(&p->lock);
-	pending = p->head != p->tail;
-	pthread_mutex_unlock(&p->lock);
-	return pending;
-}
-
-void hub_drain(struct hub_port *p)
+void hub_listen(struct hub_port *p, bool on)
 {
 	pthread_mutex_lock(&p->lock);
-	p->head = p->tail;
+	p->listens = on;
+	if (!on)
+		p->head = p->tail;
 	pthread_mutex_unlock(&p->lock);
 }

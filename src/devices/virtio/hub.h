@@ -20,7 +20,7 @@ struct hub_port;
 int net_hubs_create(struct net_hubs **out);
 void net_hubs_destroy(struct net_hubs *h); /* no port is left */
 
-/* Join the hub @name, making it if there is none. @arrived is called, on the sender's thread, when a frame waits. -ENOMEM. */
+/* Join the hub @name, making it if there is none; deaf at first. @arrived is called, on the sender's thread, when a frame waits. -ENOMEM. */
 int hub_join(struct net_hubs *h, const char *name, void (*arrived)(void *arg), void *arg, struct hub_port **out);
 void hub_leave(struct hub_port *p);
 
@@ -28,8 +28,7 @@ void hub_leave(struct hub_port *p);
 void hub_send(struct hub_port *p, const void *frame, uint32_t len, bool loopback);
 /* The next frame into @buf (HUB_MAX_FRAME bytes); 0: none. */
 uint32_t hub_receive(struct hub_port *p, void *buf);
-bool hub_pending(struct hub_port *p);
-/* Forget what waits. */
-void hub_drain(struct hub_port *p);
+/* Off: forget what waits, and what comes. */
+void hub_listen(struct hub_port *p, bool on);
 
 #endif

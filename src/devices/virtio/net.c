@@ -38,7 +38,7 @@ struct virtio_net {
 	uint32_t held_len;
 	uint8_t frame[sizeof(struct net_hdr) + HUB_MAX_FRAME];
 	uint8_t out[sizeof(struct net_hdr) + HUB_MAX_FRAME];
-	struct virtio_chain chain;
+	struct virtio_chain first, chain;
 };
 
 static void net_arrived(void *arg)
@@ -48,64 +48,83 @@ static void net_arrived(void *arg)
 	pci_kick(n->v.pci);
 }
 
-/* True when a frame was sent. */
-static bool send_one(struct virtio_net *n, struct virtio_queue *q)
+/* What is too long for a frame, or holds none, is dropped, as is one whose memory cannot be read. */
+static void send_chain(struct virtio_net *n)
 {
 	const uint32_t hdr = sizeof(struct net_hdr);
-	int64_t len;
+	uint64_t len = virtq_readable(&n->chain);
 
+	if (len > hdr && len <= sizeof(n->out) &&
+	    virtq_read(&n->v, &n->chain, 0, n->out, (uint32_t)len) == (int64_t)len)
+		hub_send(n->port, n->out + hdr, (uint32_t)len - hdr, n->loopback);
+}
+
+/* True when a chain was taken. */
+static bool send_one(struct virtio_net *n, struct virtio_queue *q)
+{
 	if (virtq_pop(&n->v, q, &n->chain) <= 0)
 		return false;
-	len = virtq_read(&n->v, &n->chain, 0, n->out, sizeof(n->out));
-	if (len > hdr)
-		hub_send(n->port, n->out + hdr, (uint32_t)len - hdr, n->loopback);
+	send_chain(n);
 	return !virtq_put(&n->v, q, &n->chain, 0, 0) && !virtq_publish(&n->v, q, 1);
 }
 
+/* Fills the next chain, number @used of this frame, from byte @done on. Bytes written, 0: no chain, -1: broken. */
+static int64_t fill_chain(struct virtio_net *n, struct virtio_queue *q, uint16_t used, uint32_t done, uint32_t total)
+{
+	struct virtio_chain *c = used ? &n->chain : &n->first;
+	int rc = virtq_pop(&n->v, q, c);
+	int64_t put;
+
+	if (rc <= 0)
+		return rc;
+	/* A header is never split (5.1.6.3.2), and every buffer takes something. */
+	if (virtq_writable(c) < (used ? 1 : sizeof(struct net_hdr)))
+		put = -1;
+	else
+		put = virtq_write(&n->v, c, 0, n->frame + done, total - done);
+	if (put > 0 && !virtq_put(&n->v, q, c, (uint32_t)put, used))
+		return put;
+	virtio_broken(&n->v);
+	return -1;
+}
+
+/* num_buffers is known when all are filled. */
+static void finish_frame(struct virtio_net *n, struct virtio_queue *q, uint16_t used)
+{
+	uint16_t num = htole16(used);
+
+	if (virtq_write(&n->v, &n->first, offsetof(struct net_hdr, num_buffers), &num, sizeof(num)) == sizeof(num))
+		virtq_publish(&n->v, q, used);
+	else
+		virtio_broken(&n->v);
+}
+
 /*
- * Writes one frame, its header in front, over as many chains as it takes. 1: delivered (or dropped: it can never fit); 0: there are
- * not enough chains now, nothing was used up.
+ * Writes one frame, its header in front, over as many chains as it takes. True: it is gone (delivered, or dropped because it
+ * does not fit); false: there are not enough chains now, and nothing was used up.
  */
-static int receive_frame(struct virtio_net *n, struct virtio_queue *q, uint32_t len)
+static bool receive_frame(struct virtio_net *n, struct virtio_queue *q, uint32_t len)
 {
 	const uint32_t total = len + (uint32_t)sizeof(struct net_hdr);
-	bool merge = virtio_has(&n->v, F_MRG_RXBUF);
-	uint32_t done = 0, first_room = 0;
-	struct virtio_chain first = {0};
-	struct net_hdr hdr = {0};
-	uint16_t used = 0;
+	uint16_t max = virtio_has(&n->v, F_MRG_RXBUF) ? MAX_CHAINS : 1, used = 0;
+	uint32_t done = 0;
+	int64_t put = 1;
 
-	memcpy(n->frame, &hdr, sizeof(hdr));
-	while (done < total && used < (merge ? MAX_CHAINS : 1)) {
-		uint32_t room;
-		int64_t put;
-
-		if (virtq_pop(&n->v, q, &n->chain) <= 0)
+	memset(n->frame, 0, sizeof(struct net_hdr));
+	while (done < total && used < max) {
+		put = fill_chain(n, q, used, done, total);
+		if (put <= 0)
 			break;
-		room = virtq_writable(&n->chain);
-		put = virtq_write(&n->v, &n->chain, 0, n->frame + done, total - done);
-		if (put < 0 || virtq_put(&n->v, q, &n->chain, (uint32_t)put, used)) {
-			virtio_broken(&n->v);
-			return 1;
-		}
-		if (!used) {
-			first = n->chain;
-			first_room = room;
-		}
-		used++;
 		done += (uint32_t)put;
+		used++;
 	}
-	if (done < total && used < (merge ? MAX_CHAINS : 1)) {
-		for (uint16_t i = 0; i < used; i++)
-			virtq_unpop(q);
-		return 0;
+	if (done == total) {
+		finish_frame(n, q, used);
+		return true;
 	}
-	if (first_room >= sizeof(hdr)) {
-		hdr.num_buffers = htole16(used);
-		virtq_write(&n->v, &first, offsetof(struct net_hdr, num_buffers), &hdr.num_buffers, 2);
-	}
-	virtq_publish(&n->v, q, used);
-	return 1;
+	for (uint16_t i = 0; i < used; i++)
+		virtq_unpop(q);
+	return put > 0;
 }
 
 static bool receive_one(struct virtio_net *n, struct virtio_queue *q)
@@ -122,6 +141,7 @@ static bool receive_one(struct virtio_net *n, struct virtio_queue *q)
 #define CTRL_RX_CLASS 0
 #define CTRL_OK	      0
 #define CTRL_ERR      1
+#define CTRL_RX_LAST  1 /* promiscuous, all-multicast; the rest would be CTRL_RX_EXTRA */
 
 /* Promiscuous, all-multicast and the like: on a hub every frame arrives anyway. */
 static bool control_one(struct virtio_net *n, struct virtio_queue *q)
@@ -132,9 +152,13 @@ static bool control_one(struct virtio_net *n, struct virtio_queue *q)
 	if (virtq_pop(&n->v, q, &n->chain) <= 0)
 		return false;
 	len = virtq_read(&n->v, &n->chain, 0, cmd, sizeof(cmd));
-	if (len == sizeof(cmd) && cmd[0] == CTRL_RX_CLASS && cmd[1] <= 5)
+	if (len == sizeof(cmd) && cmd[0] == CTRL_RX_CLASS && cmd[1] <= CTRL_RX_LAST &&
+	    virtq_readable(&n->chain) > sizeof(cmd))
 		ack = CTRL_OK;
-	virtq_write(&n->v, &n->chain, 0, &ack, 1);
+	if (virtq_write(&n->v, &n->chain, 0, &ack, 1) != 1) {
+		virtio_broken(&n->v);
+		return false;
+	}
 	return !virtq_put(&n->v, q, &n->chain, 1, 0) && !virtq_publish(&n->v, q, 1);
 }
 
@@ -145,15 +169,15 @@ static bool serve(struct virtio_net *n, unsigned int index, serve_fn fn)
 	struct virtio_queue *q = &n->v.queues[index];
 	unsigned int i;
 
-	if (!q->enabled)
+	if (!q->s.enabled)
 		return false;
 	for (i = 0; i < BATCH && !pci_stopping(n->v.pci); i++)
 		if (!fn(n, q))
 			break;
 	if (i == BATCH)
 		return true;
-	/* Drained: ask to be told of the next. A receive queue's buffers matter only while a frame waits for them. */
-	return virtq_rearm(&n->v, q) && (index != RX || n->held);
+	/* Drained: ask to be told of more. A receive queue's buffers matter only while a frame waits for them. */
+	return (index != RX || n->held) && virtq_rearm(&n->v, q);
 }
 
 static bool net_work(struct virtio_dev *v)
@@ -171,7 +195,13 @@ static void net_reset(struct virtio_dev *v)
 	struct virtio_net *n = container_of(v, struct virtio_net, v);
 
 	n->held = false;
-	hub_drain(n->port);
+	hub_listen(n->port, false);
+}
+
+/* Before, what others send is none of our business. */
+static void net_started(struct virtio_dev *v)
+{
+	hub_listen(container_of(v, struct virtio_net, v)->port, true);
 }
 
 static const struct virtio_type net_type = {
@@ -182,6 +212,7 @@ static const struct virtio_type net_type = {
 	.nr_queues = NR_QUEUES,
 	.config_len = 12,
 	.work = net_work,
+	.started = net_started,
 	.reset = net_reset,
 };
 
@@ -253,6 +284,9 @@ const struct pci_model virtio_net_model = {
 	.create = net_create,
 	.destroy = net_destroy,
 	.reset = virtio_reset,
+	.config_read = virtio_config_read,
+	.config_written = virtio_config_written,
+	.quiet = virtio_quiet,
 	.bar_read = virtio_bar_read,
 	.bar_write = virtio_bar_write,
 	.work = virtio_work,

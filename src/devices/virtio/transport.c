@@ -44,7 +44,16 @@
 
 #define NO_VECTOR 0xffff
 
-enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4 };
+#define ISR_QUEUE  1
+#define ISR_CONFIG 2
+
+enum { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4, CAP_CFG = 5 };
+/* Within the capability of type CAP_CFG. */
+#define CFG_BAR	   4
+#define CFG_OFFSET 8
+#define CFG_LENGTH 12
+#define CFG_DATA   16
+#define CFG_LEN	   20
 
 static void put16(struct pci_dev *dev, uint64_t off, uint16_t v)
 {
@@ -52,16 +61,16 @@ static void put16(struct pci_dev *dev, uint64_t off, uint16_t v)
 	__atomic_store_n((uint16_t *)(dev->bars[BAR].mem + off), v, __ATOMIC_RELEASE);
 }
 
-static const struct virtio_queue *selected(const struct virtio_dev *v)
+static const struct virtio_setup *selected(const struct virtio_dev *v)
 {
-	return v->queue_select < v->type->nr_queues ? &v->queues[v->queue_select] : NULL;
+	return v->queue_select < v->type->nr_queues ? &v->setups[v->queue_select] : NULL;
 }
 
 /* What the program reads follows the state. Lock held. */
 static void show(struct virtio_dev *v)
 {
-	static const struct virtio_queue none = {.vector = NO_VECTOR};
-	const struct virtio_queue *q = selected(v) ? selected(v) : &none;
+	static const struct virtio_setup none = {.vector = NO_VECTOR};
+	const struct virtio_setup *q = selected(v) ? selected(v) : &none;
 	struct pci_dev *dev = v->pci;
 	uint64_t offered = v->feature_select < 2 ? v->type->features >> (32 * v->feature_select) : 0;
 	uint64_t taken = v->driver_feature_select < 2 ? v->driver_features >> (32 * v->driver_feature_select) : 0;
@@ -92,12 +101,15 @@ static void reset_state(struct virtio_dev *v)
 	v->config_vector = NO_VECTOR;
 	v->status = 0;
 	v->isr = 0;
-	v->reset_wanted = false;
+	v->reset_wanted = v->changed = false;
+	v->features = 0;
 	memset(v->queues, 0, sizeof(v->queues));
+	memset(v->setups, 0, sizeof(v->setups));
 	for (unsigned int i = 0; i < v->type->nr_queues; i++) {
-		v->queues[i].size = VIRTIO_QUEUE_SIZE;
-		v->queues[i].vector = NO_VECTOR;
+		v->setups[i].size = VIRTIO_QUEUE_SIZE;
+		v->setups[i].vector = NO_VECTOR;
 	}
+	pci_set_intx(v->pci, false);
 	if (v->type->reset)
 		v->type->reset(v);
 	memcpy(v->pci->bars[BAR].mem + DEVICE, v->config, v->type->config_len);
@@ -107,6 +119,14 @@ static void reset_state(struct virtio_dev *v)
 void virtio_reset(struct pci_dev *dev)
 {
 	reset_state(pci_model_data(dev));
+}
+
+void virtio_quiet(struct pci_dev *dev)
+{
+	struct virtio_dev *v = pci_model_data(dev);
+
+	if (v->reset_wanted)
+		reset_state(v);
 }
 
 static int add_cap(struct pci_dev *dev, uint8_t type, uint32_t off, uint32_t len)
@@ -125,6 +145,61 @@ static int add_cap(struct pci_dev *dev, uint8_t type, uint32_t off, uint32_t len
 	if (type == CAP_NOTIFY)
 		memcpy(body + 16, &multiplier, 4);
 	return pci_add_cap(dev, PCI_CAP_ID_VNDR, body, NULL, size) ? 0 : -ENOSPC;
+}
+
+/* 4.1.4.9: the way to the BAR for firmware that cannot map it. */
+static int add_cfg_cap(struct virtio_dev *v)
+{
+	uint8_t body[CFG_LEN] = {[2] = CFG_LEN, [3] = CAP_CFG, [CFG_BAR] = BAR}, wmask[CFG_LEN] = {0};
+
+	wmask[CFG_BAR] = 0xff;
+	memset(wmask + CFG_OFFSET, 0xff, CFG_LEN - CFG_OFFSET);
+	v->cfg_cap = pci_add_cap(v->pci, PCI_CAP_ID_VNDR, body, wmask, sizeof(body));
+	return v->cfg_cap ? 0 : -ENOSPC;
+}
+
+/* What the capability points at: 1, 2 or 4 naturally aligned bytes of our BAR. 0: nothing that can be reached. */
+static uint32_t cfg_target(const struct virtio_dev *v, uint32_t *off)
+{
+	const uint8_t *cap = v->pci->config + v->cfg_cap;
+	uint32_t len;
+
+	memcpy(off, cap + CFG_OFFSET, sizeof(*off));
+	memcpy(&len, cap + CFG_LENGTH, sizeof(len));
+	*off = le32toh(*off);
+	len = le32toh(len);
+	if (cap[CFG_BAR] != BAR || !is_pow2(len) || len > 4 || *off % len || *off >= BAR_SIZE)
+		return 0;
+	return len;
+}
+
+static bool meets_cfg_data(const struct virtio_dev *v, unsigned int off, unsigned int len, unsigned int from)
+{
+	unsigned int data = v->cfg_cap + CFG_DATA;
+
+	return off < data + 4 && data + from < off + len;
+}
+
+void virtio_config_read(struct pci_dev *dev, unsigned int off, unsigned int len)
+{
+	struct virtio_dev *v = pci_model_data(dev);
+	uint32_t at, n = cfg_target(v, &at);
+
+	if (n && meets_cfg_data(v, off, len, 0))
+		pci_bar_read_locked(dev, BAR, at, n, dev->config + v->cfg_cap + CFG_DATA);
+}
+
+/* The write of the last byte is the one that counts, so that a write may come in pieces. */
+void virtio_config_written(struct pci_dev *dev, unsigned int off, unsigned int len)
+{
+	struct virtio_dev *v = pci_model_data(dev);
+	uint8_t data[4];
+	uint32_t at, n = cfg_target(v, &at);
+
+	if (!n || !meets_cfg_data(v, off, len, n - 1) || off >= v->cfg_cap + CFG_DATA + n)
+		return;
+	memcpy(data, dev->config + v->cfg_cap + CFG_DATA, sizeof(data));
+	pci_bar_write_locked(dev, BAR, at, n, data);
 }
 
 int virtio_setup(struct pci_dev *dev, struct virtio_dev *v, const struct virtio_type *type)
@@ -154,6 +229,8 @@ int virtio_setup(struct pci_dev *dev, struct virtio_dev *v, const struct virtio_
 		rc = add_cap(dev, CAP_DEVICE, DEVICE, type->config_len);
 	if (!rc)
 		rc = add_cap(dev, CAP_NOTIFY, NOTIFY, type->nr_queues * NOTIFY_STRIDE);
+	if (!rc)
+		rc = add_cfg_cap(v);
 	if (rc)
 		return rc;
 	pci_set_intx_pin(dev, 1);
@@ -171,7 +248,7 @@ uint64_t virtio_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, un
 	if (off == ISR) {
 		val = v->isr;
 		v->isr = 0;
-		pci_kick(dev); /* lowers the pin */
+		pci_set_intx(dev, false);
 		return val;
 	}
 	memcpy(&val, dev->bars[bar].mem + off, size);
@@ -184,18 +261,29 @@ static bool features_ok(const struct virtio_dev *v)
 	return !(v->driver_features & ~v->type->features) && (v->driver_features & VIRTIO_F_VERSION_1);
 }
 
+static bool is_running(const struct virtio_dev *v)
+{
+	return (v->status & (STATUS_DRIVER_OK | STATUS_FEATURES_OK | STATUS_NEEDS_RESET)) ==
+	       (STATUS_DRIVER_OK | STATUS_FEATURES_OK);
+}
+
 static void write_status(struct virtio_dev *v, uint8_t val)
 {
 	if (!val) {
 		v->reset_wanted = true;
-		pci_kick(v->pci);
+		pci_when_quiet(v->pci);
 		return;
 	}
 	if ((val & STATUS_FEATURES_OK) && !(v->status & STATUS_FEATURES_OK) && !features_ok(v))
 		val &= ~STATUS_FEATURES_OK;
-	v->status = val | (v->status & STATUS_NEEDS_RESET);
-	if (val & STATUS_DRIVER_OK)
+	/* The driver takes no bit back but by a reset (2.1.1). */
+	v->status |= val & ~STATUS_NEEDS_RESET;
+	if (is_running(v)) {
+		v->changed = true;
+		if (v->type->started)
+			v->type->started(v);
 		pci_kick(v->pci);
+	}
 }
 
 static void write_features(struct virtio_dev *v, uint32_t val)
@@ -216,13 +304,13 @@ static uint64_t merge(uint64_t old, uint64_t at, unsigned int size, uint64_t val
 
 static void write_queue(struct virtio_dev *v, uint64_t off, unsigned int size, uint64_t val)
 {
-	struct virtio_queue *q;
+	struct virtio_setup *q;
 
 	if (!selected(v))
 		return;
-	q = &v->queues[v->queue_select];
+	q = &v->setups[v->queue_select];
 	if (off == QUEUE_MSIX_VECTOR) {
-		q->vector = val <= v->type->nr_queues ? (uint16_t)val : NO_VECTOR;
+		__atomic_store_n(&q->vector, val <= v->type->nr_queues ? val : NO_VECTOR, __ATOMIC_RELAXED);
 		return;
 	}
 	if (q->enabled)
@@ -230,7 +318,7 @@ static void write_queue(struct virtio_dev *v, uint64_t off, unsigned int size, u
 	if (off == QUEUE_SIZE && is_pow2(val) && val <= VIRTIO_QUEUE_SIZE)
 		q->size = (uint16_t)val;
 	else if (off == QUEUE_ENABLE && val == 1)
-		q->enabled = true;
+		q->enabled = v->changed = true;
 	else if (off >= QUEUE_DESC && off < QUEUE_DRIVER)
 		q->desc = merge(q->desc, off - QUEUE_DESC, size, val);
 	else if (off >= QUEUE_DRIVER && off < QUEUE_DEVICE)
@@ -276,26 +364,61 @@ void virtio_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsig
 		pci_kick(dev);
 }
 
+/* With MSI-X a message, if the driver gave it a vector; else the pin, and ISR says why (4.1.4.5). */
+static void interrupt(struct virtio_dev *v, uint16_t vector, uint8_t isr)
+{
+	struct pci_dev *dev = v->pci;
+
+	if (pci_msix_enabled(dev)) {
+		if (vector != NO_VECTOR)
+			pci_raise(dev, vector);
+		return;
+	}
+	pci_lock(dev);
+	v->isr |= isr;
+	pci_set_intx(dev, true);
+	pci_unlock(dev);
+}
+
+void virtio_interrupt(struct virtio_dev *v, unsigned int index)
+{
+	interrupt(v, __atomic_load_n(&v->setups[index].vector, __ATOMIC_RELAXED), ISR_QUEUE);
+}
+
 void virtio_broken(struct virtio_dev *v)
 {
+	uint16_t vector;
+	bool was;
+
 	pci_lock(v->pci);
+	was = v->status & STATUS_NEEDS_RESET;
 	v->status |= STATUS_NEEDS_RESET;
+	vector = v->config_vector;
 	show(v);
 	pci_unlock(v->pci);
+	if (!was)
+		interrupt(v, vector, ISR_CONFIG); /* 2.1.2 */
+}
+
+/* Lock held. */
+static void copy_setups(struct virtio_dev *v)
+{
+	v->changed = false;
+	v->features = v->driver_features;
+	for (unsigned int i = 0; i < v->type->nr_queues; i++)
+		if (v->setups[i].enabled && !v->queues[i].s.enabled)
+			v->queues[i] = (struct virtio_queue){.s = v->setups[i]};
 }
 
 bool virtio_work(struct pci_dev *dev)
 {
 	struct virtio_dev *v = pci_model_data(dev);
-	bool run, quiet;
+	bool run;
 
 	pci_lock(dev);
-	if (v->reset_wanted)
-		reset_state(v);
-	run = (v->status & STATUS_DRIVER_OK) && !(v->status & STATUS_NEEDS_RESET);
-	quiet = !v->isr;
+	run = is_running(v);
+	if (run && v->changed)
+		copy_setups(v);
 	pci_unlock(dev);
-	if (quiet)
-		pci_set_intx(dev, false);
 	return run && v->type->work(v);
 }

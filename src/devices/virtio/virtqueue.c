@@ -15,12 +15,6 @@
 
 #define AVAIL_NO_INTERRUPT 1
 
-struct desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags, next;
-};
-
 static int read16(struct virtio_dev *v, uint64_t addr, uint16_t *out)
 {
 	uint16_t raw;
@@ -43,7 +37,7 @@ static int broken(struct virtio_dev *v, int rc)
 	return rc;
 }
 
-static int add_seg(struct virtio_chain *c, const struct desc *d)
+static int add_seg(struct virtio_chain *c, const struct virtio_desc *d)
 {
 	bool write = le16toh(d->flags) & DESC_WRITE;
 	unsigned int n = c->nr_out + c->nr_in;
@@ -59,60 +53,81 @@ static int add_seg(struct virtio_chain *c, const struct desc *d)
 	return 0;
 }
 
-/* Follows one table of @size descriptors. */
-static int walk_table(struct virtio_dev *v, struct virtio_chain *c, uint64_t table, uint32_t size, uint16_t first)
+/* The queue's own table, from descriptor @d on. */
+static int walk_queue(struct virtio_dev *v, const struct virtio_queue *q, struct virtio_chain *c, struct virtio_desc d)
 {
-	uint16_t i = first;
-	struct desc d;
-	int rc;
+	for (uint32_t n = 0; n < q->s.size; n++) {
+		uint16_t next = le16toh(d.next);
+		int rc = le16toh(d.flags) & DESC_INDIRECT ? -EINVAL : add_seg(c, &d);
 
-	for (uint32_t n = 0; n < size; n++) {
-		if (i >= size)
-			return -EINVAL;
-		if (dma_read(pci_port(v->pci), table + i * sizeof(d), &d, sizeof(d)))
-			return -EFAULT;
-		if (le16toh(d.flags) & DESC_INDIRECT)
-			return -EINVAL;
-		rc = add_seg(c, &d);
 		if (rc || !(le16toh(d.flags) & DESC_NEXT))
 			return rc;
-		i = le16toh(d.next);
+		if (next >= q->s.size)
+			return -EINVAL;
+		if (dma_read(pci_port(v->pci), q->s.desc + next * sizeof(d), &d, sizeof(d)))
+			return -EFAULT;
 	}
 	return -EINVAL; /* a loop */
 }
 
-static int walk(struct virtio_dev *v, struct virtio_queue *q, struct virtio_chain *c)
+/* An indirect table is read once, as a whole (2.7.5.3). */
+static int walk_indirect(struct virtio_dev *v, struct virtio_chain *c, const struct virtio_desc *d)
 {
-	struct desc d;
-	uint32_t len;
+	uint32_t len = le32toh(d->len), size = len / sizeof(*d), i = 0;
 
-	if (dma_read(pci_port(v->pci), q->desc + c->head * sizeof(d), &d, sizeof(d)))
-		return -EFAULT;
-	if (!(le16toh(d.flags) & DESC_INDIRECT))
-		return walk_table(v, c, q->desc, q->size, c->head);
-	len = le32toh(d.len);
-	if (!virtio_has(v, VIRTIO_F_INDIRECT_DESC) || !len || len % sizeof(d) || len / sizeof(d) > VIRTIO_MAX_CHAIN)
+	if (!virtio_has(v, VIRTIO_F_INDIRECT_DESC) || (le16toh(d->flags) & DESC_NEXT) || !size || len % sizeof(*d) ||
+	    size > VIRTIO_MAX_CHAIN)
 		return -EINVAL;
-	return walk_table(v, c, le64toh(d.addr), len / sizeof(d), 0);
+	if (dma_read(pci_port(v->pci), le64toh(d->addr), v->table, len))
+		return -EFAULT;
+	for (uint32_t n = 0; n < size && i < size; n++) {
+		const struct virtio_desc *t = &v->table[i];
+		int rc = le16toh(t->flags) & DESC_INDIRECT ? -EINVAL : add_seg(c, t);
+
+		if (rc || !(le16toh(t->flags) & DESC_NEXT))
+			return rc;
+		i = le16toh(t->next);
+	}
+	return -EINVAL;
+}
+
+static int walk(struct virtio_dev *v, const struct virtio_queue *q, struct virtio_chain *c)
+{
+	struct virtio_desc d;
+
+	c->nr_out = c->nr_in = 0;
+	if (c->head >= q->s.size)
+		return -EINVAL;
+	if (dma_read(pci_port(v->pci), q->s.desc + c->head * sizeof(d), &d, sizeof(d)))
+		return -EFAULT;
+	return le16toh(d.flags) & DESC_INDIRECT ? walk_indirect(v, c, &d) : walk_queue(v, q, c, d);
+}
+
+/* The driver's index, which never runs more than the queue's size ahead. */
+static int look(struct virtio_dev *v, struct virtio_queue *q)
+{
+	uint16_t idx;
+
+	if (read16(v, q->s.avail + 2, &idx))
+		return -EFAULT;
+	if ((uint16_t)(idx - q->last_avail) > q->s.size)
+		return -EINVAL;
+	q->avail_idx = idx;
+	return 0;
 }
 
 int virtq_pop(struct virtio_dev *v, struct virtio_queue *q, struct virtio_chain *c)
 {
-	uint16_t idx;
-	int rc;
+	int rc = 0;
 
-	if (read16(v, q->avail + 2, &idx))
-		return broken(v, -EFAULT);
-	if (idx == q->last_avail)
+	if (q->avail_idx == q->last_avail)
+		rc = look(v, q);
+	if (!rc && q->avail_idx == q->last_avail)
 		return 0;
-	if ((uint16_t)(idx - q->last_avail) > q->size)
-		return broken(v, -EINVAL);
-	c->nr_out = c->nr_in = 0;
-	if (read16(v, q->avail + 4 + 2 * (q->last_avail % q->size), &c->head))
-		return broken(v, -EFAULT);
-	if (c->head >= q->size)
-		return broken(v, -EINVAL);
-	rc = walk(v, q, c);
+	if (!rc)
+		rc = read16(v, q->s.avail + 4 + 2 * (q->last_avail % q->s.size), &c->head);
+	if (!rc)
+		rc = walk(v, q, c);
 	if (rc)
 		return broken(v, rc);
 	q->last_avail++;
@@ -127,9 +142,9 @@ void virtq_unpop(struct virtio_queue *q)
 int virtq_put(struct virtio_dev *v, struct virtio_queue *q, const struct virtio_chain *c, uint32_t len, uint16_t ahead)
 {
 	uint32_t elem[2] = {htole32(c->head), htole32(len)};
-	uint16_t at = (uint16_t)(q->used_idx + ahead) % q->size;
+	uint16_t at = (uint16_t)(q->used_idx + ahead) % q->s.size;
 
-	return dma_write(pci_port(v->pci), q->used + 4 + at * sizeof(elem), elem, sizeof(elem)) ? broken(v, -EFAULT) : 0;
+	return dma_write(pci_port(v->pci), q->s.used + 4 + at * sizeof(elem), elem, sizeof(elem)) ? broken(v, -EFAULT) : 0;
 }
 
 /* 2.7.7.1: has the event index been passed by this publication? */
@@ -138,26 +153,11 @@ static bool wants_interrupt(struct virtio_dev *v, struct virtio_queue *q, uint16
 	uint16_t flags, event;
 
 	if (virtio_has(v, VIRTIO_F_EVENT_IDX)) {
-		if (read16(v, q->avail + 4 + 2 * q->size, &event))
+		if (read16(v, q->s.avail + 4 + 2 * q->s.size, &event))
 			return false;
 		return (uint16_t)(q->used_idx - event - 1) < (uint16_t)(q->used_idx - old);
 	}
-	return !read16(v, q->avail, &flags) && !(flags & AVAIL_NO_INTERRUPT);
-}
-
-static void interrupt(struct virtio_dev *v, struct virtio_queue *q)
-{
-	struct pci_dev *pci = v->pci;
-
-	if (pci_msix_enabled(pci)) {
-		if (q->vector != 0xffff)
-			pci_raise(pci, q->vector);
-		return;
-	}
-	pci_lock(pci);
-	v->isr |= 1;
-	pci_unlock(pci);
-	pci_set_intx(pci, true);
+	return !read16(v, q->s.avail, &flags) && !(flags & AVAIL_NO_INTERRUPT);
 }
 
 int virtq_publish(struct virtio_dev *v, struct virtio_queue *q, uint16_t n)
@@ -165,12 +165,12 @@ int virtq_publish(struct virtio_dev *v, struct virtio_queue *q, uint16_t n)
 	uint16_t old = q->used_idx;
 
 	q->used_idx += n;
-	if (write16(v, q->used + 2, q->used_idx))
+	if (write16(v, q->s.used + 2, q->used_idx))
 		return broken(v, -EFAULT);
 	/* The index is seen before the driver's wish is read: both go through memory that the driver shares. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (wants_interrupt(v, q, old))
-		interrupt(v, q);
+		virtio_interrupt(v, (unsigned int)(q - v->queues));
 	return 0;
 }
 
@@ -178,12 +178,16 @@ bool virtq_rearm(struct virtio_dev *v, struct virtio_queue *q)
 {
 	uint16_t idx;
 
-	if (virtio_has(v, VIRTIO_F_EVENT_IDX)) {
-		if (write16(v, q->used + 4 + 8 * q->size, q->last_avail))
+	if (virtio_has(v, VIRTIO_F_EVENT_IDX) && !(q->event_valid && q->event == q->avail_idx)) {
+		if (write16(v, q->s.used + 4 + 8 * q->s.size, q->avail_idx)) {
+			virtio_broken(v);
 			return false;
+		}
+		q->event = q->avail_idx;
+		q->event_valid = true;
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	}
-	return !read16(v, q->avail + 2, &idx) && idx != q->last_avail;
+	return !read16(v, q->s.avail + 2, &idx) && idx != q->avail_idx;
 }
 
 /* Moves bytes of the segments [first, first + n). */
@@ -223,11 +227,21 @@ int64_t virtq_write(struct virtio_dev *v, const struct virtio_chain *c, uint32_t
 	return move(v, c->seg + c->nr_out, c->nr_in, off, (void *)buf, len, true);
 }
 
-uint32_t virtq_writable(const struct virtio_chain *c)
+static uint64_t sum(const struct virtio_seg *s, unsigned int n)
 {
-	uint64_t sum = 0;
+	uint64_t len = 0;
 
-	for (unsigned int i = 0; i < c->nr_in; i++)
-		sum += c->seg[c->nr_out + i].len;
-	return (uint32_t)min_u64(sum, UINT32_MAX);
+	for (unsigned int i = 0; i < n; i++)
+		len += s[i].len;
+	return len;
+}
+
+uint64_t virtq_readable(const struct virtio_chain *c)
+{
+	return sum(c->seg, c->nr_out);
+}
+
+uint64_t virtq_writable(const struct virtio_chain *c)
+{
+	return sum(c->seg + c->nr_out, c->nr_in);
 }

@@ -2,7 +2,9 @@
 /* VFIO_IOMMU_MAP_DMA of type1 and type1v2: T1M, section 11.1. */
 #include "vfio_fixture.h"
 
+#include <linux/capability.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 /* The mapping that is there before each row, and a place that is free. */
 #define HERE	  0x100000ull
@@ -249,6 +251,7 @@ static void bar(void)
 
 static void entry_limit(void)
 {
+	struct rlimit locked;
 	uint32_t limit;
 
 	if (!abi_row("T1M.12", "the entry budget"))
@@ -256,6 +259,11 @@ static void entry_limit(void)
 	limit = entries_left();
 	if (limit > MOST_ENTRIES) {
 		abi_skip("it is %u here", limit);
+		return;
+	}
+	getrlimit(RLIMIT_MEMLOCK, &locked);
+	if (!abi_capable(CAP_IPC_LOCK) && locked.rlim_cur < limit * PAGE) {
+		abi_skip("locked memory is limited to %ju bytes", (uintmax_t)locked.rlim_cur);
 		return;
 	}
 	for (uint32_t i = 0; i < limit; i++)

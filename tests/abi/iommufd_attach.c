@@ -73,6 +73,39 @@ static void lookup(void)
 	}
 }
 
+/* ATT.8: VT-d's driver wants a device with PRI, which none here is, for an HWPT with a fault queue. */
+static void fault_queue(void)
+{
+	struct iommu_hwpt_alloc alloc = { .size = sizeof(alloc), .flags = IOMMU_HWPT_FAULT_ID_VALID };
+	struct iommu_hw_info info;
+	struct pair pair;
+	int fault_fd, fd, want;
+	uint32_t hwpt, used;
+
+	if (!abi_row("ATT.8", "an HWPT with a fault queue and a device without PRI") || !pair_open(&pair))
+		return;
+	fd = pair.bound.fd;
+	abi_errno(hw_info(fd, pair.bound.dev, &info), 0);
+	want = info.out_data_type == IOMMU_HW_INFO_TYPE_INTEL_VTD ? ENODEV : 0;
+	alloc.dev_id = pair.bound.dev;
+	alloc.pt_id = pair.a;
+	abi_errno(fault_alloc(fd, &alloc.fault_id, &fault_fd), 0);
+	abi_errno(abi_ioctl(fd, IOMMU_HWPT_ALLOC, &alloc), 0);
+	hwpt = alloc.out_hwpt_id;
+	abi_errno(attach(&pair, hwpt, NULL), want);
+	abi_errno(cdev_detach(pair.bound.dev_fd), 0);
+
+	abi_row("ATT.8 7.3", "a replacement by one leaves the old HWPT in force");
+	abi_errno(attach(&pair, pair.b, &used), 0);
+	abi_errno(attach(&pair, hwpt, NULL), want);
+	abi_errno(object_destroy(fd, hwpt), want ? 0 : EBUSY);
+	abi_errno(object_destroy(fd, used), want ? EBUSY : ENOENT);
+	abi_true(untouched(fd, pair.b) == !want, "the IOAS of the old HWPT is not as it should be");
+	abi_errno(cdev_detach(pair.bound.dev_fd), 0);
+	close(fault_fd);
+	pair_close(&pair);
+}
+
 static void automatic(void)
 {
 	struct pair pair;
@@ -431,7 +464,7 @@ static void pasid(void)
 int main(int argc, char **argv)
 {
 	static const struct abi_part parts[] = {
-		ABI_PART(lookup), ABI_PART(automatic), ABI_PART(reserved), ABI_PART(replace),
+		ABI_PART(lookup), ABI_PART(fault_queue), ABI_PART(automatic), ABI_PART(reserved), ABI_PART(replace),
 		ABI_PART(devices), ABI_PART(pasid),
 	};
 

@@ -161,21 +161,6 @@ static const char *check_elf(const struct image *f, char **sanitizer)
 	return NULL;
 }
 
-/* The interpreter of a script, allocated; NULL. */
-static char *interpreter(const struct image *f)
-{
-	const char *s = (const char *)f->bytes + 2, *end = (const char *)f->bytes + (f->len < 256 ? f->len : 256);
-	size_t n = 0;
-
-	if (f->len < 3 || f->bytes[0] != '#' || f->bytes[1] != '!')
-		return NULL;
-	while (s < end && (*s == ' ' || *s == '\t'))
-		s++;
-	while (s + n < end && !strchr(" \t\n", s[n]))
-		n++;
-	return strndup(s, n);
-}
-
 static struct image map_file(const char *path)
 {
 	struct image f = {0};
@@ -191,6 +176,33 @@ static struct image map_file(const char *path)
 	if (fd >= 0)
 		close(fd);
 	return f;
+}
+
+/* A door that was built with a sanitizer needs its runtime too. */
+static void check_library(const char *path, char **sanitizer)
+{
+	struct image f = map_file(path);
+	const Elf64_Ehdr *e = f.bytes ? at(&f, 0, sizeof(*e)) : NULL;
+
+	if (e && !*sanitizer)
+		each_dynamic(&f, e, DT_NEEDED, is_sanitizer, sanitizer);
+	if (f.bytes)
+		munmap((void *)f.bytes, f.len);
+}
+
+/* The interpreter of a script, allocated; NULL. */
+static char *interpreter(const struct image *f)
+{
+	const char *s = (const char *)f->bytes + 2, *end = (const char *)f->bytes + (f->len < 256 ? f->len : 256);
+	size_t n = 0;
+
+	if (f->len < 3 || f->bytes[0] != '#' || f->bytes[1] != '!')
+		return NULL;
+	while (s < end && (*s == ' ' || *s == '\t'))
+		s++;
+	while (s + n < end && !strchr(" \t\n", s[n]))
+		n++;
+	return strndup(s, n);
 }
 
 /* The loader ignores LD_PRELOAD for a program that runs with more rights than its caller. */
@@ -228,20 +240,12 @@ static const char *check(const char *path, int depth, char **sanitizer)
 
 void target_look(const char *program, const char *preload, struct target *t)
 {
-	struct image f;
-
 	*t = (struct target){0};
 	t->path = find(program, &t->err);
 	if (!t->path)
 		return;
 	t->cannot = check(t->path, 0, &t->sanitizer);
-	/* A door that was built with a sanitizer needs its runtime too. */
-	f = map_file(preload);
-	if (f.bytes) {
-		if (!t->sanitizer)
-			check_elf(&f, &t->sanitizer);
-		munmap((void *)f.bytes, f.len);
-	}
+	check_library(preload, &t->sanitizer);
 }
 
 void target_free(struct target *t)

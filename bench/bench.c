@@ -12,6 +12,8 @@
 
 #define RUNS 7
 #define LINE 64
+/* When so much time has gone into one figure, three rounds have to do. */
+#define BUDGET 400000000ull
 
 static int open_counter(void)
 {
@@ -46,7 +48,8 @@ void bench_begin(struct bench *b, int argc, char **argv)
 	b->counter = open_counter();
 	if (b->json)
 		fputs("[", b->json);
-	printf("%-56s %10s %7s   %s\n", "", "ns", "Ir", "beside");
+	printf("%-54s %11s %9s %6s  %-24s %9s %8s\n", "", "ns", "/s", "Ir", "beside", "ns",
+	       "ratio");
 }
 
 int bench_end(struct bench *b)
@@ -89,38 +92,62 @@ static int compare(const void *a, const void *b)
 struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg,
 			    uint64_t n)
 {
-	unsigned int runs = b->quick ? 1 : RUNS;
+	unsigned int most = b->quick ? 1 : RUNS, runs = 0;
+	uint64_t begin = now();
 	double ns[RUNS], ir[RUNS];
 
 	if (b->quick)
 		n = n / 100 + 1;
 	fn(arg, n / 10 + 1);
-	for (unsigned int i = 0; i < runs; i++) {
+	for (; runs < most && (runs < 3 || now() - begin < BUDGET); runs++) {
 		uint64_t before = instructions(b), start = now();
 
 		fn(arg, n);
-		ns[i] = (double)(now() - start) / (double)n;
-		ir[i] = (double)(instructions(b) - before) / (double)n;
+		ns[runs] = (double)(now() - start) / (double)n;
+		ir[runs] = (double)(instructions(b) - before) / (double)n;
 	}
 	qsort(ns, runs, sizeof(*ns), compare);
 	qsort(ir, runs, sizeof(*ir), compare);
-	return (struct bench_cost){.ns = ns[runs / 2], .ir = ir[runs / 2]};
+	return (struct bench_cost){.ns = ns[runs / 2], .best = ns[0], .ir = ir[runs / 2]};
+}
+
+/* A rate in four characters or so. */
+static void print_rate(double per_second)
+{
+	static const char *const units[] = {"", "k", "M", "G"};
+	size_t i = 0;
+
+	while (per_second >= 1000 && i < 3) {
+		per_second /= 1000;
+		i++;
+	}
+	printf(" %8.*f%1s", per_second < 10 ? 2 : per_second < 100, per_second, units[i]);
 }
 
 void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,
 	       struct bench_cost limit_cost)
 {
-	printf("%-56s %10.1f %7.0f", name, cost.ns, cost.ir);
+	printf("%-54s %11.1f", name, cost.ns);
+	print_rate(cost.ns > 0 ? 1e9 / cost.ns : 0);
+	if (cost.ir > 0)
+		printf(" %6.0f", cost.ir);
+	else
+		printf(" %6s", "-");
 	if (limit)
-		printf("   %s %.1f", limit, limit_cost.ns);
+		printf("  %-24s %9.1f %7.2fx", limit, limit_cost.ns, cost.ns / limit_cost.ns);
 	printf("\n");
 	fflush(stdout);
 	if (!b->json)
 		return;
-	fprintf(b->json, "%s\n{\"name\": \"%s\", \"ns\": %.2f, \"instructions\": %.1f",
-		b->rows++ ? "," : "", name, cost.ns, cost.ir);
+	fprintf(b->json, "%s\n{\"name\": \"%s\", \"ns\": %.2f, \"per_second\": %.1f",
+		b->rows++ ? "," : "", name, cost.ns, cost.ns > 0 ? 1e9 / cost.ns : 0);
+	if (cost.best > 0)
+		fprintf(b->json, ", \"best_ns\": %.2f", cost.best);
+	if (cost.ir > 0)
+		fprintf(b->json, ", \"instructions\": %.1f", cost.ir);
 	if (limit)
-		fprintf(b->json, ", \"limit\": \"%s\", \"limit_ns\": %.2f", limit, limit_cost.ns);
+		fprintf(b->json, ", \"limit\": \"%s\", \"limit_ns\": %.2f, \"ratio\": %.3f", limit,
+			limit_cost.ns, cost.ns / limit_cost.ns);
 	fprintf(b->json, "}");
 }
 
@@ -157,7 +184,7 @@ struct bench_cost bench_chase(struct bench *b, uint64_t bytes)
 		*(void **)(void *)(mem + (uint64_t)order[i] * LINE) =
 			mem + (uint64_t)order[(i + 1) % lines] * LINE;
 	free(order);
-	cost = bench_run(b, chase, mem, 2000000);
+	cost = bench_run(b, chase, mem, bytes > 16 << 20 ? 300000 : 2000000);
 	munmap(mem, bytes);
 	return cost;
 }

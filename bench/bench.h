@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Measuring: medians of several runs, instructions where the kernel lets us count them, and each
- *figure beside the machine's own limit for it from the same run. The machine is noisy: compare
- *within one run only.
+ * Measuring: medians of several rounds, instructions where the kernel lets us count them, and each
+ * figure beside the machine's own limit for it from the same run, with the ratio of the two. The
+ * machine is noisy: compare within one run only.
  *
  *	program [--json FILE] [--quick]
  */
@@ -22,8 +22,9 @@ struct bench {
 
 /* What one operation cost. */
 struct bench_cost {
-	double ns;
-	double ir; /* user-space instructions; 0 where they cannot be counted */
+	double ns;   /* the median of the rounds */
+	double best; /* the quickest of them; 0: not known */
+	double ir;   /* user-space instructions; 0 where they cannot be counted */
 };
 
 /* Reads the options; exits with a sentence when they are wrong. */
@@ -42,6 +43,29 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 /* One dependent load after the other, at random over @bytes: what the caches and the memory take
  * for it. */
 struct bench_cost bench_chase(struct bench *b, uint64_t bytes);
+
+/* More of what the machine itself takes. System calls are made without libc, so that no preload
+ * library sees them. */
+
+/* An ioctl that /dev/null refuses. */
+struct bench_cost bench_ioctl(struct bench *b);
+/* memcpy() of @len bytes, each from somewhere else in @span bytes (a multiple of @len). */
+struct bench_cost bench_memcpy(struct bench *b, uint64_t len, uint64_t span);
+/* A read-modify-write in one byte of each page of the @len bytes at @mem; the cost of all of them.
+ */
+struct bench_cost bench_touch(struct bench *b, void *mem, uint64_t len);
+struct bench_cost bench_atomic(struct bench *b);
+/* An instruction that faults, a signal handler that does nothing, and the return from it. */
+struct bench_cost bench_signal(struct bench *b);
+/* A memory barrier on all cores by membarrier(2), while another thread of the process runs. */
+struct bench_cost bench_membarrier(struct bench *b);
+/* A word to another thread and back, both spinning. */
+struct bench_cost bench_round_trip(struct bench *b);
+
+static inline struct bench_cost bench_sum(struct bench_cost x, struct bench_cost y)
+{
+	return (struct bench_cost){.ns = x.ns + y.ns, .ir = x.ir + y.ir};
+}
 
 /* Keeps the compiler from dropping what computes @v. */
 static inline void bench_use(uint64_t v)

@@ -168,11 +168,11 @@ static void bench_translate(struct bench *b)
 			  bench_chase(b, rows[n].chase_bytes));
 		if (!n) {
 			bench_row(b, "the same, a section for each",
-				  bench_run(b, translate_in_sections, &h, 2000000), NULL,
-				  (struct bench_cost){0});
+				  bench_run(b, translate_in_sections, &h, 2000000),
+				  "chase in 4 KiB", bench_chase(b, 4096));
 			bench_row(b, "the same, each forgotten before: miss with a cached table",
-				  bench_run(b, translate_cold, &h, 2000000), NULL,
-				  (struct bench_cost){0});
+				  bench_run(b, translate_cold, &h, 2000000), "chase in 4 KiB",
+				  bench_chase(b, 4096));
 		}
 		host_destroy(&h);
 	}
@@ -237,18 +237,18 @@ static void bench_invalidate(struct bench *b)
 		fill(&h, entries);
 		snprintf(name, sizeof(name), "page invalidation, %llu entries cached: post, apply",
 			 (unsigned long long)entries);
-		bench_row(b, name, bench_run(b, post_and_apply, &h, 1000000), NULL,
-			  (struct bench_cost){0});
+		bench_row(b, name, bench_run(b, post_and_apply, &h, 1000000), "an atomic addition",
+			  bench_atomic(b));
 	}
 	requester_end(h.r);
 	bench_row(b, "page invalidation, the device idle: whole call",
-		  bench_run(b, invalidate, &h, 1000000), NULL, (struct bench_cost){0});
+		  bench_run(b, invalidate, &h, 1000000), "an atomic addition", bench_atomic(b));
 	busy.h = &h;
 	check(-pthread_create(&thread, NULL, run_busy, &busy), "pthread_create");
 	while (!__atomic_load_n(&busy.running, __ATOMIC_RELAXED))
 		sched_yield();
 	bench_row(b, "page invalidation, the device busy: whole call",
-		  bench_run(b, invalidate, &h, 20000), NULL, (struct bench_cost){0});
+		  bench_run(b, invalidate, &h, 5000), "membarrier", bench_membarrier(b));
 	__atomic_store_n(&busy.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	requester_begin(h.r);

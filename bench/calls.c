@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whole calls through libioas: IOMMU_IOAS_MAP and then IOMMU_IOAS_UNMAP, ABI checks and all, in an
+ * IOAS without a device, with a device that is idle, and with one that does DMA all the time.
+ *
+ * Memory that was registered is not looked at. Of memory that was not, each page is checked; it is
+ * beside what the kernel takes to be asked about them in one madvise(2).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <ioas/abi/iommufd.h>
+#include <ioas/ioas.h>
+
+#include "bench.h"
+
+#define KB (1ull << 10)
+#define MB (1ull << 20)
+#define GB (1ull << 30)
+
+/* What the device reads: as much, over and over, in an area of its own. */
+#define DMA_IOVA (16 * GB)
+#define DMA_LEN	 (256 * KB)
+
+struct bed {
+	struct ioas_host *host;
+	struct ioas_port *port;
+	int fd;
+	uint32_t ioas;
+	char *mem; /* 1 GiB, from a multiple of 1 GiB on */
+	char *dma; /* DMA_LEN bytes */
+	bool registered;
+	/* Of one row. */
+	uint64_t len;
+};
+
+static const struct {
+	const char *name;
+	uint64_t len, registered_ops, other_ops;
+} sizes[] = {
+	{"4 KiB", 4 * KB, 200000, 10000}, {"2 MiB", 2 * MB, 200000, 200}, {"1 GiB", GB, 100000, 1}};
+#define SIZES (sizeof(sizes) / sizeof(*sizes))
+
+static void check(long rc, const char *what)
+{
+	if (rc >= 0)
+		return;
+	fprintf(stderr, "%s: %s\n", what, strerror((int)-rc));
+	exit(1);
+}
+
+static void map(struct bed *t, void *va, uint64_t iova, uint64_t len)
+{
+	struct iommu_ioas_map cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = t->ioas,
+		.user_va = (uintptr_t)va,
+		.length = len,
+		.iova = iova,
+	};
+
+	check(ioas_ioctl(t->host, t->fd, IOMMU_IOAS_MAP, (uintptr_t)&cmd), "IOMMU_IOAS_MAP");
+}
+
+static void unmap(struct bed *t, uint64_t iova, uint64_t len)
+{
+	struct iommu_ioas_unmap cmd = {
+		.size = sizeof(cmd), .ioas_id = t->ioas, .iova = iova, .length = len};
+
+	check(ioas_ioctl(t->host, t->fd, IOMMU_IOAS_UNMAP, (uintptr_t)&cmd), "IOMMU_IOAS_UNMAP");
+}
+
+static void *memory(uint64_t len, uint64_t align)
+{
+	char *mem = mmap(NULL, len + align, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	check(mem == MAP_FAILED ? -errno : 0, "memory");
+	return (void *)(((uintptr_t)mem + align - 1) & ~(uintptr_t)(align - 1));
+}
+
+static void bed_create(struct bed *t, bool registered)
+{
+	struct ioas_host_config cfg = {.ipc_lock = true};
+	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
+	char why[200];
+
+	*t = (struct bed){.registered = registered};
+	check(ioas_host_create(&cfg, &t->host, why, sizeof(why)), "ioas_host_create");
+	check(ioas_port_create(t->host, 0x100, &t->port), "ioas_port_create");
+	t->mem = memory(GB, GB);
+	t->dma = memory(DMA_LEN, 2 * MB);
+	memset(t->dma, 1, DMA_LEN);
+	check(ioas_memory_register(t->host, t->dma, DMA_LEN), "ioas_memory_register");
+	if (registered)
+		check(ioas_memory_register(t->host, t->mem, GB), "ioas_memory_register");
+	t->fd = ioas_open(t->host, "/dev/iommu");
+	check(t->fd, "/dev/iommu");
+	check(ioas_ioctl(t->host, t->fd, IOMMU_IOAS_ALLOC, (uintptr_t)&alloc), "IOMMU_IOAS_ALLOC");
+	t->ioas = alloc.out_ioas_id;
+}
+
+static void bed_attach(struct bed *t)
+{
+	uint32_t pt = t->ioas;
+
+	check(ioas_port_bind(t->port, t->fd, NULL), "ioas_port_bind");
+	check(ioas_port_attach(t->port, &pt), "ioas_port_attach");
+	map(t, t->dma, DMA_IOVA, DMA_LEN);
+}
+
+static void bed_destroy(struct bed *t)
+{
+	ioas_port_detach(t->port);
+	ioas_port_unbind(t->port);
+	ioas_host_destroy(t->host);
+	munmap(t->mem, GB);
+	munmap(t->dma, DMA_LEN);
+}
+
+static void map_unmap(void *arg, uint64_t n)
+{
+	struct bed *t = arg;
+
+	while (n--) {
+		map(t, t->mem, 4 * GB, t->len);
+		unmap(t, 4 * GB, t->len);
+	}
+}
+
+static void populate(void *arg, uint64_t n)
+{
+	struct bed *t = arg;
+
+	while (n--)
+		check(madvise(t->mem, t->len, MADV_POPULATE_WRITE) ? -errno : 0, "madvise");
+}
+
+static const char *row_name(const struct bed *t, const char *size, const char *device)
+{
+	static char name[80];
+
+	snprintf(name, sizeof(name), "map+unmap %s, %s memory, %s", size,
+		 t->registered ? "registered" : "other", device);
+	return name;
+}
+
+static struct bench_cost twice(struct bench_cost c)
+{
+	return bench_sum(c, c);
+}
+
+/* One row for each size; @cost receives what each took. */
+static void bench_sizes(struct bench *b, struct bed *t, const char *device, struct bench_cost *cost)
+{
+	for (size_t i = 0; i < SIZES; i++) {
+		bool by_pages = !t->registered && sizes[i].len > 4 * KB;
+		uint64_t n = t->registered ? sizes[i].registered_ops : sizes[i].other_ops;
+		struct bench_cost limit;
+
+		t->len = sizes[i].len;
+		cost[i] = bench_run(b, map_unmap, t, n);
+		limit = by_pages ? bench_run(b, populate, t, n) : twice(bench_ioctl(b));
+		bench_row(b, row_name(t, sizes[i].name, device), cost[i],
+			  by_pages ? "madvise of its pages" : "two empty ioctls", limit);
+	}
+}
+
+struct busy {
+	struct bed *bed;
+	uint64_t piece; /* bytes of each DMA */
+	bool running, stop;
+	int rc;
+};
+
+static void *run_busy(void *arg)
+{
+	struct busy *busy = arg;
+	char *own = malloc(busy->piece);
+
+	busy->rc = own ? 0 : -ENOMEM;
+	ioas_port_begin(busy->bed->port);
+	__atomic_store_n(&busy->running, true, __ATOMIC_RELEASE);
+	for (uint64_t at = 0; !busy->rc && !__atomic_load_n(&busy->stop, __ATOMIC_RELAXED);
+	     at = (at + busy->piece) % DMA_LEN)
+		busy->rc = ioas_port_read(busy->bed->port, DMA_IOVA + at, own, busy->piece);
+	ioas_port_end(busy->bed->port);
+	free(own);
+	return NULL;
+}
+
+/* What the same calls take while the device reads, and what of that is the wait for it. */
+static void bench_busy(struct bench *b, struct bed *t, uint64_t piece,
+		       const struct bench_cost *idle)
+{
+	struct bench_cost limit = bench_membarrier(b), cost;
+	struct busy busy = {.bed = t, .piece = piece};
+	char device[40], name[80];
+	pthread_t thread;
+
+	snprintf(device, sizeof(device), "%llu KiB DMA", (unsigned long long)(piece / KB));
+	check(-pthread_create(&thread, NULL, run_busy, &busy), "pthread_create");
+	while (!__atomic_load_n(&busy.running, __ATOMIC_ACQUIRE))
+		sched_yield();
+	for (size_t i = 0; i < SIZES; i++) {
+		if (!t->registered && sizes[i].len == GB)
+			continue;
+		t->len = sizes[i].len;
+		cost = bench_run(b, map_unmap, t, t->registered ? 3000 : sizes[i].other_ops / 20);
+		bench_row(b, row_name(t, sizes[i].name, device), cost, "membarrier", limit);
+		snprintf(name, sizeof(name), "  of which it waits for the device");
+		cost = (struct bench_cost){.ns = cost.ns > idle[i].ns ? cost.ns - idle[i].ns : 0};
+		bench_row(b, name, cost, "membarrier", limit);
+	}
+	__atomic_store_n(&busy.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	check(busy.rc, "ioas_port_read");
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_cost idle[SIZES];
+	struct bench b;
+	struct bed t;
+
+	bench_begin(&b, argc, argv);
+	for (int registered = 1; registered >= 0; registered--) {
+		bed_create(&t, registered);
+		if (!registered)
+			memset(t.mem, 1, GB);
+		t.len = 4 * KB;
+		bench_row(&b, row_name(&t, "4 KiB", "no device"),
+			  bench_run(&b, map_unmap, &t, registered ? 200000 : 50000),
+			  "two empty ioctls", twice(bench_ioctl(&b)));
+		bed_attach(&t);
+		bench_sizes(&b, &t, "idle device", idle);
+		bench_busy(&b, &t, 4 * KB, idle);
+		if (registered)
+			bench_busy(&b, &t, 64 * KB, idle);
+		bed_destroy(&t);
+	}
+	return bench_end(&b);
+}

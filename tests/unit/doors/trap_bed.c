@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <cpuid.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,8 @@ static void bed_write(void *cookie, uint64_t offset, unsigned size, uint64_t val
 
 	errno = EXDEV;
 	if (!cookie) {
+		/* Let other threads see what a read-modify-write has not yet written. */
+		sched_yield();
 		device_store(offset, size, value);
 		return;
 	}
@@ -283,6 +286,9 @@ static void cpu_random_vectors(struct cpu *c)
 		at = component_offset(n, &size);
 		random_bytes(c->xsave + at, size);
 	}
+	/* Some components in their initial state, as programs leave them. */
+	if (random64() & 1)
+		header &= random64() | 3;
 	memcpy(c->xsave + 512, &header, sizeof(header));
 }
 

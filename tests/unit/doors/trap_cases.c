@@ -33,6 +33,7 @@ ROW(store8, "movq %rax, (%rdi)")
 ROW(xadd, "lock xaddq %rax, (%rdi)")
 ROW(vector, "movups %xmm1, (%rdi)")
 ROW(rep_movsb, "rep movsb")
+ROW(rep_movsq, "rep movsq")
 ROW(rep_stosb, "rep stosb")
 ROW(rotate, "rolq $1, (%rdi)")
 ROW(divl, "divl (%rdi)")
@@ -336,6 +337,24 @@ static void test_source_ends(void **state)
 		assert_int_equal(device_log.writes, ahead);
 		assert_memory_equal(device_alias, (void *)(SIDE + PAGE - ahead), ahead);
 	}
+}
+
+/* The first element, half in front of the device, changes what the second is made of. */
+static void test_source_overlaps(void **state)
+{
+	uint8_t want[40], *from = (uint8_t *)DEVICE - 16;
+
+	ready(DEVICE, PROT_READ);
+	for (unsigned n = 0; n < 16; n++)
+		from[n] = (uint8_t)random64();
+	memcpy(want, from, sizeof(want));
+	for (unsigned n = 0; n < 3; n++)
+		memcpy(want + 12 + 8 * n, want + 8 * n, 8);
+	cpu.gpr[RSI] = DEVICE - 16;
+	cpu.gpr[RDI] = DEVICE - 4;
+	cpu.gpr[RCX] = 3;
+	assert_true(run(case_rep_movsq));
+	assert_memory_equal(from, want, 12 + 24);
 }
 
 /* A turn ends: signals that have come in between would be served. */
@@ -676,6 +695,7 @@ int main(void)
 		cmocka_unit_test(test_readonly),
 		cmocka_unit_test(test_division),
 		cmocka_unit_test(test_source_ends),
+		cmocka_unit_test(test_source_overlaps),
 		cmocka_unit_test(test_long_repetition),
 		cmocka_unit_test(test_no_repetition),
 		cmocka_unit_test(test_rip_relative),

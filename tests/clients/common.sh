@@ -94,6 +94,20 @@ show_summary()
 	grep '^ioas:' "$work/err" | sed "s/^/$test_name: /" || fail "no summary by ioas"
 }
 
+# expect_dma READ WRITTEN [FAULTS]: the summary must tell of at least so many bytes that devices read
+# from memory and wrote to it, so that no other way of moving data passes for DMA, and of so many faults.
+expect_dma()
+{
+	local read written faults
+
+	read -r read written faults < <(sed -nE \
+		's/^ioas: .* ([0-9]+) bytes read and ([0-9]+) bytes written by DMA, ([0-9]+) faults.*/\1 \2 \3/p' \
+		"$work/err") || fail "the summary is not as expected: $(grep '^ioas:' "$work/err")"
+	((read >= $1)) || fail "devices read $read bytes, not $1 or more"
+	((written >= $2)) || fail "devices wrote $written bytes, not $2 or more"
+	((faults == ${3:-0})) || fail "$faults faults, not ${3:-0}"
+}
+
 # fail_showing WHAT: after the last lines of what the program said.
 fail_showing()
 {

@@ -31,15 +31,20 @@ for make in vtd amd; do
 	for road in type1 iommufd; do
 		example dma-copy --iommu "$make" --device "ioat,bdf=$bdf" -- \
 			--road=$road --seed="$seed" --count=2000
+		expect_dma 10000000 10000000
 		example dma-copy --iommu "$make" --device "ioat,bdf=$bdf" -- \
 			--road=$road --seed="$seed" --irq --fault
+		expect_dma 5000000 5000000 2
 		example nvme-identify --iommu "$make" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
 			--road=$road --write-read
+		expect_dma 1024 5000
 		example nvme-identify --iommu "$make" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
 			--road=$road --no-mmap --read=7
+		expect_dma 128 5000
 		cmp "$work/disk.img" "$work/before.img"
 	done
 done
 say "iommufd as the container"
 example dma-copy --vfio-container=iommufd --device "ioat,bdf=$bdf" -- --road=type1 --seed="$seed"
+expect_dma 5000000 5000000
 passed

@@ -14,6 +14,7 @@ export DPDK_TEST=dmadev_autotest
 cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
 on_ioas 120 --device "ioat,bdf=$bdf" -- dpdk-test --no-huge --iova-mode=va -m 256 -l "$cpu" \
 	--no-shconf --no-telemetry -a "$bdf" </dev/null
+expect_dma 100000000 100000000
 
 # The test rewrites its counters in place.
 tr '\r' '\n' <"$work/out" >"$work/lines"

@@ -46,6 +46,7 @@ guest_nvme()
 	"$clients/guest/disk" make "$work/disk.img" "$IOAS" "$kernel/vmlinuz"
 	boot_guest "$@" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
 		--kernel "$kernel" --do nvme --seed "$seed" -- "$bdf"
+	expect_dma 10000000 18000000
 	"$clients/guest/disk" check "$work/disk.img" "$seed" || fail "what is on the disk"
 }
 
@@ -55,6 +56,7 @@ guest_ioat()
 
 	kernel=$(reference guest-kernel-dmatest)
 	boot_guest "$@" --device "ioat,bdf=$bdf" -- --kernel "$kernel" --do ioat --copies 300 -- "$bdf"
+	expect_dma 4000000 4000000
 }
 
 guest_net()
@@ -64,6 +66,7 @@ guest_net()
 	kernel=$(reference guest-kernel)
 	boot_guest "$@" --device "virtio-net,hub=test,bdf=$a" --device "virtio-net,hub=test,bdf=$b" -- \
 		--kernel "$kernel" --do net --seed "$(new_seed)" -- "$a" "$b"
+	expect_dma 1000000 1000000
 }
 
 # All devices in one guest at once.
@@ -77,6 +80,7 @@ guest_all()
 	boot_guest "$@" --device "nvme,file=$work/disk.img,bdf=$disk" --device "ioat,bdf=$dma" \
 		--device "virtio-net,hub=test,bdf=$a" --device "virtio-net,hub=test,bdf=$b" -- \
 		--kernel "$kernel" --do nvme,ioat,net --seed "$seed" -- "$disk" "$dma" "$a" "$b"
+	expect_dma 15000000 23000000
 	"$clients/guest/disk" check "$work/disk.img" "$seed" || fail "what is on the disk"
 }
 

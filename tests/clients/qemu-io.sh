@@ -45,6 +45,7 @@ commands+=(-c aio_flush -c flush)
 
 say "qemu-io: patterns through $url, written and read back"
 nvme qemu-io "${commands[@]}" "$url"
+expect_dma 10000000 8000000
 say "the image must now equal a plain file that had the same commands"
 qemu-io -f raw "${commands[@]}" "$work/twin.img" >"$work/out" 2>&1 ||
 	fail_showing "qemu-io on the plain file"
@@ -52,9 +53,11 @@ cmp "$work/disk.img" "$work/twin.img"
 
 say "qemu-img: the whole device out, and a whole file in"
 nvme qemu-img convert -f raw -O raw "$url" "$work/out.img"
+expect_dma 0 $((32 << 20))
 cmp "$work/out.img" "$work/twin.img"
 head -c 32M /dev/urandom >"$work/new.img"
 nvme qemu-img convert -n -f raw -O raw "$work/new.img" "$url"
+expect_dma $((32 << 20)) 0
 cmp "$work/disk.img" "$work/new.img"
 
 say "a wrong pattern must be found"

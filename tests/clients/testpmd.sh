@@ -72,6 +72,7 @@ say "$packets packets each way from files through both devices to files"
 testpmd 5 --vdev "net_pcap0,rx_pcap=$work/a.pcap,tx_pcap=$work/a.out" \
 	--vdev "net_pcap1,rx_pcap=$work/b.pcap,tx_pcap=$work/b.out" -- \
 	--forward-mode=io --portlist=2,0,1,3 --no-flush-rx --nb-cores=1 --total-num-mbufs=4096
+expect_dma 300000 300000
 for way in "a b" "b a"; do
 	read -r from to <<<"$way"
 	contents "$work/$from.pcap" >"$work/sent"
@@ -84,6 +85,7 @@ say "all $((2 * packets)) packets came out unchanged, in order"
 
 say "bursts circling for $load_seconds s"
 testpmd "$load_seconds" -- --forward-mode=macswap --tx-first --nb-cores=1 --total-num-mbufs=4096
+expect_dma 1000000 1000000
 for way in "0 1" "1 0"; do
 	read -r from to <<<"$way"
 	sent=$(count "$from" TX-packets)

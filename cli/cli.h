@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "doors/run.h"
+#include "doors/target.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
@@ -38,17 +39,7 @@ int request_place_devices(struct run_config *c, char *why, size_t why_len);
 char *rundir_make(struct run_config *c);
 void rundir_remove(const char *dir);
 
-/* target.c: what can be found out about a program before it runs. */
-struct target {
-	char *path;	    /* found along PATH; NULL: there is none, with the reason in @err */
-	int err;
-	const char *cannot; /* why the door cannot reach it, in words; NULL: it can */
-	char *sanitizer;    /* the sanitizer's runtime that it, or the door, must be preceded by; may be NULL */
-};
-void target_look(const char *program, const char *preload, struct target *t);
-void target_free(struct target *t);
-
 /* The preload library, beside `ioas` or in ../lib; allocated, or NULL. */
-char *target_preload(void);
+char *find_preload(void);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,30 @@ static void catch_signals(sigset_t *old)
 		if (!sigaction(forwarded[i], NULL, &was) && was.sa_handler != SIG_IGN)
 			sigaction(forwarded[i], &act, NULL);
 	}
+}
+
+char *find_preload(void)
+{
+	static const char name[] = "libioas-preload.so";
+	static const char *const folders[] = {"", "../lib/", "../lib64/", "../lib/x86_64-linux-gnu/"};
+	char self[PATH_MAX], *path;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return NULL;
+	self[n] = '\0';
+	*(strrchr(self, '/') + 1) = '\0';
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		char *real;
+
+		if (asprintf(&path, "%s%s%s", self, folders[i], name) < 0)
+			return NULL;
+		real = realpath(path, NULL);
+		free(path);
+		if (real)
+			return real;
+	}
+	return NULL;
 }
 
 /* LD_PRELOAD: a sanitizer's runtime, the door, and what was there. */
@@ -181,17 +206,14 @@ static int look(const char *program, const char *library, struct target *t)
 		return t->err == ENOENT || t->err == ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 	}
 	if (t->cannot)
-		fprintf(stderr,
-			"ioas: %s %s: the preload library cannot reach it, so it sees the machine as it is, without the "
-			"devices of this run\n",
-			t->path, t->cannot);
+		fprintf(stderr, "ioas: " RUN_UNREACHABLE "\n", t->path, t->cannot);
 	return 0;
 }
 
 int cmd_run(int argc, char **argv)
 {
 	struct run_request r = {0};
-	char *library = target_preload(), *dir = NULL;
+	char *library = find_preload(), *dir = NULL;
 	struct target t = {0};
 	int status;
 

@@ -57,7 +57,11 @@ void run_bdf_name(uint32_t bdf, char out[RUN_BDF_LEN]);
 struct run_stats {
 	uint64_t maps, unmaps;
 	uint64_t dma_read_bytes, dma_written_bytes, faults;
+	uint32_t said_unreachable; /* the user knows that a program cannot be reached */
 };
+/* What to say of it, for printf: its path, and struct target's cannot. */
+#define RUN_UNREACHABLE                                                                            \
+	"%s %s: the preload library cannot reach it, so it sees the machine as it is, without the devices of this run"
 /* Maps `stats` of @dir shared; NULL with errno when that fails. */
 struct run_stats *run_stats_map(const char *dir);
 

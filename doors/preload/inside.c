@@ -44,6 +44,9 @@ ssize_t __wrap_preadv64v2(int fd, const struct iovec *iov, int n, off_t pos, int
 ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t pos, int flags);
 off_t __wrap_lseek64(int fd, off_t pos, int whence);
 int __wrap_fstat64(int fd, struct stat *st);
+int __wrap_stat64(const char *path, struct stat *st);
+int __wrap_access(const char *path, int mode);
+ssize_t __wrap_getxattr(const char *path, const char *name, void *buf, size_t len);
 void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
 int __wrap_munmap(void *addr, size_t len);
 void *__wrap_mremap(void *old, size_t old_len, size_t len, int flags, ...);
@@ -164,6 +167,21 @@ off_t __wrap_lseek64(int fd, off_t pos, int whence)
 int __wrap_fstat64(int fd, struct stat *st)
 {
 	return (int)result(sys3(SYS_fstat, fd, (long)st, 0));
+}
+
+int __wrap_stat64(const char *path, struct stat *st)
+{
+	return (int)result(sys4(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, 0));
+}
+
+int __wrap_access(const char *path, int mode)
+{
+	return (int)result(sys3(SYS_access, (long)path, mode, 0));
+}
+
+ssize_t __wrap_getxattr(const char *path, const char *name, void *buf, size_t len)
+{
+	return result(sys4(SYS_getxattr, (long)path, (long)name, (long)buf, (long)len));
 }
 
 void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t pos)

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/epoll.h>
@@ -110,6 +111,16 @@
 	X(int, prlimit,                                                                            \
 	  (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *))                 \
 	X(void, _exit, (int))                                                                      \
+	X(int, execve, (const char *, char *const[], char *const[]))                               \
+	X(int, execvpe, (const char *, char *const[], char *const[]))                              \
+	X(int, fexecve, (int, char *const[], char *const[]))                                       \
+	X(int, execveat, (int, const char *, char *const[], char *const[], int))                   \
+	X(int, posix_spawn,                                                                        \
+	  (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,   \
+	   char *const[], char *const[]))                                                          \
+	X(int, posix_spawnp,                                                                       \
+	  (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,   \
+	   char *const[], char *const[]))                                                          \
 	X(long, syscall, (long, ...))
 
 #define REAL_MEMBER(result, name, params) result(*name) params;

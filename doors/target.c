@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * What can be told of a program from its file: whether the preload library will be loaded into it, and after what.
- */
+#include "doors/target.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#include "cli/cli.h"
 
 #define MAX_SCRIPTS 4 /* interpreters of interpreters, as execve(2) limits them */
 
@@ -238,42 +237,19 @@ static const char *check(const char *path, int depth, char **sanitizer)
 	return why;
 }
 
-void target_look(const char *program, const char *preload, struct target *t)
+void target_look(const char *program, const char *library, struct target *t)
 {
 	*t = (struct target){0};
 	t->path = find(program, &t->err);
 	if (!t->path)
 		return;
 	t->cannot = check(t->path, 0, &t->sanitizer);
-	check_library(preload, &t->sanitizer);
+	if (library)
+		check_library(library, &t->sanitizer);
 }
 
 void target_free(struct target *t)
 {
 	free(t->path);
 	free(t->sanitizer);
-}
-
-char *target_preload(void)
-{
-	static const char name[] = "libioas-preload.so";
-	static const char *const folders[] = {"", "../lib/", "../lib64/", "../lib/x86_64-linux-gnu/"};
-	char self[PATH_MAX], *path;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n <= 0)
-		return NULL;
-	self[n] = '\0';
-	*(strrchr(self, '/') + 1) = '\0';
-	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-		char *real;
-
-		if (asprintf(&path, "%s%s%s", self, folders[i], name) < 0)
-			return NULL;
-		real = realpath(path, NULL);
-		free(path);
-		if (real)
-			return real;
-	}
-	return NULL;
 }

@@ -46,7 +46,7 @@ void nvme_start(struct nvme_host *h, struct func *f, uint32_t entries)
 void nvme_stop(struct nvme_host *h)
 {
 	reg_write(h->f, 0, NVME_CC, 4, NVME_CC_USUAL & ~1u);
-	WAIT_UNTIL(!(nvme_csts(h) & RDY));
+	WAIT_UNTIL(!nvme_csts(h));
 }
 
 uint16_t nvme_put(struct nvme_host *h, uint16_t qid, const struct nvme_sqe *e)

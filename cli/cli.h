@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The command line. Each command is a function that takes its own arguments and returns the exit status: 2 for a command line
- * that is wrong, 1 for something else that failed.
+ * The command line. Each command is a function that takes its own arguments and returns the exit
+ * status: 2 for a command line that is wrong, 1 for something else that failed.
  */
 #ifndef IOAS_CLI_H
 #define IOAS_CLI_H
@@ -29,13 +29,14 @@ struct run_request {
 void request_parse(struct run_request *r, int argc, char **argv);
 
 /*
- * request_device.c: adds the device of --device @text; 0, or -errno with a sentence in @why. Then, once all are known,
- * gives addresses to those without one.
+ * request_device.c: adds the device of --device @text; 0, or -errno with a sentence in @why. Then,
+ * once all are known, gives addresses to those without one.
  */
 int request_add_device(struct run_config *c, const char *text, char *why, size_t why_len);
 int request_place_devices(struct run_config *c, char *why, size_t why_len);
 
-/* rundir.c: makes the run directory, with the machine's description in it. Its path, allocated, or NULL after a message. */
+/* rundir.c: makes the run directory, with the machine's description in it. Its path, allocated, or
+ * NULL after a message. */
 char *rundir_make(struct run_config *c);
 void rundir_remove(const char *dir);
 

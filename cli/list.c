@@ -11,7 +11,7 @@
 #include "iommu/iommu.h"
 
 static const char *const type_words[] = {
-	[OPTION_BOOL] = "on|off", [OPTION_NUMBER] = "N",       [OPTION_SIZE] = "BYTES",
+	[OPTION_BOOL] = "on|off", [OPTION_NUMBER] = "N",	 [OPTION_SIZE] = "BYTES",
 	[OPTION_STRING] = "TEXT", [OPTION_BDF] = "DDDD:BB:DD.F",
 };
 
@@ -60,7 +60,8 @@ static void print_keys(const struct option_key *keys)
 static int refuse_arguments(int argc, char **argv, const char *what)
 {
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		printf("Usage: ioas %s\n\nLists %s, with every option, its meaning and its default.\n", argv[0], what);
+		printf("Usage: ioas %s\n\nLists %s, with every option, its meaning and its default.\n",
+		       argv[0], what);
 		return 0;
 	}
 	fprintf(stderr, "ioas %s: takes no arguments; it was given '%s'\n", argv[0], argv[1]);
@@ -70,8 +71,10 @@ static int refuse_arguments(int argc, char **argv, const char *what)
 int cmd_devices(int argc, char **argv)
 {
 	static const struct option_key common[] = {
-		{"bdf", OPTION_BDF, NULL, 0, 0, "PCI address (default: the next free bus, from 0000:01:00.0 on)"},
-		{"group", OPTION_NUMBER, NULL, 0, 0, "IOMMU group to be in (default: one of its own)"},
+		{"bdf", OPTION_BDF, NULL, 0, 0,
+		 "PCI address (default: the next free bus, from 0000:01:00.0 on)"},
+		{"group", OPTION_NUMBER, NULL, 0, 0,
+		 "IOMMU group to be in (default: one of its own)"},
 		{0},
 	};
 
@@ -92,7 +95,8 @@ int cmd_makes(int argc, char **argv)
 	if (argc > 1)
 		return refuse_arguments(argc, argv, "the makes for `ioas run --iommu`");
 	for (const struct iommu_make *const *m = iommu_makes; *m; m++) {
-		printf("%s: %s%s\n", (*m)->name, (*m)->summary, m == iommu_makes ? " (default)" : "");
+		printf("%s: %s%s\n", (*m)->name, (*m)->summary,
+		       m == iommu_makes ? " (default)" : "");
 		print_keys((*m)->keys);
 		if (m[1])
 			putchar('\n');

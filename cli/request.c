@@ -13,12 +13,22 @@
 #include "cli/cli.h"
 #include "iommu/iommu.h"
 
-enum { OPT_IOMMU = 256, OPT_DEVICE, OPT_CONTAINER, OPT_LIMIT, OPT_AS_USER, OPT_STRICT, OPT_SUMMARY };
+enum {
+	OPT_IOMMU = 256,
+	OPT_DEVICE,
+	OPT_CONTAINER,
+	OPT_LIMIT,
+	OPT_AS_USER,
+	OPT_STRICT,
+	OPT_SUMMARY
+};
 
 static const struct argp_option options[] = {
-	{"iommu", OPT_IOMMU, "MAKE[,KEY=VALUE...]", 0, "the IOMMU (default: vtd); `ioas makes` lists them", 0},
+	{"iommu", OPT_IOMMU, "MAKE[,KEY=VALUE...]", 0,
+	 "the IOMMU (default: vtd); `ioas makes` lists them", 0},
 	{"device", OPT_DEVICE, "MODEL[,KEY=VALUE...]", 0,
-	 "a device, repeatable; `ioas devices` lists them; `none`: no device (default: nvme,size=64M, ioat, virtio-net)", 0},
+	 "a device, repeatable; `ioas devices` lists them; `none`: no device (default: nvme,size=64M, ioat, virtio-net)",
+	 0},
 	{"vfio-container", OPT_CONTAINER, "type1|iommufd", 0,
 	 "what /dev/vfio/vfio is: the legacy container (default), or iommufd in its place", 0},
 	{"limit", OPT_LIMIT, "memlock=real|BYTES", 0,
@@ -41,7 +51,8 @@ static const char doc[] =
 	"  ioas run --device nvme,file=disk.img --device ioat,bdf=0000:02:00.0 -- dpdk-test\n"
 	"  ioas run -v --iommu vtd,aw=39 -- ./my-driver\n";
 
-static void __attribute__((format(printf, 2, 3))) fail(struct argp_state *state, const char *fmt, ...)
+static void __attribute__((format(printf, 2, 3)))
+fail(struct argp_state *state, const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -74,7 +85,8 @@ static void set_limit(struct run_config *c, const char *arg, struct argp_state *
 	else if (!strncmp(arg, "memlock=", 8) && parse_bytes(arg + 8, &c->memlock_bytes))
 		c->memlock = RUN_MEMLOCK_BYTES;
 	else
-		fail(state, "--limit %s: give memlock=real or memlock=BYTES, such as memlock=8M", arg);
+		fail(state, "--limit %s: give memlock=real or memlock=BYTES, such as memlock=8M",
+		     arg);
 }
 
 static void set_container(struct run_config *c, const char *arg, struct argp_state *state)
@@ -92,7 +104,8 @@ static void list_makes(struct argp_state *state, const char *arg)
 		strncat(names, " ", sizeof(names) - strlen(names) - 1);
 		strncat(names, (*m)->name, sizeof(names) - strlen(names) - 1);
 	}
-	fail(state, "--iommu %s: there is no such make; there are:%s (see `ioas makes`)", arg, names);
+	fail(state, "--iommu %s: there is no such make; there are:%s (see `ioas makes`)", arg,
+	     names);
 }
 
 static void set_iommu(struct run_config *c, const char *arg, struct argp_state *state)
@@ -210,7 +223,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 void request_parse(struct run_request *r, int argc, char **argv)
 {
-	static const struct argp argp = {options, parse, "-- PROGRAM [ARGUMENT...]", doc, NULL, NULL, NULL};
+	static const struct argp argp = {options, parse, "-- PROGRAM [ARGUMENT...]", doc, NULL,
+					 NULL,	  NULL};
 	static char name[] = "ioas run";
 	struct parsing p = {.request = r};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * --device MODEL[,key=value...]: bdf= and group= are everybody's and are taken out here, the rest is the model's.
+ * --device MODEL[,key=value...]: bdf= and group= are everybody's and are taken out here, the rest
+ * is the model's.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,7 +69,8 @@ struct split {
 static int split_text(const char *text, struct split *out)
 {
 	char *cwd = getcwd(NULL, 0), *own, *common;
-	const size_t room = 2 * strlen(text) + (cwd ? 2 * strlen(cwd) + 2 : 0) * (strlen(text) / 6 + 1) + 1;
+	const size_t room =
+		2 * strlen(text) + (cwd ? 2 * strlen(cwd) + 2 : 0) * (strlen(text) / 6 + 1) + 1;
 	size_t n = strcspn(text, ",");
 	int rc = -ENOMEM;
 
@@ -110,7 +112,8 @@ out:
 
 static int list_models(char *why, size_t why_len, const char *name)
 {
-	size_t used = (size_t)snprintf(why, why_len, "there is no device model '%s'; there are:", name);
+	size_t used =
+		(size_t)snprintf(why, why_len, "there is no device model '%s'; there are:", name);
 
 	for (const struct pci_model *const *m = pci_models; *m && used < why_len; m++)
 		used += (size_t)snprintf(why + used, why_len - used, " %s", (*m)->name);
@@ -155,7 +158,8 @@ int request_add_device(struct run_config *c, const char *text, char *why, size_t
 	if (!rc)
 		rc = options_parse(s.common, common_keys, &o, why, why_len);
 	if (!rc) {
-		const struct option_value *bdf = options_get(&o, "bdf"), *group = options_get(&o, "group");
+		const struct option_value *bdf = options_get(&o, "bdf"),
+					  *group = options_get(&o, "group");
 
 		rc = run_config_add_device(c, bdf->given ? (uint32_t)bdf->number : BDF_UNPLACED,
 					   group->given ? (int)group->number : -1, s.own);
@@ -184,7 +188,8 @@ int request_place_devices(struct run_config *c, char *why, size_t why_len)
 		while (bus < 256 && bus_taken(c, bus))
 			bus++;
 		if (bus == 256) {
-			snprintf(why, why_len, "no bus is left in domain 0 for '%s': give it a bdf=",
+			snprintf(why, why_len,
+				 "no bus is left in domain 0 for '%s': give it a bdf=",
 				 c->devices[i].text);
 			return -EINVAL;
 		}

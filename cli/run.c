@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `ioas run`: prepares a run directory, starts the program with the preload library, waits for it, and cleans up.
+ * `ioas run`: prepares a run directory, starts the program with the preload library, waits for it,
+ * and cleans up.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,7 +17,7 @@
 #include "cli/cli.h"
 
 /* Signals that are meant for the program when they are sent to us. */
-static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+static const int forwarded[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
 				SIGUSR2, SIGALRM, SIGCONT, SIGWINCH};
 
 static volatile pid_t child;
@@ -50,7 +51,8 @@ static void catch_signals(sigset_t *old)
 char *find_preload(void)
 {
 	static const char name[] = "libioas-preload.so";
-	static const char *const folders[] = {"", "../lib/", "../lib64/", "../lib/x86_64-linux-gnu/"};
+	static const char *const folders[] = {"", "../lib/", "../lib64/",
+					      "../lib/x86_64-linux-gnu/"};
 	char self[PATH_MAX], *path;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -79,7 +81,8 @@ static int set_preload(const char *library, const char *sanitizer)
 	int rc;
 
 	if (strpbrk(library, " :")) {
-		fprintf(stderr, "ioas: the path %s has a space or a colon, which LD_PRELOAD cannot hold: move ioas\n",
+		fprintf(stderr,
+			"ioas: the path %s has a space or a colon, which LD_PRELOAD cannot hold: move ioas\n",
 			library);
 		return EXIT_FAILED;
 	}
@@ -92,12 +95,13 @@ static int set_preload(const char *library, const char *sanitizer)
 }
 
 /*
- * The trap needs every register as it is when a store faults, which valgrind keeps only when told to; and across a jump that it
- * follows while it translates it forgets where it is.
+ * The trap needs every register as it is when a store faults, which valgrind keeps only when told
+ * to; and across a jump that it follows while it translates it forgets where it is.
  */
 static int set_valgrind(void)
 {
-	static const char options[] = "--vex-iropt-register-updates=allregs-at-mem-access --vex-guest-chase=no";
+	static const char options[] =
+		"--vex-iropt-register-updates=allregs-at-mem-access --vex-guest-chase=no";
 	const char *was = getenv("VALGRIND_OPTS");
 	char *all;
 	int rc;
@@ -176,8 +180,8 @@ static void print_summary(const char *dir, const char *log)
 
 	if (s && to)
 		fprintf(to,
-			"ioas: %" PRIu64 " maps, %" PRIu64 " unmaps, %" PRIu64 " bytes read and %" PRIu64
-			" bytes written by DMA, %" PRIu64 " faults\n",
+			"ioas: %" PRIu64 " maps, %" PRIu64 " unmaps, %" PRIu64
+			" bytes read and %" PRIu64 " bytes written by DMA, %" PRIu64 " faults\n",
 			s->maps, s->unmaps, s->dma_read_bytes, s->dma_written_bytes, s->faults);
 	if (s)
 		munmap(s, sizeof(*s));
@@ -219,7 +223,8 @@ int cmd_run(int argc, char **argv)
 
 	request_parse(&r, argc, argv);
 	if (!library) {
-		fprintf(stderr, "ioas: libioas-preload.so is neither beside ioas nor in ../lib: install it there\n");
+		fprintf(stderr,
+			"ioas: libioas-preload.so is neither beside ioas nor in ../lib: install it there\n");
 		return EXIT_FAILED;
 	}
 	status = look(r.program[0], library, &t);

@@ -33,7 +33,8 @@ static char *make_folder(void)
 		free(dir);
 		dir = NULL;
 	}
-	fprintf(stderr, "ioas: cannot make a folder for the run in $XDG_RUNTIME_DIR, $TMPDIR or /tmp: %s\n",
+	fprintf(stderr,
+		"ioas: cannot make a folder for the run in $XDG_RUNTIME_DIR, $TMPDIR or /tmp: %s\n",
 		strerror(errno));
 	return NULL;
 }

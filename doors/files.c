@@ -28,10 +28,11 @@
 
 static struct door_file **chunks[CHUNKS];
 static struct door_file *live, *unused;
-static unsigned int nr_live; /* read without the lock */
+static unsigned int nr_live;	/* read without the lock */
 static unsigned int top_hidden; /* no hidden fd lies above */
 static uint32_t generation = 1;
-static int owner; /* pid of the process whose table this is; a vfork child shares the memory, not the fds */
+static int owner; /* pid of the process whose table this is; a vfork child shares the memory, not
+		     the fds */
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static void (*flush_attr)(int fd, const char *name);
 
@@ -131,8 +132,8 @@ static void unlink_live(struct door_file *f)
 /* ---- files that are not always ready ---- */
 
 /*
- * One byte lies in the socket while the file is readable. Told so again, a second one goes in and the first out: somebody who waits
- * for edges sees one. Called with the file's own lock.
+ * One byte lies in the socket while the file is readable. Told so again, a second one goes in and
+ * the first out: somebody who waits for edges sees one. Called with the file's own lock.
  */
 static void set_readable(void *arg, bool readable)
 {
@@ -289,7 +290,8 @@ static void set_mode(int fd, int flags)
 
 	if ((flags & O_ACCMODE) != O_RDWR) {
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		again = sys_openat(AT_FDCWD, path, (flags & O_ACCMODE) | O_CLOEXEC | O_LARGEFILE, 0);
+		again = sys_openat(AT_FDCWD, path, (flags & O_ACCMODE) | O_CLOEXEC | O_LARGEFILE,
+				   0);
 		if (again >= 0) {
 			/* The number stays the lowest that was free. */
 			sys3(SYS_dup3, again, fd, flags & O_CLOEXEC);
@@ -310,7 +312,8 @@ static int make_memfd(const char *name, int flags, bool seal)
 	if (fd < 0)
 		return fd;
 	if (seal)
-		sys_fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+		sys_fcntl(fd, F_ADD_SEALS,
+			  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 	set_mode(fd, flags);
 	return fd;
 }
@@ -406,8 +409,9 @@ static bool init_from_name(const char *link, struct door_file_init *init)
 
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
 		if (!strcmp(link, nodes[i].name)) {
-			*init = (struct door_file_init){
-				.kind = DOOR_ENGINE, .node.kind = nodes[i].kind, .name = nodes[i].name};
+			*init = (struct door_file_init){.kind = DOOR_ENGINE,
+							.node.kind = nodes[i].kind,
+							.name = nodes[i].name};
 			return true;
 		}
 	}
@@ -480,7 +484,7 @@ void files_scan_inherited(void)
 		uint16_t len;
 		uint8_t type;
 		char name[];
-	} *d;
+	} * d;
 	char buf[2048] __attribute__((aligned(8)));
 	int dir = sys_openat(AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	long n;
@@ -533,7 +537,8 @@ static void flush_if_attr(int fd)
 void files_flush_attrs(unsigned int first, unsigned int last)
 {
 	for (unsigned int c = first / CHUNK; c < CHUNKS && c <= last / CHUNK; c++)
-		for (unsigned int i = 0; i < CHUNK && __atomic_load_n(&chunks[c], __ATOMIC_ACQUIRE); i++)
+		for (unsigned int i = 0; i < CHUNK && __atomic_load_n(&chunks[c], __ATOMIC_ACQUIRE);
+		     i++)
 			if (c * CHUNK + i >= first && c * CHUNK + i <= last)
 				flush_if_attr((int)(c * CHUNK + i));
 }
@@ -605,10 +610,10 @@ bool files_dup_to(int fd, int newfd, int flags, int *rc)
 	}
 	flush_if_attr(newfd);
 	lock();
-	return finish_dup(fd,
-			  (int)(flags < 0 ? sys3(SYS_dup2, fd, newfd, 0) :
-					    sys3(SYS_dup3, fd, newfd, flags)),
-			  rc);
+	return finish_dup(
+		fd,
+		(int)(flags < 0 ? sys3(SYS_dup2, fd, newfd, 0) : sys3(SYS_dup3, fd, newfd, flags)),
+		rc);
 }
 
 bool files_dup_above(int fd, int cmd, int min, int *rc)

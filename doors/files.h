@@ -2,16 +2,19 @@
 /*
  * The door's files: which of the program's fd numbers stand for what.
  *
- * Every open of one of our nodes is a memfd of its own, empty and sealed, so that it has an inode by which it is known
- * whatever number it bears, polls as always ready, survives exec with a name that tells what it was, and answers harmlessly
- * to whoever gets at it without us. A file that is not always ready is one end of a socket pair instead, whose other end the door
- * keeps to make it readable.
+ * Every open of one of our nodes is a memfd of its own, empty and sealed, so that it has an inode
+ * by which it is known whatever number it bears, polls as always ready, survives exec with a name
+ * that tells what it was, and answers harmlessly to whoever gets at it without us. A file that is
+ * not always ready is one end of a socket pair instead, whose other end the door keeps to make it
+ * readable.
  *
- * A table keyed by fd number finds the file fast. It can go stale, for libc closes fds where nobody sees it: files_get()
- * trusts it and serves only calls that mean nothing to any other file; everything else asks files_get_sure(), which compares
- * inodes. Files are never given back to the allocator, so that a look at one that has just gone is harmless.
+ * A table keyed by fd number finds the file fast. It can go stale, for libc closes fds where nobody
+ * sees it: files_get() trusts it and serves only calls that mean nothing to any other file;
+ * everything else asks files_get_sure(), which compares inodes. Files are never given back to the
+ * allocator, so that a look at one that has just gone is harmless.
  *
- * After fork the child's files are *dead*: their generation is not the current one. Closing them touches nothing but the fd.
+ * After fork the child's files are *dead*: their generation is not the current one. Closing them
+ * touches nothing but the fd.
  */
 #ifndef IOAS_DOORS_FILES_H
 #define IOAS_DOORS_FILES_H
@@ -47,7 +50,8 @@ enum door_kind {
 struct door_file {
 	uint32_t refs;
 	uint32_t generation;
-	uint32_t in_flight; /* times sent with SCM_RIGHTS and not received; under the table's lock */
+	uint32_t
+		in_flight; /* times sent with SCM_RIGHTS and not received; under the table's lock */
 	enum door_kind kind;
 	struct abi_file *abi; /* DOOR_ENGINE */
 	struct node node;
@@ -74,7 +78,8 @@ int files_open(const struct door_file_init *init, int flags);
 struct door_file *files_get(int fd);
 /* The same, after a look at the inode. */
 struct door_file *files_get_sure(int fd);
-/* For an fd that the table does not know: a file of ours under a number that came about behind our back. */
+/* For an fd that the table does not know: a file of ours under a number that came about behind our
+ * back. */
 struct door_file *files_adopt(int fd);
 void files_put(struct door_file *f);
 /* Not inherited through fork or exec. */
@@ -83,8 +88,8 @@ bool files_alive(const struct door_file *f);
 bool files_any(void);
 
 /*
- * The fd calls. Each returns true when it concerned one of our files and is done, with the result or -errno in *rc;
- * false: the caller makes the real call, which concerns none of ours.
+ * The fd calls. Each returns true when it concerned one of our files and is done, with the result
+ * or -errno in *rc; false: the caller makes the real call, which concerns none of ours.
  */
 bool files_close(int fd, int *rc);
 bool files_dup(int fd, int *rc);
@@ -98,15 +103,15 @@ void files_sent(int fd);
 void files_received(int fd);
 
 /*
- * The door's own fds: kept out of the program's way at high numbers, spared by close(), close_range(), dup2().
- * files_hide() takes over @fd and returns the number where it lives now.
+ * The door's own fds: kept out of the program's way at high numbers, spared by close(),
+ * close_range(), dup2(). files_hide() takes over @fd and returns the number where it lives now.
  */
 int files_hide(int fd);
 void files_close_hidden(int fd);
 
 /*
- * libc writes a stream's bytes, and a child's standard output, where nobody sees it: what reached an attribute's memfd that way
- * is handed to @flush before an fd of it goes.
+ * libc writes a stream's bytes, and a child's standard output, where nobody sees it: what reached
+ * an attribute's memfd that way is handed to @flush before an fd of it goes.
  */
 void files_set_flush(void (*flush)(int fd, const char *name));
 void files_flush_attrs(unsigned int first, unsigned int last);

@@ -2,8 +2,9 @@
 /*
  * A host with its PCI functions, built from a run's settings.
  *
- * The command line builds one to check the settings and to describe it in sysfs, and drops it; a door builds its own in the
- * process that first opens a node. Both see the same machine: numbers are given in the order of the devices.
+ * The command line builds one to check the settings and to describe it in sysfs, and drops it; a
+ * door builds its own in the process that first opens a node. Both see the same machine: numbers
+ * are given in the order of the devices.
  */
 #ifndef IOAS_DOORS_MACHINE_H
 #define IOAS_DOORS_MACHINE_H
@@ -28,12 +29,13 @@ struct net_hubs;
 struct machine {
 	struct host *host;
 	struct net_hubs *hubs;
-	struct pci_dev **devices; /* as in run_config.devices */
+	struct pci_dev **devices;   /* as in run_config.devices */
 	struct host_device **slots; /* the same, as the host knows them */
 	size_t nr_devices;
 };
 
-/* 0 or -errno, with a sentence in @why which names the option at fault. machine_destroy() is not needed after a failure. */
+/* 0 or -errno, with a sentence in @why which names the option at fault. machine_destroy() is not
+ * needed after a failure. */
 int machine_create(const struct run_config *run, const struct machine_config *cfg,
 		   struct machine *out, char *why, size_t why_len);
 void machine_destroy(struct machine *m);

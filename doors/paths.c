@@ -16,7 +16,8 @@ static const char *run_dir;
 static size_t run_dir_len;
 static const struct run_config *run_config;
 
-/* Where the working directory lies: only there can a relative path without ".." mean something of ours. */
+/* Where the working directory lies: only there can a relative path without ".." mean something of
+ * ours. */
 enum cwd { CWD_UNKNOWN, CWD_ELSEWHERE, CWD_NEAR };
 static enum cwd cwd_class;
 
@@ -116,7 +117,8 @@ static bool cwd_is_near(void)
 	return c == CWD_NEAR;
 }
 
-/* Could a relative path below some folder be one of ours? A cheap look that says no to nearly everything. */
+/* Could a relative path below some folder be one of ours? A cheap look that says no to nearly
+ * everything. */
 static bool worth_resolving(int dirfd, const char *name)
 {
 	const char *last = strrchr(name, '/');
@@ -130,7 +132,8 @@ static bool worth_resolving(int dirfd, const char *name)
 	       (*last >= '0' && *last <= '9') || !strcmp(last, "kvm");
 }
 
-/* Appends @name to the @n bytes at @out, resolving "." and ".." by their letters. 0 when it does not fit. */
+/* Appends @name to the @n bytes at @out, resolving "." and ".." by their letters. 0 when it does
+ * not fit. */
 static size_t append_clean(char *out, size_t n, size_t room, const char *name)
 {
 	while (*name) {
@@ -234,9 +237,18 @@ static bool is_owned(const char *name)
 
 static bool is_attr(const char *name)
 {
-	static const char *const attrs[] = {"bind",	       "unbind",  "new_id", "remove_id",
-					    "driver_override", "remove",  "rescan", "reset",
-					    "drivers_probe",   "control", "type",   "numa_node",
+	static const char *const attrs[] = {"bind",
+					    "unbind",
+					    "new_id",
+					    "remove_id",
+					    "driver_override",
+					    "remove",
+					    "rescan",
+					    "reset",
+					    "drivers_probe",
+					    "control",
+					    "type",
+					    "numa_node",
 					    "drivers_autoprobe"};
 	const char *last = strrchr(name, '/') + 1;
 
@@ -253,7 +265,8 @@ static bool exists(const char *path)
 	return !sys4(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW);
 }
 
-/* The program's own letters for a path in the overlay: dots may follow a link, a slash at the end follows one. */
+/* The program's own letters for a path in the overlay: dots may follow a link, a slash at the end
+ * follows one. */
 static void keep_letters(const char *name, struct path *p)
 {
 	const size_t n = strlen(p->text), len = strlen(name);
@@ -265,8 +278,8 @@ static void keep_letters(const char *name, struct path *p)
 }
 
 /*
- * Owned folders are the overlay's even where it has nothing; elsewhere the machine's own come first, and the overlay helps
- * out where the machine has nothing.
+ * Owned folders are the overlay's even where it has nothing; elsewhere the machine's own come
+ * first, and the overlay helps out where the machine has nothing.
  */
 static enum path_kind find_sys(const char *name, struct path *p)
 {

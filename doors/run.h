@@ -2,10 +2,11 @@
 /*
  * The run directory: what `ioas run` leaves for the processes that it starts.
  *
- * It holds the overlay (`sys/`, `dev/`: what a program finds under /sys and /dev), the file `host` (struct run_config, one
- * line for each setting) and the file `stats` (struct run_stats, shared by every process of the run). Its path is in the
- * environment as IOAS_RUN_DIR. The command line writes it once, before the program starts; the doors only read it, except
- * for driver links and sysfs attributes, which they change under a lock on the file `host`.
+ * It holds the overlay (`sys/`, `dev/`: what a program finds under /sys and /dev), the file `host`
+ * (struct run_config, one line for each setting) and the file `stats` (struct run_stats, shared by
+ * every process of the run). Its path is in the environment as IOAS_RUN_DIR. The command line
+ * writes it once, before the program starts; the doors only read it, except for driver links and
+ * sysfs attributes, which they change under a lock on the file `host`.
  */
 #ifndef IOAS_DOORS_RUN_H
 #define IOAS_DOORS_RUN_H

@@ -113,7 +113,8 @@ static void put_writable(struct tree *t, const char *dir, const char *name, cons
 	put_bytes(t, path, text, strlen(text), 0644);
 }
 
-/* @to begins at the top of the overlay ("sys/..."); the link is made relative to where it stands. */
+/* @to begins at the top of the overlay ("sys/..."); the link is made relative to where it stands.
+ */
 static void put_link(struct tree *t, const char *dir, const char *name, const char *to)
 {
 	char path[256], target[512] = "";
@@ -313,10 +314,10 @@ static void put_regions(struct tree *t, const struct machine *m, unsigned int gr
 	size_t used = 0;
 
 	for (size_t i = 0; i < n && i < ARRAY_SIZE(regions); i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "0x%016llx 0x%016llx %s\n",
-					 (unsigned long long)regions[i].start,
-					 (unsigned long long)regions[i].last,
-					 regions[i].msi ? "msi" : "reserved");
+		used += (size_t)snprintf(
+			text + used, sizeof(text) - used, "0x%016llx 0x%016llx %s\n",
+			(unsigned long long)regions[i].start, (unsigned long long)regions[i].last,
+			regions[i].msi ? "msi" : "reserved");
 	snprintf(dir, sizeof(dir), "sys/kernel/iommu_groups/%u", group);
 	put(t, dir, "reserved_regions", "%s", text);
 	put_writable(t, dir, "type", "DMA\n");
@@ -438,7 +439,8 @@ int sysfs_write(int dirfd, const struct machine *m, struct run_config *run)
 	put_modules(&t);
 	put_iommu(&t, m);
 	for (size_t i = 0; i < m->nr_devices; i++) {
-		struct leaf l = {.slot = m->slots[i], .pci = m->devices[i], .bdf = run->devices[i].bdf};
+		struct leaf l = {
+			.slot = m->slots[i], .pci = m->devices[i], .bdf = run->devices[i].bdf};
 
 		run->devices[i].group = (int)l.slot->group->id;
 		run_bdf_name(l.bdf, l.name);

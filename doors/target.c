@@ -37,7 +37,8 @@ static char *find_in_path(const char *program, int *err)
 	char *found;
 
 	*err = ENOENT;
-	for (const char *p = path ? path : "/bin:/usr/bin"; p; p = strchr(p, ':') ? strchr(p, ':') + 1 : NULL) {
+	for (const char *p = path ? path : "/bin:/usr/bin"; p;
+	     p = strchr(p, ':') ? strchr(p, ':') + 1 : NULL) {
 		const int n = (int)strcspn(p, ":");
 
 		if (asprintf(&found, "%.*s%s%s", n, p, n ? "/" : "", program) < 0)
@@ -73,7 +74,9 @@ static const void *at(const struct image *f, uint64_t off, uint64_t len)
 
 static const char *string_at(const struct image *f, uint64_t off)
 {
-	return off < f->len && memchr(f->bytes + off, '\0', f->len - off) ? (const char *)f->bytes + off : NULL;
+	return off < f->len && memchr(f->bytes + off, '\0', f->len - off)
+		       ? (const char *)f->bytes + off
+		       : NULL;
 }
 
 static const Elf64_Phdr *segment(const struct image *f, const Elf64_Ehdr *e, unsigned int i)
@@ -128,8 +131,9 @@ static bool is_sanitizer(const char *s, void *arg)
 {
 	char **out = arg;
 
-	if (strncmp(s, "libasan.so", 10) && strncmp(s, "libtsan.so", 10) && strncmp(s, "liblsan.so", 10) &&
-	    strncmp(s, "libhwasan.so", 12) && strncmp(s, "libclang_rt.asan", 16) && strncmp(s, "libclang_rt.tsan", 16))
+	if (strncmp(s, "libasan.so", 10) && strncmp(s, "libtsan.so", 10) &&
+	    strncmp(s, "liblsan.so", 10) && strncmp(s, "libhwasan.so", 12) &&
+	    strncmp(s, "libclang_rt.asan", 16) && strncmp(s, "libclang_rt.tsan", 16))
 		return false;
 	if (!*out)
 		*out = strdup(s);
@@ -152,7 +156,8 @@ static const char *check_elf(const struct image *f, char **sanitizer)
 	interp = segment_of(f, e, PT_INTERP);
 	/* The loader itself, called with a program as its argument, obeys LD_PRELOAD. */
 	if (!interp)
-		return each_dynamic(f, e, DT_SONAME, is_loader, NULL) ? NULL : "is statically linked";
+		return each_dynamic(f, e, DT_SONAME, is_loader, NULL) ? NULL
+								      : "is statically linked";
 	loader = string_at(f, interp->p_offset);
 	if (!loader || strstr(loader, "ld-musl"))
 		return "is linked against another C library than glibc";
@@ -192,7 +197,8 @@ static void check_library(const char *path, char **sanitizer)
 /* The interpreter of a script, allocated; NULL. */
 static char *interpreter(const struct image *f)
 {
-	const char *s = (const char *)f->bytes + 2, *end = (const char *)f->bytes + (f->len < 256 ? f->len : 256);
+	const char *s = (const char *)f->bytes + 2,
+		   *end = (const char *)f->bytes + (f->len < 256 ? f->len : 256);
 	size_t n = 0;
 
 	if (f->len < 3 || f->bytes[0] != '#' || f->bytes[1] != '!')

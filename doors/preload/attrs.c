@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What writing to a sysfs attribute does: devices are bound to vfio-pci and unbound, values are kept.
+ * What writing to a sysfs attribute does: devices are bound to vfio-pci and unbound, values are
+ * kept.
  *
  * The state is in the overlay's links and files, so that every process of the run sees it.
  */
@@ -23,7 +24,7 @@
 
 /* The one line that is written, without its newline. */
 struct attr {
-	const char *name; /* the attribute's path */
+	const char *name;		 /* the attribute's path */
 	const struct run_device *device; /* whose folder it is in; NULL: of a driver or the bus */
 	char text[128];
 };
@@ -64,7 +65,8 @@ static void device_file(const struct run_device *d, const char *file, struct pla
 	char bdf[RUN_BDF_LEN];
 
 	run_bdf_name(d->bdf, bdf);
-	snprintf(out->text, sizeof(out->text), "%s/sys/devices/pci%.7s/%s/%s", door.run_dir, bdf, bdf, file);
+	snprintf(out->text, sizeof(out->text), "%s/sys/devices/pci%.7s/%s/%s", door.run_dir, bdf,
+		 bdf, file);
 }
 
 static void driver_entry(const struct run_device *d, struct place *out)
@@ -72,7 +74,8 @@ static void driver_entry(const struct run_device *d, struct place *out)
 	char bdf[RUN_BDF_LEN];
 
 	run_bdf_name(d->bdf, bdf);
-	snprintf(out->text, sizeof(out->text), "%s/sys/bus/pci/drivers/" DRIVER "/%s", door.run_dir, bdf);
+	snprintf(out->text, sizeof(out->text), "%s/sys/bus/pci/drivers/" DRIVER "/%s", door.run_dir,
+		 bdf);
 }
 
 static bool is_bound(const struct run_device *d)
@@ -258,12 +261,18 @@ static const struct {
 	const char *name;
 	int (*write)(const struct attr *a);
 } attrs[] = {
-	{"bind", write_bind},		{"unbind", write_unbind},
-	{"new_id", write_new_id},	{"remove_id", write_remove_id},
-	{"drivers_probe", write_probe}, {"driver_override", write_override},
-	{"reset", write_reset},		{"remove", write_hotplug},
-	{"rescan", write_value},	{"control", write_value},
-	{"type", write_value},		{"numa_node", write_value},
+	{"bind", write_bind},
+	{"unbind", write_unbind},
+	{"new_id", write_new_id},
+	{"remove_id", write_remove_id},
+	{"drivers_probe", write_probe},
+	{"driver_override", write_override},
+	{"reset", write_reset},
+	{"remove", write_hotplug},
+	{"rescan", write_value},
+	{"control", write_value},
+	{"type", write_value},
+	{"numa_node", write_value},
 	{"drivers_autoprobe", write_value},
 };
 
@@ -301,7 +310,8 @@ ssize_t attr_write(const char *name, const char *text, size_t len)
 	return -EINVAL;
 }
 
-/* What arrived without our seeing it; there is nobody left to tell what became of it but the user. */
+/* What arrived without our seeing it; there is nobody left to tell what became of it but the user.
+ */
 void attr_flush(int fd, const char *name)
 {
 	char text[ATTR_ROOM];

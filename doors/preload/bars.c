@@ -28,7 +28,8 @@ struct block {
 	struct block *next;
 };
 
-/* What the trap calls a BAR. They stay for as long as the process lives: a trap on its way may still hold one. */
+/* What the trap calls a BAR. They stay for as long as the process lives: a trap on its way may
+ * still hold one. */
 struct cookie {
 	struct pci_dev *dev;
 	unsigned int bar;
@@ -81,8 +82,9 @@ static bool trap_enabled(void *arg)
 	const struct cookie *c = arg;
 
 	if (door_forked() || !engine_here()) {
-		door_say_once("a child of fork() uses a register of its parent's device: it must open the "
-			      "device itself");
+		door_say_once(
+			"a child of fork() uses a register of its parent's device: it must open the "
+			"device itself");
 		return false;
 	}
 	return pci_memory_enabled(c->dev);
@@ -160,10 +162,11 @@ static long map_alias(const char *mem, uint64_t addr, uint64_t len, int flags)
 {
 	for (const struct block *b = blocks; b; b = b->next)
 		if (mem >= b->mem && mem + len <= b->mem + b->len)
-			return (long)sys_mmap((void *)addr, len, PROT_READ,
-					      MAP_SHARED | (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE |
-								     MAP_32BIT)),
-					      b->fd, (uint64_t)(mem - b->mem));
+			return (long)sys_mmap(
+				(void *)addr, len, PROT_READ,
+				MAP_SHARED |
+					(flags & (MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_32BIT)),
+				b->fd, (uint64_t)(mem - b->mem));
 	return -ENODEV;
 }
 
@@ -484,7 +487,8 @@ long bars_remap(uint64_t old, uint64_t old_len, uint64_t new_len, int flags, uin
 	struct piece *gone = NULL;
 	long rc = (long)old;
 
-	if (!is_aligned(old, PAGE_SIZE) || !new_len || (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)))
+	if (!is_aligned(old, PAGE_SIZE) || !new_len ||
+	    (flags & MREMAP_FIXED && !(flags & MREMAP_MAYMOVE)))
 		return -EINVAL;
 	old_len = align_up(old_len, PAGE_SIZE);
 	new_len = align_up(new_len, PAGE_SIZE);

@@ -2,10 +2,12 @@
 /*
  * BARs that the program has mapped.
  *
- * A mapping is real memory that the engine has mapped too. What the program may do with a page depends on what it asked for
- * (*wanted*, which mprotect() changes), on what the page is (PCI_PAGE_ flags), and on whether the device answers: pages with
- * a model behind them are at most readable, so that stores trap; pages of a device with memory space off are not accessible
- * at all, so that every access is a SIGBUS. A mapping holds its file as a kernel mapping does.
+ * A mapping is real memory that the engine has mapped too. What the program may do with a page
+ * depends on what it asked for
+ * (*wanted*, which mprotect() changes), on what the page is (PCI_PAGE_ flags), and on whether the
+ * device answers: pages with a model behind them are at most readable, so that stores trap; pages
+ * of a device with memory space off are not accessible at all, so that every access is a SIGBUS. A
+ * mapping holds its file as a kernel mapping does.
  *
  * Lock order: the door's bars lock is taken before the device's lock and before the trap's.
  */
@@ -43,7 +45,8 @@ bool bars_vma(uint64_t va, struct memory_vma *out);
 
 /* The range has been, or is about to be, unmapped or replaced. */
 void bars_forget(uint64_t va, uint64_t len);
-/* The parts of mprotect() and mremap() that concern ranges which meet a BAR. 0, or the address, or -errno. */
+/* The parts of mprotect() and mremap() that concern ranges which meet a BAR. 0, or the address, or
+ * -errno. */
 int bars_protect(uint64_t va, uint64_t len, int prot);
 long bars_remap(uint64_t old, uint64_t old_len, uint64_t new_len, int flags, uint64_t new_va);
 

@@ -86,9 +86,10 @@ int call_open(const struct path *p, int flags)
 /* A file that came through fork, exec or a socket from another process. */
 static int refuse_dead(const struct door_file *f)
 {
-	door_say_once("%s was opened by another process (before a fork or an exec, or it was sent here): it "
-		      "answers EIO; open it in the process that uses it",
-		      f->name);
+	door_say_once(
+		"%s was opened by another process (before a fork or an exec, or it was sent here): it "
+		"answers EIO; open it in the process that uses it",
+		f->name);
 	return -EIO;
 }
 
@@ -102,7 +103,8 @@ static int usable(const struct door_file *f)
 
 /* ---- ioctl ---- */
 
-/* Commands whose numbers mean one thing on an iommufd or container and another on a device are counted on the former. */
+/* Commands whose numbers mean one thing on an iommufd or container and another on a device are
+ * counted on the former. */
 static bool is_mapper(const struct door_file *f)
 {
 	return f->abi->ops->kind == ABI_IOMMUFD || f->abi->ops->kind == ABI_CONTAINER;
@@ -157,8 +159,9 @@ long call_ioctl(int fd, struct door_file *f, unsigned int cmd, uint64_t arg)
 }
 
 /*
- * QEMU hands its devices' or groups' fds to KVM's "vfio" pseudo device, which would refuse ones that it does not know. What
- * KVM does with them (coherency, and posted interrupts) has no counterpart here.
+ * QEMU hands its devices' or groups' fds to KVM's "vfio" pseudo device, which would refuse ones
+ * that it does not know. What KVM does with them (coherency, and posted interrupts) has no
+ * counterpart here.
  */
 bool call_foreign_ioctl(unsigned long cmd, uint64_t arg, long *rc)
 {
@@ -167,7 +170,8 @@ bool call_foreign_ioctl(unsigned long cmd, uint64_t arg, long *rc)
 	int fd;
 
 	if (cmd != KVM_SET_DEVICE_ATTR || !files_any() ||
-	    guard_copy(&attr, (const void *)arg, sizeof(attr)) || attr.group != KVM_DEV_VFIO_GROUP ||
+	    guard_copy(&attr, (const void *)arg, sizeof(attr)) ||
+	    attr.group != KVM_DEV_VFIO_GROUP ||
 	    guard_copy(&fd, (const void *)attr.addr, sizeof(fd)))
 		return false;
 	f = files_get_sure(fd);
@@ -180,7 +184,8 @@ bool call_foreign_ioctl(unsigned long cmd, uint64_t arg, long *rc)
 
 /* ---- read and write ---- */
 
-static ssize_t engine_io(struct door_file *f, const struct call_io *io, const struct iovec *v, uint64_t pos)
+static ssize_t engine_io(struct door_file *f, const struct call_io *io, const struct iovec *v,
+			 uint64_t pos)
 {
 	struct engine *e = engine_here();
 	struct abi_file *abi = f->abi;
@@ -281,7 +286,8 @@ static long map_engine(struct door_file *f, const struct bars_request *r)
 	return rc;
 }
 
-long call_mmap(int fd, struct door_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos)
+long call_mmap(int fd, struct door_file *f, void *addr, size_t len, int prot, int flags,
+	       uint64_t pos)
 {
 	const struct bars_request r = {addr, align_up(len, PAGE_SIZE), prot, flags, pos};
 	long rc = usable(f);

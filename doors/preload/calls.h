@@ -2,7 +2,8 @@
 /*
  * Calls on our files, once an interposer has found out that they are ours.
  *
- * Each returns the result or -errno. The *_file functions take a file that the caller holds a reference to.
+ * Each returns the result or -errno. The *_file functions take a file that the caller holds a
+ * reference to.
  */
 #ifndef IOAS_DOORS_PRELOAD_CALLS_H
 #define IOAS_DOORS_PRELOAD_CALLS_H
@@ -35,7 +36,8 @@ struct call_io {
 };
 ssize_t call_io(struct door_file *f, const struct call_io *io);
 
-long call_mmap(int fd, struct door_file *f, void *addr, size_t len, int prot, int flags, uint64_t pos);
+long call_mmap(int fd, struct door_file *f, void *addr, size_t len, int prot, int flags,
+	       uint64_t pos);
 
 /* Makes the stat of a node of what the file system says about its place in the overlay. */
 void call_stat_node(const struct node *n, struct stat *st);

@@ -71,7 +71,8 @@ void door_check_fork(void)
 
 static bool make_mark(void)
 {
-	void *p = sys_mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = sys_mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
 
 	if (sys_failed((long)p) || sys3(SYS_madvise, (long)p, PAGE_SIZE, MADV_WIPEONFORK))
 		return false;

@@ -13,10 +13,12 @@
  *   calls.c       ioctl, read, write, mmap on our files; attrs.c: writes to sysfs attributes
  *   trace.c       -v
  *   trap*.c       the store trap
- *   interpose_*.c the functions that a program meets, by family: they only find out whose business a call is
+ *   interpose_*.c the functions that a program meets, by family: they only find out whose business
+ * a call is
  *
- * A thread that is inside the engine has depth > 0: what it then does to the address space (malloc of a program's own
- * allocator, say) is not reported to the engine at once, for the engine's locks may be held.
+ * A thread that is inside the engine has depth > 0: what it then does to the address space (malloc
+ * of a program's own allocator, say) is not reported to the engine at once, for the engine's locks
+ * may be held.
  */
 #ifndef IOAS_DOORS_PRELOAD_DOOR_H
 #define IOAS_DOORS_PRELOAD_DOOR_H
@@ -67,7 +69,8 @@ struct door_thread {
 };
 extern __thread struct door_thread door_thread __attribute__((tls_model("initial-exec")));
 
-/* One line on the log, with "ioas: " before it and a newline after it. Async-signal-safe but for the formatting. */
+/* One line on the log, with "ioas: " before it and a newline after it. Async-signal-safe but for
+ * the formatting. */
 void door_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same, once for each @said. */
 #define door_say_once(...)                                                                         \
@@ -79,7 +82,8 @@ void door_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Was this process forked from the one whose engine is in its memory? */
 bool door_forked(void);
-/* Before anything that uses the door's tables: sets them right in a child that was made behind libc's back. */
+/* Before anything that uses the door's tables: sets them right in a child that was made behind
+ * libc's back. */
 void door_check_fork(void);
 
 #endif

@@ -194,7 +194,8 @@ static void tell_deferred(struct memory *m)
 }
 
 /*
- * What the engine allocates is nobody's leak: it lives in memory that a leak checker does not look at, until the process ends.
+ * What the engine allocates is nobody's leak: it lives in memory that a leak checker does not look
+ * at, until the process ends.
  */
 void engine_enter(void)
 {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The engine of this process: its host, made when a node is first opened, kept until the process ends.
+ * The engine of this process: its host, made when a node is first opened, kept until the process
+ * ends.
  *
- * A child of fork finds its parent's engine in its memory and never touches it; when it opens a node it makes one of its own.
+ * A child of fork finds its parent's engine in its memory and never touches it; when it opens a
+ * node it makes one of its own.
  */
 #ifndef IOAS_DOORS_PRELOAD_ENGINE_H
 #define IOAS_DOORS_PRELOAD_ENGINE_H
@@ -23,13 +25,14 @@ struct engine *engine_here(void);
 int engine_open(const struct node *n, struct abi_file **out);
 
 /*
- * Around every call into the engine. What the program's memory functions did meanwhile on this thread is told to the engine
- * when the outermost call is over.
+ * Around every call into the engine. What the program's memory functions did meanwhile on this
+ * thread is told to the engine when the outermost call is over.
  */
 void engine_enter(void);
 void engine_leave(void);
 
-/* The program's mmap family, before and after the real call on what it takes away; and after one that only adds. */
+/* The program's mmap family, before and after the real call on what it takes away; and after one
+ * that only adds. */
 struct engine_change {
 	struct memory_change change;
 	struct memory *memory; /* NULL: nobody needs to know */
@@ -54,6 +57,7 @@ int door_eventfd_get(int fd, struct abi_eventfd **out);
 void eventfd_fork_child(void);
 
 /* inside.c: a thread of the engine's, see struct pci_host_ops. */
-int inside_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg);
+int inside_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *),
+			void *fn_arg);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A program's eventfds as the engine holds them: a hidden duplicate, so that the program may close its own.
+ * A program's eventfds as the engine holds them: a hidden duplicate, so that the program may close
+ * its own.
  *
- * Watched ones (those by which the program signals the engine) share one thread, started with the first watch. A watch's
- * function runs under watch_lock, so that whoever ends the watch knows that it does not run.
+ * Watched ones (those by which the program signals the engine) share one thread, started with the
+ * first watch. A watch's function runs under watch_lock, so that whoever ends the watch knows that
+ * it does not run.
  */
 #include "doors/preload/real.h"
 

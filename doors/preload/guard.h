@@ -2,9 +2,10 @@
 /*
  * Touching memory that may not be there.
  *
- * Each function's code is a range with a landing place: when the fault handler finds the instruction pointer inside
- * (guard_landing()), it goes on there, and the function returns -EFAULT. They use no stack, so there is nothing to undo. A
- * guarded touch never takes the store trap: a mapped BAR is as unwritable to it as it is to the MMU.
+ * Each function's code is a range with a landing place: when the fault handler finds the
+ * instruction pointer inside (guard_landing()), it goes on there, and the function returns -EFAULT.
+ * They use no stack, so there is nothing to undo. A guarded touch never takes the store trap: a
+ * mapped BAR is as unwritable to it as it is to the MMU.
  */
 #ifndef IOAS_DOORS_PRELOAD_GUARD_H
 #define IOAS_DOORS_PRELOAD_GUARD_H
@@ -14,8 +15,8 @@
 #include <stdint.h>
 
 /*
- * Copies ascending; each byte is written once. @len 1, 2, 4 and 8 is a single access. 0 or -EFAULT, then a leading part may
- * have been copied.
+ * Copies ascending; each byte is written once. @len 1, 2, 4 and 8 is a single access. 0 or -EFAULT,
+ * then a leading part may have been copied.
  */
 int guard_copy(void *dst, const void *src, size_t len);
 /* One load from each of @pages pages from @va on. */

@@ -2,8 +2,9 @@
 /*
  * libc's functions as the engine itself calls them.
  *
- * The library is linked with --wrap for every function that it interposes, so that a call from inside it lands here and not
- * in our own interposer: straight in the kernel. Fds made here are hidden ones (files.h).
+ * The library is linked with --wrap for every function that it interposes, so that a call from
+ * inside it lands here and not in our own interposer: straight in the kernel. Fds made here are
+ * hidden ones (files.h).
  */
 #include "doors/preload/real.h"
 
@@ -69,7 +70,8 @@ int __wrap_openat64(int dirfd, const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = open_mode(flags, ap);
 	va_end(ap);
-	return (int)result(files_hide(sys_openat(dirfd, path, flags | O_LARGEFILE | O_CLOEXEC, mode)));
+	return (int)result(
+		files_hide(sys_openat(dirfd, path, flags | O_LARGEFILE | O_CLOEXEC, mode)));
 }
 
 int __wrap_open64(const char *path, int flags, ...)
@@ -255,8 +257,8 @@ static void *run(void *arg)
 typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 
 /*
- * By the program's own pthread_create(): a sanitizer must know of every thread that calls malloc. The new thread inherits a
- * mask that blocks all but what a fault raises.
+ * By the program's own pthread_create(): a sanitizer must know of every thread that calls malloc.
+ * The new thread inherits a mask that blocks all but what a fault raises.
  */
 static int create(pthread_t *t, const pthread_attr_t *attr, struct start *s)
 {
@@ -273,7 +275,8 @@ static int create(pthread_t *t, const pthread_attr_t *attr, struct start *s)
 	return rc;
 }
 
-int inside_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg)
+int inside_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *),
+			void *fn_arg)
 {
 	struct start *s = malloc(sizeof(*s));
 	pthread_attr_t attr;

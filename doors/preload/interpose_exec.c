@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Starting other programs. The door goes with them by LD_PRELOAD; one that cannot be reached is named, once in a run, and one
- * that needs a sanitizer's runtime first gets it there.
+ * Starting other programs. The door goes with them by LD_PRELOAD; one that cannot be reached is
+ * named, once in a run, and one that needs a sanitizer's runtime first gets it there.
  */
 #include "doors/preload/interpose.h"
 
@@ -17,7 +17,7 @@
 
 struct launch {
 	const char *program;
-	bool search; /* along PATH */
+	bool search;	  /* along PATH */
 	int dirfd, flags; /* of execveat() */
 	char *const *argv, *const *envp;
 	/* posix_spawn() */
@@ -37,7 +37,8 @@ static size_t count(char *const *list)
 	return n;
 }
 
-/* Copies @envp to @to with the sanitizer's runtime in front of the door; @text holds the new entry. */
+/* Copies @envp to @to with the sanitizer's runtime in front of the door; @text holds the new entry.
+ */
 static void put_in_front(char *const *envp, const char *sanitizer, char **to, char *text)
 {
 	const size_t head = sizeof(PRELOAD) - 1;
@@ -99,7 +100,8 @@ static int become(const struct launch *l, go_fn *go)
 
 static int go_exec(const struct launch *l, char *const envp[])
 {
-	return l->search ? REAL(execvpe)(l->program, l->argv, envp) : REAL(execve)(l->program, l->argv, envp);
+	return l->search ? REAL(execvpe)(l->program, l->argv, envp)
+			 : REAL(execve)(l->program, l->argv, envp);
 }
 
 static int go_execveat(const struct launch *l, char *const envp[])
@@ -109,8 +111,8 @@ static int go_execveat(const struct launch *l, char *const envp[])
 
 static int go_spawn(const struct launch *l, char *const envp[])
 {
-	return (l->search ? REAL(posix_spawnp) : REAL(posix_spawn))(l->pid, l->program, l->actions, l->attr, l->argv,
-								    envp);
+	return (l->search ? REAL(posix_spawnp) : REAL(posix_spawn))(l->pid, l->program, l->actions,
+								    l->attr, l->argv, envp);
 }
 
 EXPORT int execve(const char *path, char *const argv[], char *const envp[])
@@ -125,17 +127,21 @@ EXPORT int execv(const char *path, char *const argv[])
 
 EXPORT int execvp(const char *file, char *const argv[])
 {
-	return become(&(struct launch){.program = file, .search = true, .argv = argv, .envp = environ}, go_exec);
+	return become(
+		&(struct launch){.program = file, .search = true, .argv = argv, .envp = environ},
+		go_exec);
 }
 
 EXPORT int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	return become(&(struct launch){.program = file, .search = true, .argv = argv, .envp = envp}, go_exec);
+	return become(&(struct launch){.program = file, .search = true, .argv = argv, .envp = envp},
+		      go_exec);
 }
 
 EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	const struct launch l = {.program = path, .dirfd = dirfd, .flags = flags, .argv = argv, .envp = envp};
+	const struct launch l = {
+		.program = path, .dirfd = dirfd, .flags = flags, .argv = argv, .envp = envp};
 
 	return become(&l, go_execveat);
 }
@@ -152,8 +158,12 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	const struct launch l = {
-		.program = path, .argv = argv, .envp = envp, .pid = pid, .actions = actions, .attr = attr};
+	const struct launch l = {.program = path,
+				 .argv = argv,
+				 .envp = envp,
+				 .pid = pid,
+				 .actions = actions,
+				 .attr = attr};
 
 	return launch(&l, go_spawn);
 }
@@ -161,8 +171,13 @@ EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_acti
 EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 			const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	const struct launch l = {.program = file, .search = true, .argv = argv, .envp = envp,
-				 .pid = pid,	  .actions = actions, .attr = attr};
+	const struct launch l = {.program = file,
+				 .search = true,
+				 .argv = argv,
+				 .envp = envp,
+				 .pid = pid,
+				 .actions = actions,
+				 .attr = attr};
 
 	return launch(&l, go_spawn);
 }
@@ -178,7 +193,8 @@ static size_t count_row(va_list ap)
 	return n;
 }
 
-/* Calls EXEC with argv, made of ARG and what follows it; for execle() ENVP picks up what follows the row. */
+/* Calls EXEC with argv, made of ARG and what follows it; for execle() ENVP picks up what follows
+ * the row. */
 #define WITH_ROW(arg, ap, envp_expr, call)                                                         \
 	do {                                                                                       \
 		size_t n_;                                                                         \

@@ -148,7 +148,8 @@ static void for_each_fd(const struct msghdr *m, void (*fn)(int fd))
 	}
 }
 
-/* Only messages that carry fds, and only while there is anything of ours to carry, or that may come. */
+/* Only messages that carry fds, and only while there is anything of ours to carry, or that may
+ * come. */
 static void passed(const struct msghdr *m, void (*fn)(int fd))
 {
 	if (m && m->msg_control && m->msg_controllen)

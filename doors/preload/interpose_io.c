@@ -27,7 +27,8 @@ static bool is_generic(unsigned long cmd)
 	}
 }
 
-/* The table is trusted for our own commands: whatever else the fd may be by now would answer ENOTTY. */
+/* The table is trusted for our own commands: whatever else the fd may be by now would answer
+ * ENOTTY. */
 static struct door_file *file_for(int fd, unsigned long cmd)
 {
 	struct door_file *f;
@@ -83,7 +84,8 @@ static bool one(const char *name, int fd, void *buf, size_t n, int64_t at, bool 
 }
 
 /* @at < 0 is for calls without a position: a given one must not be negative. */
-static bool several(const char *name, int fd, const struct iovec *v, int n, int64_t at, bool write, ssize_t *rc)
+static bool several(const char *name, int fd, const struct iovec *v, int n, int64_t at, bool write,
+		    ssize_t *rc)
 {
 	if (!door_active() || !files_any() || n < 0 || n > 1024)
 		return false;
@@ -233,8 +235,8 @@ EXPORT ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
 }
 
 /* -1 is the file's own position here. A file that knows no vectors knows but one flag. */
-static bool flagged(const char *name, int fd, const struct iovec *v, int n, off_t at, int flags, bool write,
-		    ssize_t *rc)
+static bool flagged(const char *name, int fd, const struct iovec *v, int n, off_t at, int flags,
+		    bool write, ssize_t *rc)
 {
 	struct door_file *f;
 
@@ -253,14 +255,18 @@ static ssize_t readv_flags(int fd, const struct iovec *v, int n, off_t at, int f
 {
 	ssize_t rc;
 
-	return flagged("preadv2", fd, v, n, at, flags, false, &rc) ? rc : REAL(preadv2)(fd, v, n, at, flags);
+	return flagged("preadv2", fd, v, n, at, flags, false, &rc)
+		       ? rc
+		       : REAL(preadv2)(fd, v, n, at, flags);
 }
 
 static ssize_t writev_flags(int fd, const struct iovec *v, int n, off_t at, int flags)
 {
 	ssize_t rc;
 
-	return flagged("pwritev2", fd, v, n, at, flags, true, &rc) ? rc : REAL(pwritev2)(fd, v, n, at, flags);
+	return flagged("pwritev2", fd, v, n, at, flags, true, &rc)
+		       ? rc
+		       : REAL(pwritev2)(fd, v, n, at, flags);
 }
 
 EXPORT ssize_t preadv2(int fd, const struct iovec *v, int n, off_t at, int flags)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The mmap family: mappings of our files, and everything that takes memory away from under a pin or a mapped BAR.
+ * The mmap family: mappings of our files, and everything that takes memory away from under a pin or
+ * a mapped BAR.
  */
 #include "doors/preload/interpose.h"
 
@@ -83,7 +84,8 @@ EXPORT int munmap(void *addr, size_t len)
 	return rc;
 }
 
-/* A BAR that lies where something else is moved to is replaced; it must not be a part of what moves. */
+/* A BAR that lies where something else is moved to is replaced; it must not be a part of what
+ * moves. */
 static void *remap(void *old, size_t old_len, size_t len, int flags, void *to)
 {
 	struct engine_change from, onto = {.memory = NULL};
@@ -180,7 +182,8 @@ EXPORT void *shmat(int id, const void *addr, int flags)
 {
 	void *p = REAL(shmat)(id, addr, flags);
 
-	/* Its length is the segment's, which is not asked for: everything above is looked at again. */
+	/* Its length is the segment's, which is not asked for: everything above is looked at again.
+	 */
 	if (p != MAP_FAILED && door_active())
 		engine_va_changed(number(p), (1ull << 47) - number(p));
 	return p;
@@ -202,7 +205,8 @@ EXPORT int brk(void *end)
 	int rc;
 
 	if (door_active() && want < old)
-		engine_change_begin(&c, align_up(want, PAGE_SIZE), align_up(old, PAGE_SIZE) - align_up(want, PAGE_SIZE));
+		engine_change_begin(&c, align_up(want, PAGE_SIZE),
+				    align_up(old, PAGE_SIZE) - align_up(want, PAGE_SIZE));
 	rc = REAL(brk)(end);
 	engine_change_end(&c);
 	return rc;
@@ -215,7 +219,8 @@ EXPORT void *sbrk(intptr_t by)
 	void *p;
 
 	if (door_active() && by < 0)
-		engine_change_begin(&c, align_up(want, PAGE_SIZE), align_up(old, PAGE_SIZE) - align_up(want, PAGE_SIZE));
+		engine_change_begin(&c, align_up(want, PAGE_SIZE),
+				    align_up(old, PAGE_SIZE) - align_up(want, PAGE_SIZE));
 	p = REAL(sbrk)(by);
 	engine_change_end(&c);
 	return p;

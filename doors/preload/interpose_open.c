@@ -113,8 +113,9 @@ EXPORT int __openat64_2(int dirfd, const char *name, int flags)
 
 static int mode_flags(const char *mode)
 {
-	int flags = *mode == 'r' ? O_RDONLY : *mode == 'a' ? O_WRONLY | O_CREAT | O_APPEND :
-							     O_WRONLY | O_CREAT | O_TRUNC;
+	int flags = *mode == 'r'   ? O_RDONLY
+		    : *mode == 'a' ? O_WRONLY | O_CREAT | O_APPEND
+				   : O_WRONLY | O_CREAT | O_TRUNC;
 
 	if (strchr(mode, '+'))
 		flags = (flags & ~O_ACCMODE) | O_RDWR;
@@ -171,7 +172,8 @@ static FILE *open_stream(const char *name, const char *mode)
 	case PATH_OVERLAY:
 		return REAL(fopen)(p.text, mode);
 	case PATH_ATTR:
-		return *mode == 'r' && mode[1] != '+' ? REAL(fopen)(p.text, mode) : open_attr(&p, mode);
+		return *mode == 'r' && mode[1] != '+' ? REAL(fopen)(p.text, mode)
+						      : open_attr(&p, mode);
 	case PATH_NODE:
 		break;
 	}
@@ -225,7 +227,8 @@ EXPORT int scandir(const char *name, struct dirent ***list, int (*filter)(const 
 }
 
 /* struct dirent64 is struct dirent here. */
-EXPORT int scandir64(const char *name, struct dirent64 ***list, int (*filter)(const struct dirent64 *),
+EXPORT int scandir64(const char *name, struct dirent64 ***list,
+		     int (*filter)(const struct dirent64 *),
 		     int (*compare)(const struct dirent64 **, const struct dirent64 **))
 {
 	struct path p;

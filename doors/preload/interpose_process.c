@@ -32,7 +32,8 @@ EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *rl)
 	return setrlimit(resource, (const struct rlimit *)rl);
 }
 
-static int process_limit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *rl, struct rlimit *old)
+static int process_limit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *rl,
+			 struct rlimit *old)
 {
 	const int rc = REAL(prlimit)(pid, resource, rl, old);
 
@@ -41,12 +42,14 @@ static int process_limit(pid_t pid, enum __rlimit_resource resource, const struc
 	return rc;
 }
 
-EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *rl, struct rlimit *old)
+EXPORT int prlimit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *rl,
+		   struct rlimit *old)
 {
 	return process_limit(pid, resource, rl, old);
 }
 
-EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *rl, struct rlimit64 *old)
+EXPORT int prlimit64(pid_t pid, enum __rlimit_resource resource, const struct rlimit64 *rl,
+		     struct rlimit64 *old)
 {
 	return process_limit(pid, resource, (const struct rlimit *)rl, (struct rlimit *)old);
 }
@@ -138,7 +141,8 @@ static long call_files(long n, const struct args *x, bool *done)
 	case SYS_fstat:
 		return OURS(fstat)((int)a[0], (struct stat *)a[1]);
 	case SYS_statx:
-		return OURS(statx)((int)a[0], (const char *)a[1], (int)a[2], (unsigned int)a[3], (struct statx *)a[4]);
+		return OURS(statx)((int)a[0], (const char *)a[1], (int)a[2], (unsigned int)a[3],
+				   (struct statx *)a[4]);
 	case SYS_readlink:
 		return OURS(readlink)((const char *)a[0], (char *)a[1], (size_t)a[2]);
 	case SYS_access:
@@ -165,11 +169,13 @@ static long call_io_and_memory(long n, const struct args *x, bool *done)
 	case SYS_lseek:
 		return OURS(lseek)((int)a[0], a[1], (int)a[2]);
 	case SYS_mmap:
-		return (long)OURS(mmap)((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4], a[5]);
+		return (long)OURS(mmap)((void *)a[0], (size_t)a[1], (int)a[2], (int)a[3], (int)a[4],
+					a[5]);
 	case SYS_munmap:
 		return OURS(munmap)((void *)a[0], (size_t)a[1]);
 	case SYS_mremap:
-		return (long)OURS(mremap)((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3], (void *)a[4]);
+		return (long)OURS(mremap)((void *)a[0], (size_t)a[1], (size_t)a[2], (int)a[3],
+					  (void *)a[4]);
 	case SYS_mprotect:
 		return OURS(mprotect)((void *)a[0], (size_t)a[1], (int)a[2]);
 	case SYS_madvise:
@@ -179,8 +185,8 @@ static long call_io_and_memory(long n, const struct args *x, bool *done)
 	case SYS_recvmsg:
 		return OURS(recvmsg)((int)a[0], (struct msghdr *)a[1], (int)a[2]);
 	case SYS_prlimit64:
-		return prlimit((pid_t)a[0], (enum __rlimit_resource)a[1], (const struct rlimit *)a[2],
-			       (struct rlimit *)a[3]);
+		return prlimit((pid_t)a[0], (enum __rlimit_resource)a[1],
+			       (const struct rlimit *)a[2], (struct rlimit *)a[3]);
 	case SYS_exit_group:
 		leave((int)a[0]);
 	default:

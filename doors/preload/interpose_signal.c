@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Signal actions and masks: see signals.h for what is done to SIGSEGV and SIGBUS. Threads are here for their stacks and masks.
+ * Signal actions and masks: see signals.h for what is done to SIGSEGV and SIGBUS. Threads are here
+ * for their stacks and masks.
  */
 #include "doors/preload/interpose.h"
 
@@ -66,7 +67,8 @@ EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 
 EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
-	return door_active() ? (int)answer(-signals_mask(how, set, old)) : REAL(sigprocmask)(how, set, old);
+	return door_active() ? (int)answer(-signals_mask(how, set, old))
+			     : REAL(sigprocmask)(how, set, old);
 }
 
 EXPORT int sigaltstack(const stack_t *ss, stack_t *old)
@@ -99,7 +101,8 @@ EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, c
 	return REAL(ppoll)(fds, n, timeout, without_ours(set, &buf));
 }
 
-EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout, const sigset_t *set)
+EXPORT int pselect(int n, fd_set *r, fd_set *w, fd_set *e, const struct timespec *timeout,
+		   const sigset_t *set)
 {
 	sigset_t buf;
 

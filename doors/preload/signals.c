@@ -18,7 +18,8 @@
 #define RED_ZONE      128
 #define EFLAGS_CLEAR  0x10500ull /* DF, TF, RF: as the kernel clears them for a handler */
 #define FP_MAGIC1     0x46505853u
-#define FP_SW_BYTES   464 /* of the FXSAVE image: what the kernel says about the frame (struct _fpx_sw_bytes) */
+#define FP_SW_BYTES                                                                                \
+	464 /* of the FXSAVE image: what the kernel says about the frame (struct _fpx_sw_bytes) */
 
 /* What the kernel puts on the stack (arch/x86 signal frame of 64-bit programs). */
 struct frame {
@@ -96,7 +97,8 @@ static void set_default(int sig)
 	sys4(SYS_rt_sigaction, sig, (long)&act, 0, KERNEL_SIGSET);
 }
 
-/* Dies of it as the program would without us: the signal waits until our handler has returned to where it happened. */
+/* Dies of it as the program would without us: the signal waits until our handler has returned to
+ * where it happened. */
 static void die(int sig, siginfo_t *info)
 {
 	const uint64_t block = bit(sig);
@@ -132,12 +134,13 @@ static size_t fp_size(const uint8_t *fp)
 }
 
 /*
- * Puts the frame that the kernel would have put on the program's stack there, and makes our own return enter the handler
- * instead of the interrupted code. False: that stack cannot take it.
+ * Puts the frame that the kernel would have put on the program's stack there, and makes our own
+ * return enter the handler instead of the interrupted code. False: that stack cannot take it.
  */
 static bool push_frame(int sig, siginfo_t *info, ucontext_t *uc, const struct sigaction *act)
 {
-	const struct frame *from = (const struct frame *)((const char *)uc - offsetof(struct frame, uc));
+	const struct frame *from =
+		(const struct frame *)((const char *)uc - offsetof(struct frame, uc));
 	greg_t *r = uc->uc_mcontext.gregs;
 	uintptr_t sp = (uintptr_t)r[REG_RSP] - RED_ZONE, fp = 0;
 	struct frame f = *from;
@@ -209,7 +212,8 @@ static void deliver(int sig, siginfo_t *info, ucontext_t *uc)
 	act = take_action(i);
 	if (act.sa_handler == SIG_IGN && sent)
 		return;
-	if (act.sa_handler == SIG_DFL || act.sa_handler == SIG_IGN || (door_thread.blocked & 1u << i)) {
+	if (act.sa_handler == SIG_DFL || act.sa_handler == SIG_IGN ||
+	    (door_thread.blocked & 1u << i)) {
 		die(sig, info);
 		return;
 	}

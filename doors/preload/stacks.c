@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Alternate signal stacks. A program's stack may be too small for a signal frame and the trap (a coroutine's), so every
- * thread that the door sees gets one of ours, below a guard page. When the program sets its own, the kernel gets that one,
- * and the trap moves from there to ours.
+ * Alternate signal stacks. A program's stack may be too small for a signal frame and the trap (a
+ * coroutine's), so every thread that the door sees gets one of ours, below a guard page. When the
+ * program sets its own, the kernel gets that one, and the trap moves from there to ours.
  */
 #include "doors/preload/real.h"
 
@@ -63,7 +63,8 @@ void stacks_thread_end(void)
 
 static bool on_stack(const void *sp, const stack_t *ss)
 {
-	return (const char *)sp >= (char *)ss->ss_sp && (const char *)sp < (char *)ss->ss_sp + ss->ss_size;
+	return (const char *)sp >= (char *)ss->ss_sp &&
+	       (const char *)sp < (char *)ss->ss_sp + ss->ss_size;
 }
 
 int stacks_alt(const stack_t *ss, stack_t *old)
@@ -99,7 +100,8 @@ struct call {
 	void *arg;
 };
 
-/* On our own stack. A nested fault must not begin the program's alternate stack anew: we came from there. */
+/* On our own stack. A nested fault must not begin the program's alternate stack anew: we came from
+ * there. */
 static void call_on_ours(void *arg)
 {
 	const stack_t off = {.ss_flags = SS_DISABLE};
@@ -114,7 +116,8 @@ void stacks_run(void (*fn)(void *), void *arg)
 	struct door_thread *t = &door_thread;
 	struct call c = {fn, arg};
 
-	if (!t->stack || t->stack_armed || !on_stack(__builtin_frame_address(0), &t->program_stack)) {
+	if (!t->stack || t->stack_armed ||
+	    !on_stack(__builtin_frame_address(0), &t->program_stack)) {
 		fn(arg);
 		return;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * System calls made directly, without libc: what the door does for itself must not come back to the door, and must not
- * touch errno. Each returns what the kernel does: a result or a negative errno.
+ * System calls made directly, without libc: what the door does for itself must not come back to the
+ * door, and must not touch errno. Each returns what the kernel does: a result or a negative errno.
  */
 #ifndef IOAS_DOORS_PRELOAD_SYS_H
 #define IOAS_DOORS_PRELOAD_SYS_H

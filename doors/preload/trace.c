@@ -44,7 +44,8 @@ static void add_refusal(struct line *l)
 	const struct door_refusal *r = &door_thread.refusal;
 
 	if (r->there)
-		add(l, " (%s: %s=%#" PRIx64 ", legal: %s)", r->rule, r->field, r->r.value, r->legal);
+		add(l, " (%s: %s=%#" PRIx64 ", legal: %s)", r->rule, r->field, r->r.value,
+		    r->legal);
 }
 
 static void finish(struct line *l, long rc)
@@ -81,8 +82,8 @@ void trace_fault(const struct iommu_fault *f)
 
 	start(&l);
 	add(&l, "DMA fault: %02x:%02x.%x %s of %#" PRIx64 " bytes at %#" PRIx64 ": %s (code %#x)\n",
-	    f->rid >> 8 & 0xff, f->rid >> 3 & 31, f->rid & 7, access[f->access & 3], f->len, f->iova,
-	    iommu_fault_words(f->reason), f->code);
+	    f->rid >> 8 & 0xff, f->rid >> 3 & 31, f->rid & 7, access[f->access & 3], f->len,
+	    f->iova, iommu_fault_words(f->reason), f->code);
 	sys3(SYS_write, door.log, (long)l.text, (long)l.len);
 }
 
@@ -166,7 +167,8 @@ void trace_open(const char *path, int flags, long rc)
 	struct line l;
 
 	start(&l);
-	add(&l, "open(\"%s\", %s%s)", path, modes[flags & O_ACCMODE], flags & O_CLOEXEC ? "|O_CLOEXEC" : "");
+	add(&l, "open(\"%s\", %s%s)", path, modes[flags & O_ACCMODE],
+	    flags & O_CLOEXEC ? "|O_CLOEXEC" : "");
 	finish(&l, rc);
 }
 
@@ -186,14 +188,16 @@ void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t a
 	finish(&l, rc);
 }
 
-void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len, uint64_t pos, long rc)
+void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len, uint64_t pos,
+	      long rc)
 {
 	struct line l;
 
 	start(&l);
 	add(&l, "%s(%d<%s>, %" PRIu64 " bytes, ", call, fd, f->name, len);
 	if (f->kind == DOOR_ENGINE && f->abi->ops->kind == ABI_DEVICE)
-		add(&l, "region %" PRIu64 " + %#" PRIx64 ")", pos >> 40, (uint64_t)(pos & MASK(40)));
+		add(&l, "region %" PRIu64 " + %#" PRIx64 ")", pos >> 40,
+		    (uint64_t)(pos & MASK(40)));
 	else
 		add(&l, "%#" PRIx64 ")", pos);
 	finish(&l, rc);
@@ -205,10 +209,14 @@ void trace_mmap(int fd, const struct door_file *f, uint64_t addr, uint64_t len, 
 	struct line l;
 
 	start(&l);
-	add(&l, "mmap(%#" PRIx64 ", %#" PRIx64 ", %s%s%s, %s%s, %d<%s>, region %" PRIu64 " + %#" PRIx64 ")", addr,
-	    len, prot & PROT_READ ? "PROT_READ" : "PROT_NONE", prot & PROT_WRITE ? "|PROT_WRITE" : "",
-	    prot & PROT_EXEC ? "|PROT_EXEC" : "", flags & MAP_SHARED ? "MAP_SHARED" : "MAP_PRIVATE",
-	    flags & MAP_FIXED ? "|MAP_FIXED" : "", fd, f->name, pos >> 40, (uint64_t)(pos & MASK(40)));
+	add(&l,
+	    "mmap(%#" PRIx64 ", %#" PRIx64 ", %s%s%s, %s%s, %d<%s>, region %" PRIu64 " + %#" PRIx64
+	    ")",
+	    addr, len, prot & PROT_READ ? "PROT_READ" : "PROT_NONE",
+	    prot & PROT_WRITE ? "|PROT_WRITE" : "", prot & PROT_EXEC ? "|PROT_EXEC" : "",
+	    flags & MAP_SHARED ? "MAP_SHARED" : "MAP_PRIVATE",
+	    flags & MAP_FIXED ? "|MAP_FIXED" : "", fd, f->name, pos >> 40,
+	    (uint64_t)(pos & MASK(40)));
 	finish(&l, rc);
 }
 

@@ -2,7 +2,8 @@
 /*
  * -v: each call on our files as strace shows it, and what was refused and why.
  *
- *   ioctl(5</dev/iommu>, IOMMU_IOAS_MAP, {size=40, flags=0x7, ...}) = -1 EINVAL (MAP.4: iova=0x10: a multiple of 4096)
+ *   ioctl(5</dev/iommu>, IOMMU_IOAS_MAP, {size=40, flags=0x7, ...}) = -1 EINVAL (MAP.4: iova=0x10:
+ * a multiple of 4096)
  */
 #ifndef IOAS_DOORS_PRELOAD_TRACE_H
 #define IOAS_DOORS_PRELOAD_TRACE_H
@@ -28,7 +29,8 @@ static inline void trace_begin(void)
 /* After it; @rc is the result or -errno. */
 void trace_open(const char *path, int flags, long rc);
 void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t arg, long rc);
-void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len, uint64_t pos, long rc);
+void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len, uint64_t pos,
+	      long rc);
 void trace_mmap(int fd, const struct door_file *f, uint64_t addr, uint64_t len, int prot, int flags,
 		uint64_t pos, long rc);
 void trace_close(int fd, const char *name, long rc);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Mapped BARs: stores reach the model, and every call of the mmap family leaves the mapping as a device's would be.
+ * Mapped BARs: stores reach the model, and every call of the mmap family leaves the mapping as a
+ * device's would be.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -11,7 +12,7 @@ static sigjmp_buf out;
 static volatile int caught, caught_code;
 static void *volatile caught_at;
 
-static void catch(int sig, siginfo_t *info, void *ctx)
+static void catch (int sig, siginfo_t *info, void *ctx)
 {
 	caught = sig;
 	caught_code = info->si_code;
@@ -43,7 +44,8 @@ static int load(const volatile void *at)
 	return caught;
 }
 
-static bool reaches_model(volatile uint8_t *bar, volatile uint8_t *log, uint32_t off, uint32_t value)
+static bool reaches_model(volatile uint8_t *bar, volatile uint8_t *log, uint32_t off,
+			  uint32_t value)
 {
 	struct log_entry e;
 
@@ -55,7 +57,8 @@ static bool reaches_model(volatile uint8_t *bar, volatile uint8_t *log, uint32_t
 
 static void test_stores(const struct scratch *s)
 {
-	volatile uint8_t *a = bar_map(s, PROT_READ | PROT_WRITE), *b = bar_map(s, PROT_READ | PROT_WRITE);
+	volatile uint8_t *a = bar_map(s, PROT_READ | PROT_WRITE),
+			 *b = bar_map(s, PROT_READ | PROT_WRITE);
 	uint64_t value = 0x1122334455667788;
 
 	CHECK(reaches_model(a, b, 0x10, 0xabcd));
@@ -68,7 +71,8 @@ static void test_stores(const struct scratch *s)
 	CHECK(!memcmp((void *)(b + 0x100), "0123456789abcdef0123456789abcdef", 32));
 	CHECK(pwrite(s->device, &value, 4, (off_t)bar_offset(0) + 0x40) == 4);
 	CHECK(*reg32(a, 0x40) == (uint32_t)value);
-	/* A system call that writes there gets EFAULT, as from read-only memory, or does it; it never dies. */
+	/* A system call that writes there gets EFAULT, as from read-only memory, or does it; it
+	 * never dies. */
 	CHECK(!munmap((void *)a, BAR0_SIZE) && !munmap((void *)b, BAR0_SIZE));
 	CHECK(store(a, 1) == SIGSEGV && caught_at == a);
 }
@@ -76,7 +80,8 @@ static void test_stores(const struct scratch *s)
 /* A page whose loads have side effects. */
 static void test_trapped_loads(const struct scratch *s)
 {
-	volatile uint8_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, s->device, (off_t)bar_offset(2));
+	volatile uint8_t *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, s->device,
+				   (off_t)bar_offset(2));
 	uint32_t n;
 
 	NEED(p != MAP_FAILED);
@@ -105,11 +110,15 @@ static void test_fixed(const struct scratch *s)
 	void *p;
 
 	NEED(room != MAP_FAILED);
-	bar = mmap(room, BAR0_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, s->device, (off_t)bar_offset(0));
+	bar = mmap(room, BAR0_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, s->device,
+		   (off_t)bar_offset(0));
 	CHECK((char *)bar == room && reaches_model(bar, bar, 8, 99));
-	FAILS(mmap(room, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, s->device, (off_t)bar_offset(0)), EEXIST);
+	FAILS(mmap(room, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, s->device,
+		   (off_t)bar_offset(0)),
+	      EEXIST);
 	/* Other memory comes over a page of it. */
-	p = mmap(room + 4096, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	p = mmap(room + 4096, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+		 -1, 0);
 	CHECK(p == room + 4096 && !store(room + 4096, 5) && *(int *)(room + 4096) == 5);
 	CHECK(*reg32((volatile uint8_t *)room, 0x1000) == 5 && reaches_model(bar, bar, 12, 98));
 	CHECK(reaches_model(bar, bar, 0x2000, 97));
@@ -132,7 +141,8 @@ static void test_protection(const struct scratch *s)
 {
 	volatile uint8_t *bar = bar_map(s, PROT_READ), *log = bar_map(s, PROT_READ | PROT_WRITE);
 
-	CHECK(!load(bar) && store(bar + 4, 1) == SIGSEGV && caught_code == SEGV_ACCERR && caught_at == bar + 4);
+	CHECK(!load(bar) && store(bar + 4, 1) == SIGSEGV && caught_code == SEGV_ACCERR &&
+	      caught_at == bar + 4);
 	CHECK(!mprotect((void *)bar, 0x2000, PROT_READ | PROT_WRITE));
 	CHECK(reaches_model(bar, log, 0x1ffc, 11));
 	CHECK(store(bar + 0x2000, 1) == SIGSEGV);
@@ -151,13 +161,15 @@ static void test_protection(const struct scratch *s)
 /* One call over a BAR and the memory beside it. */
 static void test_mixed_protection(const struct scratch *s)
 {
-	char *room = mmap(NULL, 3 * BAR0_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *room = mmap(NULL, 3 * BAR0_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
 	volatile uint8_t *bar = (volatile uint8_t *)room + BAR0_SIZE;
 
 	NEED(mmap((void *)bar, BAR0_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, s->device,
 		  (off_t)bar_offset(0)) == bar);
 	CHECK(!mprotect(room, 3 * BAR0_SIZE, PROT_READ));
-	CHECK(store(room, 1) == SIGSEGV && store(bar, 1) == SIGSEGV && store(room + 2 * BAR0_SIZE, 1) == SIGSEGV);
+	CHECK(store(room, 1) == SIGSEGV && store(bar, 1) == SIGSEGV &&
+	      store(room + 2 * BAR0_SIZE, 1) == SIGSEGV);
 	CHECK(!mprotect(room, 3 * BAR0_SIZE, PROT_READ | PROT_WRITE));
 	CHECK(!store(room, 1) && reaches_model(bar, bar, 4, 21) && !store(room + 2 * BAR0_SIZE, 1));
 	CHECK(!munmap(room, 3 * BAR0_SIZE));

@@ -97,7 +97,8 @@ int main(void)
 	CHECK(!bound());
 	CHECK(!system("/bin/echo 0000:01:00.0 > " DRIVER "/bind"));
 	CHECK(bound());
-	CHECK(!system("bash -c 'echo 0000:01:00.0 > " DRIVER "/unbind; test ! -e " DEVICE "/driver'"));
+	CHECK(!system("bash -c 'echo 0000:01:00.0 > " DRIVER "/unbind; test ! -e " DEVICE
+		      "/driver'"));
 	CHECK(!system("echo 0000:01:00.0 | tee " DRIVER "/bind >/dev/null") && bound());
 	CHECK(put(DEVICE "/vendor", "1") == EACCES || !geteuid());
 	CHECK(put(DEVICE "/remove", "1") == EPERM);

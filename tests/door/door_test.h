@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * For the door's tests: ordinary programs, run under `ioas run --device scratch`, that know only Linux's nodes.
+ * For the door's tests: ordinary programs, run under `ioas run --device scratch`, that know only
+ * Linux's nodes.
  *
  * A check that fails says where and goes on, so that one run shows all; the exit status tells.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The engine's threads in a stranger's process: started only when a device works, deaf to the program's signals, on the
- * processors that the process started with, and named. Run with an NVMe controller as the only device.
+ * The engine's threads in a stranger's process: started only when a device works, deaf to the
+ * program's signals, on the processors that the process started with, and named. Run with an NVMe
+ * controller as the only device.
  */
 #include <dirent.h>
 #include <sched.h>
@@ -92,9 +93,9 @@ static void work(const struct scratch *s, volatile uint8_t *bar, volatile uint8_
 	for (int i = 0; i < 2000 && !(*reg32(bar, NVME_CSTS) & 1); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 	NEED(*reg32(bar, NVME_CSTS) & 1);
-	*reg32(page, 0) = 0x00010006;		 /* Identify, command 1 */
-	*reg64(page, 24) = 0x12000;		 /* PRP1 */
-	*reg32(page, 40) = 1;			 /* the controller */
+	*reg32(page, 0) = 0x00010006; /* Identify, command 1 */
+	*reg64(page, 24) = 0x12000;   /* PRP1 */
+	*reg32(page, 40) = 1;	      /* the controller */
 	*reg32(bar, NVME_TAIL) = 1;
 	for (int i = 0; i < 2000 && !(*reg32(page, 0x100c) & 0x10000); i++)
 		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -112,7 +113,8 @@ static void count(int sig)
 int main(void)
 {
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
-	const uint64_t blockable = ~0ull & ~(1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31);
+	const uint64_t blockable =
+		~0ull & ~(1ull << (SIGKILL - 1) | 1ull << (SIGSTOP - 1) | 3ull << 31);
 	const uint64_t faults = 1ull << (SIGSEGV - 1) | 1ull << (SIGBUS - 1);
 	volatile uint8_t *bar, *page;
 	struct thread t[8], me;

@@ -24,7 +24,10 @@ static long raw(long n, long a, long b, long c)
 {
 	long rc;
 
-	__asm__ volatile("syscall" : "=a"(rc) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+	__asm__ volatile("syscall"
+			 : "=a"(rc)
+			 : "a"(n), "D"(a), "S"(b), "d"(c)
+			 : "rcx", "r11", "memory");
 	return rc;
 }
 
@@ -93,7 +96,8 @@ static void test_file_calls(void)
 
 static void test_dup(void)
 {
-	const int a = open_iommu(), b = dup(a), c = fcntl(a, F_DUPFD_CLOEXEC, 100), d = dup2(a, 200);
+	const int a = open_iommu(), b = dup(a), c = fcntl(a, F_DUPFD_CLOEXEC, 100),
+		  d = dup2(a, 200);
 
 	CHECK(b >= 0 && same_device(a, b));
 	CHECK(c >= 100 && same_device(a, c) && fcntl(c, F_GETFD) == FD_CLOEXEC);
@@ -176,7 +180,10 @@ static void send_fd(int sock, int fd)
 {
 	char buf[CMSG_SPACE(sizeof(int))] = "", c = 'x';
 	struct iovec iov = {&c, 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf)};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = buf,
+			   .msg_controllen = sizeof(buf)};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
 	h->cmsg_level = SOL_SOCKET;
@@ -190,7 +197,10 @@ static int receive_fd(int sock)
 {
 	char buf[CMSG_SPACE(sizeof(int))], c;
 	struct iovec iov = {&c, 1};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf)};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = buf,
+			   .msg_controllen = sizeof(buf)};
 	int fd = -1;
 
 	NEED(recvmsg(sock, &m, MSG_CMSG_CLOEXEC) == 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Fork, vfork and exec: a child's inherited files answer EIO with one message, closing them is harmless, and a child that opens
- * a node gets a machine of its own.
+ * Fork, vfork and exec: a child's inherited files answer EIO with one message, closing them is
+ * harmless, and a child that opens a node gets a machine of its own.
  */
 #include <signal.h>
 #include <spawn.h>
@@ -21,7 +21,8 @@ static int reap(pid_t pid)
 }
 
 /* Runs @fn in a child; its stderr comes back in @text. The wait status. */
-static int in_child(void (*fn)(const struct scratch *), const struct scratch *s, char *text, size_t room)
+static int in_child(void (*fn)(const struct scratch *), const struct scratch *s, char *text,
+		    size_t room)
 {
 	int p[2];
 	size_t n = 0;

@@ -48,7 +48,8 @@ static void set_own(rlim_t soft)
 
 static bool may_switch_accounting(void)
 {
-	struct iommu_option cmd = {.size = sizeof(cmd), .option_id = IOMMU_OPTION_RLIMIT_MODE, .val64 = 1};
+	struct iommu_option cmd = {
+		.size = sizeof(cmd), .option_id = IOMMU_OPTION_RLIMIT_MODE, .val64 = 1};
 	const int fd = open("/dev/iommu", O_RDWR);
 	bool ok;
 

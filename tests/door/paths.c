@@ -97,7 +97,8 @@ static void test_real_sysfs(void)
 
 static bool is_node(const struct stat *st, unsigned int maj, unsigned int min)
 {
-	return S_ISCHR(st->st_mode) && major(st->st_rdev) == maj && minor(st->st_rdev) == min && !st->st_size;
+	return S_ISCHR(st->st_mode) && major(st->st_rdev) == maj && minor(st->st_rdev) == min &&
+	       !st->st_size;
 }
 
 static void test_nodes(void)
@@ -109,10 +110,12 @@ static void test_nodes(void)
 	int fd;
 
 	CHECK(!stat("/dev/iommu", &st) && is_node(&st, 10, 124) && (st.st_mode & 0777) == 0660);
-	CHECK(!lstat("/dev/vfio/vfio", &st) && is_node(&st, 10, 196) && (st.st_mode & 0777) == 0666);
+	CHECK(!lstat("/dev/vfio/vfio", &st) && is_node(&st, 10, 196) &&
+	      (st.st_mode & 0777) == 0666);
 	CHECK(!stat("/dev/vfio/0", &st) && is_node(&st, 243, 0));
 	CHECK(!stat("/dev/vfio/devices/vfio0", &st) && is_node(&st, 511, 0));
-	CHECK(!statx(AT_FDCWD, "/dev/vfio/0", 0, STATX_ALL, &sx) && S_ISCHR(sx.stx_mode) && sx.stx_rdev_major == 243);
+	CHECK(!statx(AT_FDCWD, "/dev/vfio/0", 0, STATX_ALL, &sx) && S_ISCHR(sx.stx_mode) &&
+	      sx.stx_rdev_major == 243);
 	CHECK(!stat("/dev/vfio", &st) && S_ISDIR(st.st_mode));
 	CHECK(entries("/dev/vfio", "vfio", &found) == 3 && found);
 	CHECK(entries("/dev/vfio/devices", "vfio0", &found) == 1 && found);
@@ -122,7 +125,8 @@ static void test_nodes(void)
 	/* What fstat() says is what `dev` in sysfs and stat() say: how a program knows a device. */
 	fd = open("/dev/vfio/devices/vfio0", O_RDWR);
 	CHECK(fd >= 0 && !fstat(fd, &st) && is_node(&st, 511, 0));
-	CHECK(!statx(fd, "", AT_EMPTY_PATH, STATX_ALL, &sx) && S_ISCHR(sx.stx_mode) && sx.stx_rdev_major == 511);
+	CHECK(!statx(fd, "", AT_EMPTY_PATH, STATX_ALL, &sx) && S_ISCHR(sx.stx_mode) &&
+	      sx.stx_rdev_major == 511);
 	CHECK(!fstatat(fd, "", &st, AT_EMPTY_PATH) && is_node(&st, 511, 0));
 	snprintf(text, sizeof(text), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
 	CHECK(file_says(DEVICE "/vfio-dev/vfio0/dev", text));
@@ -144,19 +148,23 @@ static bool opens(int dirfd, const char *name)
 
 static void test_relative(void)
 {
-	int dev = open("/dev", O_RDONLY | O_DIRECTORY), vfio = open("/dev/vfio", O_RDONLY | O_DIRECTORY);
-	int root = open("/", O_RDONLY | O_DIRECTORY), sys = open("/sys/bus/pci/devices", O_RDONLY | O_DIRECTORY);
+	int dev = open("/dev", O_RDONLY | O_DIRECTORY),
+	    vfio = open("/dev/vfio", O_RDONLY | O_DIRECTORY);
+	int root = open("/", O_RDONLY | O_DIRECTORY),
+	    sys = open("/sys/bus/pci/devices", O_RDONLY | O_DIRECTORY);
 	char cwd[PATH_MAX];
 	struct stat st;
 
 	CHECK(opens(dev, "iommu") && opens(dev, "vfio/vfio") && opens(dev, "vfio/0"));
-	CHECK(opens(vfio, "vfio") && opens(vfio, "0") && opens(vfio, "devices/vfio0") && opens(vfio, "../iommu"));
+	CHECK(opens(vfio, "vfio") && opens(vfio, "0") && opens(vfio, "devices/vfio0") &&
+	      opens(vfio, "../iommu"));
 	CHECK(opens(root, "dev/iommu") && opens(dev, "../dev/iommu"));
 	CHECK(!fstatat(vfio, "0", &st, 0) && is_node(&st, 243, 0));
 	CHECK(!faccessat(sys, "0000:01:00.0/vendor", R_OK, 0));
 	CHECK(!chdir("/dev/vfio") && opens(AT_FDCWD, "vfio") && opens(AT_FDCWD, "./0"));
 	CHECK(getcwd(cwd, sizeof(cwd)) && !strcmp(cwd, "/dev/vfio"));
-	CHECK(!chdir("/") && opens(AT_FDCWD, "dev/iommu") && !access("sys/bus/pci/devices/0000:01:00.0", F_OK));
+	CHECK(!chdir("/") && opens(AT_FDCWD, "dev/iommu") &&
+	      !access("sys/bus/pci/devices/0000:01:00.0", F_OK));
 	CHECK(!chdir(DEVICE) && file_says("vendor", "0x1b36"));
 	CHECK(getcwd(cwd, sizeof(cwd)) && !strcmp(cwd, "/sys/devices/pci0000:01/0000:01:00.0"));
 	CHECK(!chdir("/tmp") && opens(AT_FDCWD, "../dev/iommu"));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SIGSEGV and SIGBUS are shared: registers work whatever the program does with its signals, and what it does works too.
+ * SIGSEGV and SIGBUS are shared: registers work whatever the program does with its signals, and
+ * what it does works too.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -54,7 +55,8 @@ static void test_own_handler(void)
 	sigaddset(&act.sa_mask, SIGUSR1);
 	CHECK(!sigaction(SIGSEGV, &act, NULL));
 	CHECK(!sigaction(SIGSEGV, NULL, &old));
-	CHECK(old.sa_sigaction == mend && (old.sa_flags & SA_SIGINFO) && sigismember(&old.sa_mask, SIGUSR1));
+	CHECK(old.sa_sigaction == mend && (old.sa_flags & SA_SIGINFO) &&
+	      sigismember(&old.sa_mask, SIGUSR1));
 	fault();
 	CHECK(calls == 1 && seen_sig == SIGSEGV && seen_code == SEGV_ACCERR && seen_at == hole + 8);
 	CHECK(sigismember(&seen_mask, SIGUSR1) == 1 && hole[8] == 1);
@@ -106,7 +108,8 @@ static void test_jump_out(void)
 
 static void test_reset(void)
 {
-	struct sigaction act = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND}, old;
+	struct sigaction act = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND},
+			 old;
 
 	CHECK(!sigaction(SIGSEGV, &act, NULL));
 	fault();
@@ -132,7 +135,8 @@ static void test_blocked(void)
 	CHECK(!sigprocmask(SIG_SETMASK, &all, &old) && !sigismember(&old, SIGSEGV));
 	CHECK(blocked(SIGSEGV) && blocked(SIGBUS) && blocked(SIGUSR1));
 	CHECK(register_works(4));
-	CHECK(!sigprocmask(SIG_UNBLOCK, &all, &old) && sigismember(&old, SIGSEGV) && sigismember(&old, SIGUSR1));
+	CHECK(!sigprocmask(SIG_UNBLOCK, &all, &old) && sigismember(&old, SIGSEGV) &&
+	      sigismember(&old, SIGUSR1));
 	CHECK(!blocked(SIGSEGV) && !blocked(SIGUSR1));
 	CHECK(!sigprocmask(SIG_SETMASK, &none, NULL));
 }
@@ -196,15 +200,19 @@ static void test_alternate_stack(void)
 	const stack_t off = {.ss_flags = SS_DISABLE};
 
 	/* None of its own yet, unless a sanitizer made it one. */
-	CHECK(!sigaltstack(NULL, &first) && ((first.ss_flags & SS_DISABLE) || dlsym(RTLD_DEFAULT, "__asan_init")));
-	CHECK(!sigaltstack(&ss, &old) && old.ss_flags == first.ss_flags && old.ss_sp == first.ss_sp);
-	CHECK(!sigaltstack(NULL, &old) && old.ss_sp == ss.ss_sp && old.ss_size == size && !old.ss_flags);
+	CHECK(!sigaltstack(NULL, &first) &&
+	      ((first.ss_flags & SS_DISABLE) || dlsym(RTLD_DEFAULT, "__asan_init")));
+	CHECK(!sigaltstack(&ss, &old) && old.ss_flags == first.ss_flags &&
+	      old.ss_sp == first.ss_sp);
+	CHECK(!sigaltstack(NULL, &old) && old.ss_sp == ss.ss_sp && old.ss_size == size &&
+	      !old.ss_flags);
 	CHECK(!sigaction(SIGSEGV, &act, NULL));
 	/* Too small for the trap, which runs elsewhere; the program's own handler runs there. */
 	CHECK(register_works(7));
 	memcpy((void *)(bar + 0x200), (void *)(bar + 0x100), 256);
 	fault();
-	CHECK(calls == 1 && handler_sp > (uintptr_t)ss.ss_sp && handler_sp < (uintptr_t)ss.ss_sp + size);
+	CHECK(calls == 1 && handler_sp > (uintptr_t)ss.ss_sp &&
+	      handler_sp < (uintptr_t)ss.ss_sp + size);
 	CHECK(!sigaltstack(&off, &old) && old.ss_sp == ss.ss_sp);
 	CHECK(register_works(8));
 	CHECK(!sigaltstack(NULL, &old) && (old.ss_flags & SS_DISABLE));
@@ -227,7 +235,8 @@ static void test_tiny_stack(void)
 	const struct log_entry *e;
 	struct log_entry last;
 
-	/* swapcontext() itself wants some: so the store is made with the stack pointer near the end of the array. */
+	/* swapcontext() itself wants some: so the store is made with the stack pointer near the end
+	 * of the array. */
 	memset(tiny, 0x5a, sizeof(tiny));
 	getcontext(&there);
 	there.uc_stack.ss_sp = tiny;

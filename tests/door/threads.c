@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Several threads at once: opening, duplicating, using and closing; one closes what another uses; BARs come and go.
+ * Several threads at once: opening, duplicating, using and closing; one closes what another uses;
+ * BARs come and go.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,7 +30,8 @@ static void *open_and_close(void *arg)
 	return NULL;
 }
 
-/* The number is used by turns for an iommufd and for /dev/null: calls on it meet one or the other. */
+/* The number is used by turns for an iommufd and for /dev/null: calls on it meet one or the other.
+ */
 static void *switch_number(void *arg)
 {
 	const int number = *(int *)arg, null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -76,7 +78,8 @@ static void *toggle_memory(void *arg)
 	for (int i = 0; i < ROUNDS; i++) {
 		uint32_t v;
 
-		/* Switching it off would be the other threads' bus error: only the path is taken. */
+		/* Switching it off would be the other threads' bus error: only the path is taken.
+		 */
 		scratch_memory(&shared, true);
 		CHECK(pread(shared.device, &v, 4, (off_t)bar_offset(7)) == 4);
 	}
@@ -97,13 +100,16 @@ int main(void)
 {
 	int number;
 
-	run_all((void *(*const[])(void *)){open_and_close, open_and_close, open_and_close, open_and_close},
+	run_all((void *(*const[])(void *)){open_and_close, open_and_close, open_and_close,
+					   open_and_close},
 		(void *const[]){NULL, NULL, NULL, NULL}, 4);
 	number = open("/dev/null", O_RDWR);
-	run_all((void *(*const[])(void *)){use_number, switch_number}, (void *const[]){&number, &number}, 2);
+	run_all((void *(*const[])(void *)){use_number, switch_number},
+		(void *const[]){&number, &number}, 2);
 	close(number);
 	scratch_open(&shared);
-	run_all((void *(*const[])(void *)){map_and_store, map_and_store, map_and_store, toggle_memory},
+	run_all((void *(*const[])(void *)){map_and_store, map_and_store, map_and_store,
+					   toggle_memory},
 		(void *const[]){(void *)0x10, (void *)0x20, (void *)0x30, NULL}, 4);
 	scratch_close(&shared);
 	return finish();

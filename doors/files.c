@@ -155,7 +155,7 @@ static bool is_watched(const struct door_file_init *init)
 /* The program's end; the others are hidden. */
 static int make_socket(int *wake, int *drain)
 {
-	int fds[2], rc;
+	int fds[2] = {-1, -1}, rc;
 
 	rc = (int)sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, (long)fds);
 	if (rc)

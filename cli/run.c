@@ -173,31 +173,33 @@ static int start_and_wait(const struct target *t, char **program)
 	return status;
 }
 
-static void print_summary(const char *dir, const char *log)
+static void print_summary(const struct run_stats *s, const char *log)
 {
-	struct run_stats *s = run_stats_map(dir);
 	FILE *to = log ? fopen(log, "a") : stderr;
 
-	if (s && to)
+	if (to)
 		fprintf(to,
 			"ioas: %" PRIu64 " maps, %" PRIu64 " unmaps, %" PRIu64
 			" bytes read and %" PRIu64 " bytes written by DMA, %" PRIu64 " faults\n",
 			s->maps, s->unmaps, s->dma_read_bytes, s->dma_written_bytes, s->faults);
-	if (s)
-		munmap(s, sizeof(*s));
 	if (to && log)
 		fclose(to);
 }
 
 static int run_in(const char *dir, const struct run_request *r, const struct target *t)
 {
+	struct run_stats *stats = run_stats_map(dir);
 	int status;
 
-	if (setenv(RUN_DIR_ENV, dir, 1))
+	if (!stats || setenv(RUN_DIR_ENV, dir, 1)) {
+		fprintf(stderr, "ioas: cannot use %s: %s\n", dir, strerror(errno));
 		return EXIT_FAILED;
+	}
+	stats->said_unreachable = t->cannot != NULL;
 	status = start_and_wait(t, r->program);
 	if (r->summary)
-		print_summary(dir, r->config.log);
+		print_summary(stats, r->config.log);
+	munmap(stats, sizeof(*stats));
 	return status;
 }
 

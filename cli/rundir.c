@@ -21,13 +21,13 @@ static bool usable_folder(const char *path)
 
 static char *make_folder(void)
 {
-	const char *bases[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
+	/* Root's own folder would be closed to a program that gives up its privileges. */
+	const char *bases[] = {geteuid() ? getenv("XDG_RUNTIME_DIR") : NULL, getenv("TMPDIR"), "/tmp"};
 	char *dir = NULL;
 
 	for (size_t i = 0; i < 3; i++) {
 		if (!usable_folder(bases[i]) || asprintf(&dir, "%s/ioas-XXXXXX", bases[i]) < 0)
 			continue;
-		/* A program that gives up its privileges must still find its way. */
 		if (mkdtemp(dir) && !chmod(dir, 0755))
 			return dir;
 		free(dir);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void run_bdf_name(uint32_t bdf, char out[RUN_BDF_LEN])
@@ -211,6 +212,8 @@ struct run_stats *run_stats_map(const char *dir)
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return NULL;
+	/* Counted by whatever user a program becomes. */
+	fchmod(fd, 0666);
 	if (!ftruncate(fd, sizeof(struct run_stats)))
 		p = mmap(NULL, sizeof(struct run_stats), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);

@@ -410,8 +410,7 @@ static void assert_over(struct bench *b)
 	memset(b->dst, 0, 16384);
 	was = __atomic_load_n(b->completion, __ATOMIC_RELAXED);
 	usleep(1000);
-	for (unsigned int i = 0; i < 16384; i++)
-		assert_int_equal(b->dst[i], 0);
+	assert_all(b->dst, 0, 16384);
 	assert_int_equal(__atomic_load_n(b->completion, __ATOMIC_RELAXED), was);
 }
 

@@ -82,8 +82,7 @@ static void identify_namespaces(void **state)
 	assert_int_equal(get64(b.buf), 512);
 	/* Inactive: all zeroes. */
 	assert_int_equal(identify(&b, 0, 2), 0);
-	for (unsigned int i = 0; i < 4096; i++)
-		assert_int_equal(b.buf[i], 0);
+	assert_all(b.buf, 0, 4096);
 	assert_int_equal(identify(&b, 0, UINT32_MAX), 0);
 	assert_int_equal(b.buf[25], 1);
 	assert_int_equal(get64(b.buf), 0);
@@ -569,8 +568,7 @@ static void format_erases_every_namespace(void **state)
 			memset(back, 0xee, 65536);
 			assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, 0, 65536 / lba, back,
 								      65536), NULL), 0);
-			for (unsigned int i = 0; i < 65536; i++)
-				assert_int_equal(back[i], 0);
+			assert_all(back, 0, 65536);
 			/* The last block is there, the next one is not. */
 			assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, (nsid << 20) / lba - 1, 1,
 								      back, lba), NULL), 0);

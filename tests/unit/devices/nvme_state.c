@@ -238,10 +238,8 @@ static void assert_quiet(struct load *l)
 	memset(l->data, 0xaa, 512 * 1024);
 	memset(l->h.q[1].cq, 0xaa, 64 * sizeof(struct nvme_cqe));
 	usleep(1000);
-	for (unsigned int i = 0; i < 512 * 1024; i++)
-		assert_int_equal(l->data[i], 0xaa);
-	for (unsigned int i = 0; i < 64 * sizeof(struct nvme_cqe); i++)
-		assert_int_equal(((uint8_t *)l->h.q[1].cq)[i], 0xaa);
+	assert_all(l->data, 0xaa, 512 * 1024);
+	assert_all(l->h.q[1].cq, 0xaa, 64 * sizeof(struct nvme_cqe));
 }
 
 /* Disabled, shut down, reset, removed, each while it works. */

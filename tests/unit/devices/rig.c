@@ -258,6 +258,14 @@ unsigned int irqs_of(const struct func *f, unsigned int vector)
 	return __atomic_load_n(&f->irqs[vector], __ATOMIC_ACQUIRE);
 }
 
+void assert_all(const void *p, uint8_t value, size_t len)
+{
+	const uint8_t *at = p;
+
+	if (len && (at[0] != value || memcmp(at, at + 1, len - 1)))
+		fail_msg("not every byte is %#x", value);
+}
+
 double seconds(void)
 {
 	struct timespec t;

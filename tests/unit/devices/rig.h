@@ -89,6 +89,9 @@ void cfg_write(struct func *f, unsigned int off, unsigned int size, uint32_t val
 void set_bus_master(struct func *f, bool on);
 unsigned int irqs_of(const struct func *f, unsigned int vector);
 
+/* Every one of @len bytes is @value. */
+void assert_all(const void *p, uint8_t value, size_t len);
+
 double seconds(void);
 /* Gives the other threads a chance. */
 void relax(void);

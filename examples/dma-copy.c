@@ -37,6 +37,7 @@
 
 #define INTRCTRL_MASTER 0x01
 #define INTRCTRL_MSIX	0x08
+#define CHANERR_CHECK	0x10000 /* it is not */
 #define DMACAP_FILL	(1u << 6)
 #define DMACAP_XOR	(1u << 8)
 #define CHANCTRL_REARM	0x0001
@@ -50,6 +51,7 @@
 #define OP_COPY	   0x00
 #define OP_FILL	   0x01
 #define OP_XOR	   0x87
+#define OP_CHECK   0x88 /* is the sources' XOR what lies at the destination? */
 #define CTL_INT	   0x01
 #define CTL_UPDATE 0x08
 #define CTL_SRCS   5 /* bit number: XOR's number of sources less 2 */
@@ -272,31 +274,50 @@ static void test_fill(struct engine *e)
 	printf("fill: %zu descriptors\n", sizeof(sizes) / sizeof(*sizes));
 }
 
+#define XOR_LEN	   4096u
+#define XOR_DST	   (ARENA / 2)
+#define XOR_SRC(i) ((i)*3 * XOR_LEN)
+
+static struct desc *push_xor(struct engine *e, uint8_t op, unsigned int n)
+{
+	struct desc *d = push(e, op, XOR_LEN, e->src_iova + XOR_SRC(0), e->dst_iova + XOR_DST);
+
+	d->ctl |= (n - 2) << CTL_SRCS;
+	d->src2 = e->src_iova + XOR_SRC(1);
+	d->src3 = n > 2 ? e->src_iova + XOR_SRC(2) : 0;
+	d->src4 = n > 3 ? e->src_iova + XOR_SRC(3) : 0;
+	d->src5 = n > 4 ? e->src_iova + XOR_SRC(4) : 0;
+	return d;
+}
+
+/* A check goes well, and one of a result with one wrong byte does not. */
+static void test_check(struct engine *e, unsigned int n)
+{
+	must_run(e, push_xor(e, OP_CHECK, n), "check");
+	e->dst[XOR_DST + 1234] ^= 0x10;
+	run(e, push_xor(e, OP_CHECK, n));
+	if (!(REG(e, uint32_t, CHANERR) & CHANERR_CHECK))
+		errx(1, "check: a wrong byte was not seen, CHANERR 0x%" PRIx32,
+		     REG(e, uint32_t, CHANERR));
+	e->dst[XOR_DST + 1234] ^= 0x10;
+	verify(e, "check");
+	channel_reset(e);
+	channel_start(e);
+}
+
 static void test_xor(struct engine *e)
 {
-	const uint32_t size = 4096, dst = ARENA / 2;
-
 	for (unsigned int n = 2; n <= 5; n++) {
-		uint64_t src[5];
-		struct desc *d;
-
-		for (unsigned int i = 0; i < 5; i++)
-			src[i] = i * 3 * size;
-		d = push(e, OP_XOR, size, e->src_iova + src[0], e->dst_iova + dst);
-		d->ctl |= (n - 2) << CTL_SRCS;
-		d->src2 = e->src_iova + src[1];
-		d->src3 = n > 2 ? e->src_iova + src[2] : 0;
-		d->src4 = n > 3 ? e->src_iova + src[3] : 0;
-		d->src5 = n > 4 ? e->src_iova + src[4] : 0;
-		must_run(e, d, "xor");
-		for (uint32_t j = 0; j < size; j++) {
-			e->expect[dst + j] = 0;
+		must_run(e, push_xor(e, OP_XOR, n), "xor");
+		for (uint32_t j = 0; j < XOR_LEN; j++) {
+			e->expect[XOR_DST + j] = 0;
 			for (unsigned int i = 0; i < n; i++)
-				e->expect[dst + j] ^= e->src[src[i] + j];
+				e->expect[XOR_DST + j] ^= e->src[XOR_SRC(i) + j];
 		}
 		verify(e, "xor");
+		test_check(e, n);
 	}
-	printf("xor: of 2 to 5 sources\n");
+	printf("xor: of 2 to 5 sources, and checks that find a wrong byte\n");
 }
 
 /* What no IOMMU maps, the engine must neither read nor write, and must say so. */

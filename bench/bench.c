@@ -31,6 +31,7 @@ static int open_counter(void)
 void bench_begin(struct bench *b, int argc, char **argv)
 {
 	*b = (struct bench){0};
+	sched_getaffinity(0, sizeof(b->cpus), &b->cpus);
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--quick")) {
 			b->quick = true;
@@ -109,6 +110,54 @@ struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), 
 	qsort(ns, runs, sizeof(*ns), compare);
 	qsort(ir, runs, sizeof(*ir), compare);
 	return (struct bench_cost){.ns = ns[runs / 2], .best = ns[0], .ir = ir[runs / 2]};
+}
+
+struct bench_cost bench_each(struct bench *b, void (*before)(void *arg),
+			     void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n)
+{
+	uint64_t begin = now(), done = 0;
+	struct bench_cost cost;
+	double *ns;
+
+	if (b->quick)
+		n = n / 100 + 1;
+	ns = malloc(n * sizeof(*ns));
+	if (!ns) {
+		perror("memory");
+		exit(1);
+	}
+	for (; done < n && (!done || now() - begin < BUDGET); done++) {
+		uint64_t start;
+
+		before(arg);
+		start = now();
+		fn(arg, 1);
+		ns[done] = (double)(now() - start);
+	}
+	qsort(ns, done, sizeof(*ns), compare);
+	cost = (struct bench_cost){.ns = ns[done / 2], .best = ns[0]};
+	free(ns);
+	return cost;
+}
+
+void bench_pin(const struct bench *b, int which)
+{
+	cpu_set_t one;
+
+	if (which < 0) {
+		sched_setaffinity(0, sizeof(b->cpus), &b->cpus);
+		return;
+	}
+	if (CPU_COUNT(&b->cpus) < 2)
+		return;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &b->cpus) || which--)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
 }
 
 /* A rate in four characters or so. */

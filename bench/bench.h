@@ -9,6 +9,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct bench {
 	bool quick; /* a short run that only shows that all of it works */
 	int counter;
 	unsigned int rows;
+	cpu_set_t cpus; /* that it may use */
 };
 
 /* What one operation cost. */
@@ -35,6 +37,14 @@ int bench_end(struct bench *b);
 /* @fn does an operation @n times. */
 struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg,
 			    uint64_t n);
+
+/* As bench_run(), but each operation is timed by itself, after @before, and the median is theirs:
+ * for what may have to wait for another thread, which @before shows to be running. */
+struct bench_cost bench_each(struct bench *b, void (*before)(void *arg),
+			     void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n);
+
+/* Keeps the calling thread on core @which of those it may use, if there are several; -1: on any. */
+void bench_pin(const struct bench *b, int which);
 
 /* Prints and writes one figure; @limit (may be NULL) names what @limit_cost is the cost of. */
 void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,

@@ -36,6 +36,7 @@ struct bed {
 	bool registered;
 	/* Of one row. */
 	uint64_t len;
+	uint64_t dmas; /* that have been done */
 };
 
 static const struct {
@@ -174,22 +175,35 @@ static void bench_sizes(struct bench *b, struct bed *t, const char *device, stru
 
 struct busy {
 	struct bed *bed;
+	const struct bench *b;
 	uint64_t piece; /* bytes of each DMA */
 	bool running, stop;
 	int rc;
 };
+
+static void until_dma(void *arg)
+{
+	const struct bed *t = arg;
+	uint64_t seen = __atomic_load_n(&t->dmas, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&t->dmas, __ATOMIC_RELAXED) == seen)
+		__builtin_ia32_pause();
+}
 
 static void *run_busy(void *arg)
 {
 	struct busy *busy = arg;
 	char *own = malloc(busy->piece);
 
+	bench_pin(busy->b, 1);
 	busy->rc = own ? 0 : -ENOMEM;
 	ioas_port_begin(busy->bed->port);
 	__atomic_store_n(&busy->running, true, __ATOMIC_RELEASE);
 	for (uint64_t at = 0; !busy->rc && !__atomic_load_n(&busy->stop, __ATOMIC_RELAXED);
-	     at = (at + busy->piece) % DMA_LEN)
+	     at = (at + busy->piece) % DMA_LEN) {
 		busy->rc = ioas_port_read(busy->bed->port, DMA_IOVA + at, own, busy->piece);
+		__atomic_fetch_add(&busy->bed->dmas, 1, __ATOMIC_RELAXED);
+	}
 	ioas_port_end(busy->bed->port);
 	free(own);
 	return NULL;
@@ -200,11 +214,12 @@ static void bench_busy(struct bench *b, struct bed *t, uint64_t piece,
 		       const struct bench_cost *idle)
 {
 	struct bench_cost limit = bench_membarrier(b), cost;
-	struct busy busy = {.bed = t, .piece = piece};
+	struct busy busy = {.bed = t, .b = b, .piece = piece};
 	char device[40], name[80];
 	pthread_t thread;
 
 	snprintf(device, sizeof(device), "%llu KiB DMA", (unsigned long long)(piece / KB));
+	bench_pin(b, 0);
 	check(-pthread_create(&thread, NULL, run_busy, &busy), "pthread_create");
 	while (!__atomic_load_n(&busy.running, __ATOMIC_ACQUIRE))
 		sched_yield();
@@ -212,7 +227,7 @@ static void bench_busy(struct bench *b, struct bed *t, uint64_t piece,
 		if (!t->registered && sizes[i].len == GB)
 			continue;
 		t->len = sizes[i].len;
-		cost = bench_run(b, map_unmap, t, t->registered ? 3000 : sizes[i].other_ops / 20);
+		cost = bench_each(b, until_dma, map_unmap, t, 5000);
 		bench_row(b, row_name(t, sizes[i].name, device), cost, "membarrier", limit);
 		snprintf(name, sizeof(name), "  of which it waits for the device");
 		cost = (struct bench_cost){.ns = cost.ns > idle[i].ns ? cost.ns - idle[i].ns : 0};
@@ -220,6 +235,7 @@ static void bench_busy(struct bench *b, struct bed *t, uint64_t piece,
 	}
 	__atomic_store_n(&busy.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
+	bench_pin(b, -1);
 	check(busy.rc, "ioas_port_read");
 }
 

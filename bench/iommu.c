@@ -29,6 +29,7 @@ struct host {
 	char *base; /* registered, mapped at IOVA 0 */
 	uint64_t len;
 	struct pages *pages;
+	uint64_t translated; /* by another thread */
 };
 
 static void check(int rc, const char *what)
@@ -209,24 +210,37 @@ static void fill(struct host *h, uint64_t entries)
 
 struct busy {
 	struct host *h;
+	const struct bench *b;
 	bool running, stop;
 };
+
+static void until_translated(void *arg)
+{
+	const struct host *h = arg;
+	uint64_t seen = __atomic_load_n(&h->translated, __ATOMIC_RELAXED);
+
+	while (__atomic_load_n(&h->translated, __ATOMIC_RELAXED) == seen)
+		__builtin_ia32_pause();
+}
 
 static void *run_busy(void *arg)
 {
 	struct busy *busy = arg;
 
+	bench_pin(busy->b, 1);
 	requester_begin(busy->h->r);
 	__atomic_store_n(&busy->running, true, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&busy->stop, __ATOMIC_RELAXED))
+	while (!__atomic_load_n(&busy->stop, __ATOMIC_RELAXED)) {
 		translate_in_sections(busy->h, 100);
+		__atomic_fetch_add(&busy->h->translated, 1, __ATOMIC_RELAXED);
+	}
 	requester_end(busy->h->r);
 	return NULL;
 }
 
 static void bench_invalidate(struct bench *b)
 {
-	struct busy busy = {0};
+	struct busy busy = {.b = b};
 	pthread_t thread;
 	struct host h;
 
@@ -244,13 +258,16 @@ static void bench_invalidate(struct bench *b)
 	bench_row(b, "page invalidation, the device idle: whole call",
 		  bench_run(b, invalidate, &h, 1000000), "an atomic addition", bench_atomic(b));
 	busy.h = &h;
+	bench_pin(b, 0);
 	check(-pthread_create(&thread, NULL, run_busy, &busy), "pthread_create");
 	while (!__atomic_load_n(&busy.running, __ATOMIC_RELAXED))
 		sched_yield();
 	bench_row(b, "page invalidation, the device busy: whole call",
-		  bench_run(b, invalidate, &h, 5000), "membarrier", bench_membarrier(b));
+		  bench_each(b, until_translated, invalidate, &h, 5000), "membarrier",
+		  bench_membarrier(b));
 	__atomic_store_n(&busy.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
+	bench_pin(b, -1);
 	requester_begin(h.r);
 	host_destroy(&h);
 }

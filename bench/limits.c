@@ -18,7 +18,7 @@
 #include "bench.h"
 
 #define PAGE	     4096ul
-#define FAULTING_LEN 2 /* bytes of ud2 */
+#define FAULTING_LEN 2 /* bytes of divl %ecx */
 
 static long raw_syscall(long nr, long a, long b, long c)
 {
@@ -133,8 +133,12 @@ static void step_over(int sig, siginfo_t *info, void *context)
 
 static void fault(void *arg, uint64_t n)
 {
-	while (n--)
-		__asm__ volatile("ud2" : : : "memory");
+	while (n--) {
+		uint32_t low = 1, high = 0;
+
+		/* A division by zero: what hypervisors do not want to see. */
+		__asm__ volatile("divl %%ecx" : "+a"(low), "+d"(high) : "c"(0) : "memory", "cc");
+	}
 }
 
 struct bench_cost bench_signal(struct bench *b)
@@ -142,10 +146,10 @@ struct bench_cost bench_signal(struct bench *b)
 	struct sigaction sa = {.sa_sigaction = step_over, .sa_flags = SA_SIGINFO}, old;
 	struct bench_cost cost;
 
-	if (sigaction(SIGILL, &sa, &old))
+	if (sigaction(SIGFPE, &sa, &old))
 		die("sigaction");
 	cost = bench_run(b, fault, NULL, 50000);
-	sigaction(SIGILL, &old, NULL);
+	sigaction(SIGFPE, &old, NULL);
 	return cost;
 }
 
@@ -154,6 +158,7 @@ struct partner {
 	uint64_t ping __attribute__((aligned(64)));
 	uint64_t pong __attribute__((aligned(64)));
 	bool stop;
+	const struct bench *b;
 };
 
 /* After so many looks the other thread may be waiting for this core. */
@@ -175,6 +180,7 @@ static void *answer(void *arg)
 {
 	struct partner *p = arg;
 
+	bench_pin(p->b, 1);
 	for (uint64_t seen = 0; !__atomic_load_n(&p->stop, __ATOMIC_RELAXED);) {
 		await(&p->ping, seen, &p->stop);
 		seen = __atomic_load_n(&p->ping, __ATOMIC_ACQUIRE);
@@ -204,16 +210,18 @@ static void barrier(void *arg, uint64_t n)
 static struct bench_cost with_partner(struct bench *b, void (*fn)(void *arg, uint64_t n),
 				      uint64_t n)
 {
-	struct partner p = {0};
+	struct partner p = {.b = b};
 	struct bench_cost cost;
 	pthread_t thread;
 
+	bench_pin(b, 0);
 	if (pthread_create(&thread, NULL, answer, &p))
 		die("a thread");
 	ping(&p, 1);
 	cost = bench_run(b, fn, &p, n);
 	__atomic_store_n(&p.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
+	bench_pin(b, -1);
 	return cost;
 }
 

@@ -179,9 +179,9 @@ static void tell_deferred(struct memory *m)
 
 		spin(&deferred.lock);
 		if (deferred.n > MAX_DEFERRED) {
-			deferred.n = 0;
+			__atomic_store_n(&deferred.n, 0, __ATOMIC_RELAXED);
 		} else if (deferred.n) {
-			deferred.n--;
+			__atomic_store_n(&deferred.n, deferred.n - 1, __ATOMIC_RELAXED);
 			va = deferred.range[deferred.n].va;
 			len = deferred.range[deferred.n].len;
 		} else {
@@ -207,7 +207,7 @@ void engine_leave(void)
 {
 	if (door_thread.depth == 1 && door.lsan_enable)
 		door.lsan_enable();
-	if (door_thread.depth == 1 && __builtin_expect(deferred.n != 0, 0)) {
+	if (door_thread.depth == 1 && __builtin_expect(__atomic_load_n(&deferred.n, __ATOMIC_RELAXED) != 0, 0)) {
 		struct engine *e = engine_here();
 
 		if (e)

@@ -294,11 +294,6 @@ uint32_t pci_bar_load32(struct pci_dev *dev, unsigned int bar, uint64_t off)
 	return __atomic_load_n((uint32_t *)(dev->bars[bar].mem + off), __ATOMIC_ACQUIRE);
 }
 
-uint64_t pci_bar_load64(struct pci_dev *dev, unsigned int bar, uint64_t off)
-{
-	return __atomic_load_n((uint64_t *)(dev->bars[bar].mem + off), __ATOMIC_ACQUIRE);
-}
-
 /* The largest naturally aligned piece of at most 8 bytes. */
 static unsigned int piece_at(uint64_t off, unsigned int len)
 {

@@ -170,7 +170,6 @@ static inline void pci_unlock(struct pci_dev *dev)
 void pci_bar_store32(struct pci_dev *dev, unsigned int bar, uint64_t off, uint32_t val);
 void pci_bar_store64(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t val);
 uint32_t pci_bar_load32(struct pci_dev *dev, unsigned int bar, uint64_t off);
-uint64_t pci_bar_load64(struct pci_dev *dev, unsigned int bar, uint64_t off);
 /* There is work. Starts the worker when it is not there yet; any thread, lock held or not. */
 void pci_kick(struct pci_dev *dev);
 /* The worker is asked to leave work() soon. */

@@ -141,6 +141,11 @@ static void the_registers_say_what_it_is(void **state)
 	assert_int_equal(reg_read(b.f, 0, 0, 4), 0x01331003);
 	reg_write(b.f, 0, 0, 8, 0xffffffff08770000);
 	assert_int_equal(reg_read(b.f, 0, 0, 4), 0x08771003);
+	reg_write(b.f, 0, 0xc, 2, 0x1234);
+	assert_int_equal(reg_read(b.f, 0, 0xc, 4), 0x1234);
+	b.channel = 1;
+	put(&b, 0x2c, 4, 0x3e07);
+	assert_int_equal(get(&b, 0x2c, 4), 0x3e07);
 	rig_destroy(&b.rig);
 }
 
@@ -627,6 +632,37 @@ static void four_channels_work_side_by_side(void **state)
 	rig_destroy(&b.rig);
 }
 
+/* Another device's registers, as source and as destination. */
+static void copies_from_and_to_a_peer(void **state)
+{
+	struct func *peer;
+	struct bench b;
+
+	setup(&b, "ioat");
+	peer = func_add(&b.rig, "scratch");
+	rig_map_bar(&b.rig, peer, 0, 0x40000000);
+	for (unsigned int i = 0; i < 32; i++)
+		reg_write(peer, 0, 0x100 + 8 * i, 8, 0x0101010101010101 * i);
+	describe(&b, 0, COPY, 255, b.src, b.dst + 1);
+	b.ring[0].src = 0x40000101;
+	describe(&b, 1, COPY, 4097, b.src + 3, b.dst);
+	b.ring[1].dst = 0x40001003;
+	start(&b, 0);
+	assert_int_equal(run(&b, 2), DONE);
+	for (unsigned int i = 1; i < 256; i++)
+		assert_int_equal(b.dst[i], i / 8);
+	/* Posted: it arrives, in pieces that a register file takes. */
+	WAIT_UNTIL(reg_read(peer, 0, 0x2003, 1) == b.src[4099]);
+	pci_bar_read(peer->pci, 0, 0x1003, 4097, b.dst);
+	assert_memory_equal(b.dst, b.src + 3, 4097);
+	/* One that does not answer. */
+	cfg_write(peer, PCI_COMMAND, 2, 0);
+	start(&b, 0);
+	assert_int_equal(run(&b, 1), HALTED);
+	assert_int_equal(get(&b, CHANERR, 4), 0x100);
+	rig_destroy(&b.rig);
+}
+
 static void without_bus_master_it_halts(void **state)
 {
 	struct bench b;
@@ -664,6 +700,7 @@ int main(void)
 		cmocka_unit_test(interrupts_are_armed_one_by_one),
 		cmocka_unit_test(the_pin_follows_attention),
 		cmocka_unit_test(four_channels_work_side_by_side),
+		cmocka_unit_test(copies_from_and_to_a_peer),
 		cmocka_unit_test(without_bus_master_it_halts),
 	};
 

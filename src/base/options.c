@@ -177,7 +177,7 @@ static int set_element(struct options *o, char *element, char *why, size_t why_l
 
 static int set_defaults(struct options *o, const struct option_key *keys)
 {
-	for (size_t i = 0; keys && i < o->n; i++) {
+	for (size_t i = 0; i < o->n; i++) {
 		struct option_value *v = &o->values[i];
 
 		v->key = &keys[i];
@@ -199,7 +199,7 @@ int options_parse(const char *text, const struct option_key *keys, struct option
 	size_t n = 0;
 	int rc = -ENOMEM;
 
-	while (keys && keys[n].name)
+	while (keys[n].name)
 		n++;
 	*out = (struct options){.n = n};
 	out->values = calloc(n + 1, sizeof(*out->values));

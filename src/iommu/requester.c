@@ -70,8 +70,9 @@ void requester_end(struct requester *r)
 	epoch_park(&r->epoch);
 }
 
-/* About a microsecond, an eighth of what a barrier may take on a virtual machine. */
-#define SPINS_BEFORE_BARRIER 50
+/* About three microseconds, a third of what a barrier may take on a virtual machine: a DMA thread
+ * takes nearly two to look through its whole IOTLB for a large range. */
+#define SPINS_BEFORE_BARRIER 150
 
 /* Has the DMA thread applied what is posted now, or parked since? */
 static bool catches_up(const struct requester *r)

@@ -189,6 +189,16 @@ static void *answer(void *arg)
 	return NULL;
 }
 
+static void *spin(void *arg)
+{
+	struct partner *p = arg;
+
+	bench_pin(p->b, 1);
+	while (!__atomic_load_n(&p->stop, __ATOMIC_RELAXED))
+		__atomic_fetch_add(&p->pong, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
 static void ping(void *arg, uint64_t n)
 {
 	struct partner *p = arg;
@@ -201,37 +211,58 @@ static void ping(void *arg, uint64_t n)
 	}
 }
 
+static void until_spun(void *arg)
+{
+	const struct partner *p = arg;
+
+	await(&p->pong, __atomic_load_n(&p->pong, __ATOMIC_RELAXED), NULL);
+}
+
 static void barrier(void *arg, uint64_t n)
 {
 	while (n--)
 		raw_syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
-static struct bench_cost with_partner(struct bench *b, void (*fn)(void *arg, uint64_t n),
-				      uint64_t n)
+static pthread_t partner_start(struct partner *p, void *(*fn)(void *arg))
+{
+	pthread_t thread;
+
+	bench_pin(p->b, 0);
+	if (pthread_create(&thread, NULL, fn, p))
+		die("a thread");
+	return thread;
+}
+
+static void partner_stop(struct partner *p, pthread_t thread)
+{
+	__atomic_store_n(&p->stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	bench_pin(p->b, -1);
+}
+
+struct bench_cost bench_membarrier(struct bench *b)
 {
 	struct partner p = {.b = b};
 	struct bench_cost cost;
 	pthread_t thread;
 
-	bench_pin(b, 0);
-	if (pthread_create(&thread, NULL, answer, &p))
-		die("a thread");
-	ping(&p, 1);
-	cost = bench_run(b, fn, &p, n);
-	__atomic_store_n(&p.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	bench_pin(b, -1);
-	return cost;
-}
-
-struct bench_cost bench_membarrier(struct bench *b)
-{
 	raw_syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0);
-	return with_partner(b, barrier, 10000);
+	thread = partner_start(&p, spin);
+	cost = bench_each(b, until_spun, barrier, &p, 5000);
+	partner_stop(&p, thread);
+	return cost;
 }
 
 struct bench_cost bench_round_trip(struct bench *b)
 {
-	return with_partner(b, ping, 20000);
+	struct partner p = {.b = b};
+	struct bench_cost cost;
+	pthread_t thread;
+
+	thread = partner_start(&p, answer);
+	ping(&p, 1);
+	cost = bench_run(b, ping, &p, 20000);
+	partner_stop(&p, thread);
+	return cost;
 }

@@ -123,6 +123,7 @@ static void __attribute__((constructor(101))) start(void)
 	}
 	*(void **)&door.lsan_disable = dlsym(RTLD_DEFAULT, "__lsan_disable");
 	*(void **)&door.lsan_enable = dlsym(RTLD_DEFAULT, "__lsan_enable");
+	signals_init();
 	open_log();
 	note_limits();
 	paths_init(dir, &door.run);

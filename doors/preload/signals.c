@@ -46,6 +46,25 @@ static int view_lock;
 /* Under valgrind: its frames lack what sigreturn and the trap would need. */
 bool signals_bare_frame;
 
+/* valgrind's client request RUNNING_ON_VALGRIND (valgrind/valgrind.h): a no-op elsewhere. */
+static bool running_on_valgrind(void)
+{
+	volatile uint64_t args[6] = {0x1001};
+	uint64_t answer = 0;
+
+	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi;"
+			 "xchgq %%rbx, %%rbx"
+			 : "=d"(answer)
+			 : "a"(args), "0"(answer)
+			 : "cc", "memory");
+	return answer;
+}
+
+void signals_init(void)
+{
+	signals_bare_frame = running_on_valgrind();
+}
+
 static int index_of(int sig)
 {
 	return sig == SIGSEGV ? 0 : sig == SIGBUS ? 1 : -1;
@@ -269,20 +288,6 @@ void signals_handler_bare(int sig, siginfo_t *info, void *ctx, const void *xmm)
 	signals_handler(sig, info, ctx);
 }
 
-/* valgrind's client request RUNNING_ON_VALGRIND (valgrind/valgrind.h): a no-op elsewhere. */
-static bool running_on_valgrind(void)
-{
-	volatile uint64_t args[6] = {0x1001};
-	uint64_t answer = 0;
-
-	__asm__ volatile("rolq $3, %%rdi; rolq $13, %%rdi; rolq $61, %%rdi; rolq $51, %%rdi;"
-			 "xchgq %%rbx, %%rbx"
-			 : "=d"(answer)
-			 : "a"(args), "0"(answer)
-			 : "cc", "memory");
-	return answer;
-}
-
 static void install_one(int i)
 {
 	struct sigaction act = {.sa_sigaction = signals_entry,
@@ -291,6 +296,8 @@ static void install_one(int i)
 	sigfillset(&act.sa_mask);
 	sigdelset(&act.sa_mask, SIGSEGV);
 	sigdelset(&act.sa_mask, SIGBUS);
+	if (signals_bare_frame)
+		act.sa_flags &= ~SA_ONSTACK;
 	REAL(sigaction)(ours[i], &act, &view[i]);
 }
 
@@ -301,7 +308,6 @@ void signals_install(void)
 
 	if (__atomic_load_n(&installed, __ATOMIC_ACQUIRE))
 		return;
-	signals_bare_frame = running_on_valgrind();
 	stacks_thread_begin();
 	mask = lock();
 	for (size_t i = 0; i < ARRAY_SIZE(ours) && !installed; i++)

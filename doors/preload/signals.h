@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* When the process starts. */
+void signals_init(void);
 /* Idempotent, any thread. */
 void signals_install(void);
 void signals_fork_child(void);

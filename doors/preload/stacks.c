@@ -33,7 +33,8 @@ void stacks_thread_begin(void)
 	stack_t there;
 	char *p;
 
-	if (t->stack)
+	/* valgrind loses its way between stacks; its own frames are small. */
+	if (t->stack || signals_bare_frame)
 		return;
 	p = sys_mmap(NULL, SIGNALS_STACK_SIZE + PAGE_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);

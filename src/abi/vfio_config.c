@@ -38,11 +38,11 @@ void vfio_config_open(struct vfio_device *d)
 	config_set_command(d, PCI_COMMAND_MEMORY | PCI_COMMAND_IO, PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 }
 
+/* The reset comes first: a device that works to the last is not to fault for want of bus mastering. */
 void vfio_config_close(struct vfio_device *d)
 {
-	config_set_command(d, 0, PCI_COMMAND_MASTER);
 	pci_reset(d->pci);
-	config_set_command(d, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+	config_set_command(d, 0, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
 }
 
 static bool in_cap(unsigned int off, unsigned int cap, unsigned int len)

@@ -21,7 +21,7 @@
 #define MAX_POSTED 1024
 
 /* Waking a sleeper takes ten microseconds, so a worker that ran out of work looks this often before it sleeps. */
-#define LOOKS_BEFORE_SLEEP 1000
+#define LOOKS_BEFORE_SLEEP 300
 
 struct posted {
 	uint32_t bar;

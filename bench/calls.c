@@ -157,18 +157,18 @@ static struct bench_cost twice(struct bench_cost c)
 	return bench_sum(c, c);
 }
 
-/* One row for each size; @cost receives what each took. */
-static void bench_sizes(struct bench *b, struct bed *t, const char *device, struct bench_cost *cost)
+/* One row for each size. */
+static void bench_sizes(struct bench *b, struct bed *t, const char *device)
 {
 	for (size_t i = 0; i < SIZES; i++) {
 		bool by_pages = !t->registered && sizes[i].len > 4 * KB;
 		uint64_t n = t->registered ? sizes[i].registered_ops : sizes[i].other_ops;
-		struct bench_cost limit;
+		struct bench_cost cost, limit;
 
 		t->len = sizes[i].len;
-		cost[i] = bench_run(b, map_unmap, t, n);
+		cost = bench_run(b, map_unmap, t, n);
 		limit = by_pages ? bench_run(b, populate, t, n) : twice(bench_ioctl(b));
-		bench_row(b, row_name(t, sizes[i].name, device), cost[i],
+		bench_row(b, row_name(t, sizes[i].name, device), cost,
 			  by_pages ? "madvise of its pages" : "two empty ioctls", limit);
 	}
 }
@@ -209,29 +209,34 @@ static void *run_busy(void *arg)
 	return NULL;
 }
 
-/* What the same calls take while the device reads, and what of that is the wait for it. */
-static void bench_busy(struct bench *b, struct bed *t, uint64_t piece,
-		       const struct bench_cost *idle)
+static void at_once(void *arg)
 {
-	struct bench_cost limit = bench_membarrier(b), cost;
+}
+
+/* What the same calls take while the device reads, and what of that is the wait for it. */
+static void bench_busy(struct bench *b, struct bed *t, uint64_t piece)
+{
+	struct bench_cost limit = bench_membarrier(b), idle[SIZES], cost;
+	size_t nr_sizes = t->registered ? SIZES : 1;
 	struct busy busy = {.bed = t, .b = b, .piece = piece};
-	char device[40], name[80];
+	char device[40];
 	pthread_t thread;
 
 	snprintf(device, sizeof(device), "%llu KiB DMA", (unsigned long long)(piece / KB));
 	bench_pin(b, 0);
+	for (size_t i = 0; i < nr_sizes; i++) {
+		t->len = sizes[i].len;
+		idle[i] = bench_each(b, at_once, map_unmap, t, 5000);
+	}
 	check(-pthread_create(&thread, NULL, run_busy, &busy), "pthread_create");
 	while (!__atomic_load_n(&busy.running, __ATOMIC_ACQUIRE))
 		sched_yield();
-	for (size_t i = 0; i < SIZES; i++) {
-		if (!t->registered && sizes[i].len == GB)
-			continue;
+	for (size_t i = 0; i < nr_sizes; i++) {
 		t->len = sizes[i].len;
 		cost = bench_each(b, until_dma, map_unmap, t, 5000);
 		bench_row(b, row_name(t, sizes[i].name, device), cost, "membarrier", limit);
-		snprintf(name, sizeof(name), "  of which it waits for the device");
 		cost = (struct bench_cost){.ns = cost.ns > idle[i].ns ? cost.ns - idle[i].ns : 0};
-		bench_row(b, name, cost, "membarrier", limit);
+		bench_row(b, "  of which it waits for the device", cost, "membarrier", limit);
 	}
 	__atomic_store_n(&busy.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
@@ -241,7 +246,6 @@ static void bench_busy(struct bench *b, struct bed *t, uint64_t piece,
 
 int main(int argc, char **argv)
 {
-	struct bench_cost idle[SIZES];
 	struct bench b;
 	struct bed t;
 
@@ -255,10 +259,10 @@ int main(int argc, char **argv)
 			  bench_run(&b, map_unmap, &t, registered ? 200000 : 50000),
 			  "two empty ioctls", twice(bench_ioctl(&b)));
 		bed_attach(&t);
-		bench_sizes(&b, &t, "idle device", idle);
-		bench_busy(&b, &t, 4 * KB, idle);
+		bench_sizes(&b, &t, "idle device");
+		bench_busy(&b, &t, 4 * KB);
 		if (registered)
-			bench_busy(&b, &t, 64 * KB, idle);
+			bench_busy(&b, &t, 64 * KB);
 		bed_destroy(&t);
 	}
 	return bench_end(&b);

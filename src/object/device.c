@@ -75,7 +75,33 @@ static int switch_group(struct idevice *idev, struct hwpt *hwpt)
 	return refuse_incompatible(idev, hwpt, host_group_attach(idev->hdev->group, hwpt->domain));
 }
 
-static int attach_first(struct idevice *idev, struct hwpt *hwpt)
+/*
+ * What a device leaves behind when it changes its HWPT. It is dealt with when no lock is held any more: the last user of an
+ * automatic HWPT takes its IOAS's lock, and may do so while another thread moves a device the other way.
+ */
+struct left {
+	struct hwpt *hwpt; /* NULL: none */
+	unsigned int users; /* of hwpt, one for each device that left */
+	struct list faults;
+};
+
+static void left_init(struct left *l)
+{
+	l->hwpt = NULL;
+	l->users = 0;
+	list_init(&l->faults);
+}
+
+static void left_put(struct iommufd *ctx, struct left *l)
+{
+	fault_answer_all(&l->faults);
+	while (l->users) {
+		l->users--;
+		hwpt_put(ctx, l->hwpt);
+	}
+}
+
+static int attach_first(struct idevice *idev, struct hwpt *hwpt, struct left *left)
 {
 	const struct refuse_sink *sink = &idev->ctx->host->sink;
 	struct host_group *g = idev->hdev->group;
@@ -152,27 +178,19 @@ static void take_faults(struct host_group *g, struct hwpt *old, struct list *fau
 		fault_queue_take(old->fault, old, idev, faults);
 }
 
-/* 7.3. The new ranges are reserved before the switch, the old released after it. */
-static int attach_replace(struct idevice *idev, struct hwpt *hwpt)
+/* 7.3. The new ranges are reserved before the switch, the old released after it. Group's lock held. */
+static int replace_locked(struct idevice *idev, struct hwpt *hwpt, struct left *left)
 {
 	struct host_group *g = idev->hdev->group;
-	struct list faults;
-	struct hwpt *old;
-	unsigned int n;
+	struct hwpt *old = g->hwpt;
 	bool moved;
 	int rc;
 
-	list_init(&faults);
-	pthread_mutex_lock(&g->lock);
-	old = g->hwpt;
-	if (!idev->attached) {
-		rc = refuse(&idev->ctx->host->sink, EINVAL, "ATT.3", "pt_id", hwpt->obj.id,
-			    "a device that is attached");
-		goto out_unlock;
-	}
-	rc = 0;
+	if (!idev->attached)
+		return refuse(&idev->ctx->host->sink, EINVAL, "ATT.3", "pt_id", hwpt->obj.id,
+			      "a device that is attached");
 	if (old == hwpt)
-		goto out_unlock;
+		return 0;
 	moved = old->ioas != hwpt->ioas;
 	rc = moved ? reserve_group(g, hwpt->ioas) : 0;
 	if (!rc)
@@ -180,36 +198,37 @@ static int attach_replace(struct idevice *idev, struct hwpt *hwpt)
 	if (rc) {
 		if (moved)
 			release_group(g, hwpt->ioas);
-		goto out_unlock;
+		return rc;
 	}
 	if (moved)
 		release_group(g, old->ioas);
-	take_faults(g, old, &faults);
+	take_faults(g, old, &left->faults);
+	left->hwpt = old;
+	left->users = g->nr_attached;
 	g->hwpt = hwpt;
-	n = g->nr_attached;
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < g->nr_attached; i++)
 		object_hold(idev->ctx, &hwpt->obj);
-	pthread_mutex_unlock(&g->lock);
-	fault_answer_all(&faults);
-	while (n--)
-		hwpt_put(idev->ctx, old);
 	return 0;
+}
 
-out_unlock:
+static int attach_replace(struct idevice *idev, struct hwpt *hwpt, struct left *left)
+{
+	struct host_group *g = idev->hdev->group;
+	int rc;
+
+	pthread_mutex_lock(&g->lock);
+	rc = replace_locked(idev, hwpt, left);
 	pthread_mutex_unlock(&g->lock);
 	return rc;
 }
 
-typedef int (*attach_fn)(struct idevice *idev, struct hwpt *hwpt);
+typedef int (*attach_fn)(struct idevice *idev, struct hwpt *hwpt, struct left *left);
 
-/* Takes the device off its HWPT, which keeps the user that the attachment held. NULL: was not attached. */
-static struct hwpt *take_off(struct idevice *idev)
+static void take_off(struct idevice *idev, struct left *left)
 {
 	struct host_group *g = idev->hdev->group;
-	struct hwpt *hwpt = NULL;
-	struct list faults;
+	struct hwpt *hwpt;
 
-	list_init(&faults);
 	pthread_mutex_lock(&g->lock);
 	if (!idev->attached)
 		goto out_unlock;
@@ -220,40 +239,43 @@ static struct hwpt *take_off(struct idevice *idev)
 		g->hwpt = NULL;
 	}
 	if (hwpt->fault)
-		fault_queue_take(hwpt->fault, hwpt, idev, &faults);
+		fault_queue_take(hwpt->fault, hwpt, idev, &left->faults);
+	left->hwpt = hwpt;
+	left->users = 1;
 	space_release(hwpt->ioas->space, idev);
 	object_release(idev->ctx, &idev->obj);
 out_unlock:
 	pthread_mutex_unlock(&g->lock);
-	fault_answer_all(&faults);
-	return hwpt;
 }
 
 /*
  * Attaching comes before filling, so that ATT.3 to ATT.8 win over ATT.9; replacing the other way round, so that a
- * failed fill leaves the old HWPT in force.
+ * failed fill leaves the old HWPT in force. The HWPT is new, and nobody else knows it.
  */
-static int attach_and_fill(struct idevice *idev, struct hwpt *hwpt, attach_fn attach)
+static int attach_and_fill(struct idevice *idev, struct hwpt *hwpt, attach_fn attach, struct left *left)
 {
+	struct left undone;
 	int rc;
 
 	if (attach == attach_replace) {
 		rc = hwpt_fill(hwpt);
-		return rc ? rc : attach(idev, hwpt);
+		return rc ? rc : attach(idev, hwpt, left);
 	}
-	rc = attach(idev, hwpt);
+	rc = attach(idev, hwpt, left);
 	if (rc)
 		return rc;
 	rc = hwpt_fill(hwpt);
 	if (rc) {
-		take_off(idev);
+		left_init(&undone);
+		take_off(idev, &undone);
 		object_release(idev->ctx, &hwpt->obj);
 	}
 	return rc;
 }
 
 /* No automatic HWPT of the IOAS fits: make one; it joins the list when it is attached. ioas->lock held. */
-static int attach_new(struct idevice *idev, struct ioas *ioas, attach_fn attach, struct hwpt **out)
+static int attach_new(struct idevice *idev, struct ioas *ioas, attach_fn attach, struct left *left,
+		      struct hwpt **out)
 {
 	struct iommufd *ctx = idev->ctx;
 	struct hwpt *hwpt;
@@ -262,7 +284,7 @@ static int attach_new(struct idevice *idev, struct ioas *ioas, attach_fn attach,
 	rc = hwpt_create(ctx, ioas, idev, 0, true, &hwpt);
 	if (rc)
 		return rc;
-	rc = attach_and_fill(idev, hwpt, attach);
+	rc = attach_and_fill(idev, hwpt, attach, left);
 	if (rc) {
 		object_abort_and_free(ctx, &hwpt->obj);
 		return rc;
@@ -273,7 +295,8 @@ static int attach_new(struct idevice *idev, struct ioas *ioas, attach_fn attach,
 	return 0;
 }
 
-static int attach_ioas(struct idevice *idev, struct ioas *ioas, attach_fn attach, uint32_t *pt_id)
+static int attach_ioas(struct idevice *idev, struct ioas *ioas, attach_fn attach, struct left *left,
+		       uint32_t *pt_id)
 {
 	struct list *pos, *tmp;
 	struct hwpt *hwpt;
@@ -282,12 +305,12 @@ static int attach_ioas(struct idevice *idev, struct ioas *ioas, attach_fn attach
 	pthread_mutex_lock(&ioas->lock);
 	list_for_each(pos, tmp, &ioas->hwpts) {
 		hwpt = list_entry(pos, struct hwpt, link);
-		rc = attach(idev, hwpt);
+		rc = attach(idev, hwpt, left);
 		if (rc != -EINVAL)
 			break;
 	}
 	if (rc == -EINVAL)
-		rc = attach_new(idev, ioas, attach, &hwpt);
+		rc = attach_new(idev, ioas, attach, left, &hwpt);
 	if (!rc)
 		*pt_id = hwpt->obj.id;
 	pthread_mutex_unlock(&ioas->lock);
@@ -298,8 +321,10 @@ static int change_attachment(struct idevice *idev, uint32_t *pt_id, attach_fn at
 {
 	struct iommufd *ctx = idev->ctx;
 	struct object *obj;
+	struct left left;
 	int rc;
 
+	left_init(&left);
 	rc = object_get_page_table(ctx, *pt_id, &obj);
 	if (rc == -ENOENT)
 		return refuse(&ctx->host->sink, ENOENT, "ATT.1", "pt_id", *pt_id,
@@ -308,12 +333,13 @@ static int change_attachment(struct idevice *idev, uint32_t *pt_id, attach_fn at
 		return refuse(&ctx->host->sink, EINVAL, "ATT.2", "pt_id", *pt_id,
 			      "the id of an IOAS or HWPT; this object is of another type");
 	if (obj->type == OBJECT_IOAS) {
-		rc = attach_ioas(idev, container_of(obj, struct ioas, obj), attach, pt_id);
+		rc = attach_ioas(idev, container_of(obj, struct ioas, obj), attach, &left, pt_id);
 		object_release(ctx, obj);
 	} else {
-		rc = attach(idev, container_of(obj, struct hwpt, obj));
+		rc = attach(idev, container_of(obj, struct hwpt, obj), &left);
 		hwpt_put(ctx, container_of(obj, struct hwpt, obj));
 	}
+	left_put(ctx, &left);
 	return rc;
 }
 
@@ -329,10 +355,11 @@ int idevice_replace(struct idevice *idev, uint32_t *pt_id)
 
 void idevice_detach(struct idevice *idev)
 {
-	struct hwpt *hwpt = take_off(idev);
+	struct left left;
 
-	if (hwpt)
-		hwpt_put(idev->ctx, hwpt);
+	left_init(&left);
+	take_off(idev, &left);
+	left_put(idev->ctx, &left);
 }
 
 bool idevice_is_attached(struct idevice *idev)

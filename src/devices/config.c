@@ -2,8 +2,9 @@
 /*
  * Configuration space of a PCI function: PCI Local Bus 3.0 section 6, PCI Express 5.0 section 7.5.
  *
- * wmask and w1cmask say what a write changes; side effects follow from what the bytes are afterwards: COMMAND's Bus Master
- * and the power state gate DMA, INTx Disable gates the pin, an FLR bit resets, the rest is the model's (config_written).
+ * wmask and w1cmask say what a write changes; side effects follow from what the bytes are
+ * afterwards: COMMAND's Bus Master and the power state gate DMA, INTx Disable gates the pin, an FLR
+ * bit resets, the rest is the model's (config_written).
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -13,7 +14,8 @@
 #include "devices/worker.h"
 
 #define FIRST_CAP 0x40
-/* BARs are placed here at power-on, one after the other: above the ranges that a PC keeps for itself. */
+/* BARs are placed here at power-on, one after the other: above the ranges that a PC keeps for
+ * itself. */
 #define FIRST_MEM_ADDRESS 0xc0000000u
 #define FIRST_IO_ADDRESS  0xc000u
 
@@ -111,7 +113,8 @@ static unsigned int next_free(const struct pci_dev *dev)
 	return end;
 }
 
-unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, const void *wmask, unsigned int len)
+unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, const void *wmask,
+			 unsigned int len)
 {
 	unsigned int at = (unsigned int)align_up(next_free(dev), 4);
 	uint8_t *link = &dev->config[PCI_CAPABILITY_LIST];
@@ -140,7 +143,8 @@ int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable)
 	if (!is_pow2(vectors) || vectors > 32)
 		return -EINVAL;
 	put16(body, PCI_MSI_FLAGS,
-	      PCI_MSI_FLAGS_64BIT | log2_floor(vectors) << 1 | (maskable ? PCI_MSI_FLAGS_MASKBIT : 0));
+	      PCI_MSI_FLAGS_64BIT | log2_floor(vectors) << 1 |
+		      (maskable ? PCI_MSI_FLAGS_MASKBIT : 0));
 	put16(wmask, PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 	put32(wmask, PCI_MSI_ADDRESS_LO, 0xfffffffc);
 	put32(wmask, PCI_MSI_ADDRESS_HI, 0xffffffff);
@@ -157,12 +161,14 @@ static uint64_t pba_len(unsigned int vectors)
 	return align_up(vectors, 64) / 8;
 }
 
-int pci_add_msix(struct pci_dev *dev, unsigned int bar, unsigned int vectors, uint64_t table, uint64_t pba)
+int pci_add_msix(struct pci_dev *dev, unsigned int bar, unsigned int vectors, uint64_t table,
+		 uint64_t pba)
 {
 	uint8_t body[PCI_CAP_MSIX_SIZEOF] = {0}, wmask[PCI_CAP_MSIX_SIZEOF] = {0};
 
-	if (!vectors || vectors > PCI_MAX_MSIX || bar >= PCI_NUM_BARS || !is_aligned(table | pba, 8) ||
-	    table + vectors * 16ull > dev->bars[bar].size || pba + pba_len(vectors) > dev->bars[bar].size)
+	if (!vectors || vectors > PCI_MAX_MSIX || bar >= PCI_NUM_BARS ||
+	    !is_aligned(table | pba, 8) || table + vectors * 16ull > dev->bars[bar].size ||
+	    pba + pba_len(vectors) > dev->bars[bar].size)
 		return -EINVAL;
 	put16(body, PCI_MSIX_FLAGS, vectors - 1);
 	put32(body, PCI_MSIX_TABLE, (uint32_t)table | bar);
@@ -193,16 +199,19 @@ void config_add_bar(struct pci_dev *dev, unsigned int index)
 		return;
 	}
 	put32(dev->config, at,
-	      (bar->is_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) | (bar->prefetch ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
+	      (bar->is_64 ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0) |
+		      (bar->prefetch ? PCI_BASE_ADDRESS_MEM_PREFETCH : 0));
 	put32(dev->wmask, at, (uint32_t)(mask & PCI_BASE_ADDRESS_MEM_MASK));
 	if (bar->is_64)
 		put32(dev->wmask, at + 4, (uint32_t)(mask >> 32));
 }
 
-/* What a host's firmware would have left: every BAR at an address of its own, within a window for each function. */
+/* What a host's firmware would have left: every BAR at an address of its own, within a window for
+ * each function. */
 static void place_bars(struct pci_dev *dev)
 {
-	uint64_t mem = FIRST_MEM_ADDRESS + ((uint64_t)(dev->cfg.rid & 0xff) << 20), io = FIRST_IO_ADDRESS;
+	uint64_t mem = FIRST_MEM_ADDRESS + ((uint64_t)(dev->cfg.rid & 0xff) << 20),
+		 io = FIRST_IO_ADDRESS;
 
 	for (unsigned int i = 0; i < PCI_NUM_BARS; i++) {
 		const struct pci_bar *bar = &dev->bars[i];
@@ -255,7 +264,8 @@ static bool wants_flr(struct pci_dev *dev, unsigned int off, unsigned int len, c
 {
 	unsigned int at = dev->pcie_cap + PCI_EXP_DEVCTL + 1; /* the byte of bit 15 */
 
-	return dev->pcie_cap && off <= at && at < off + len && (data[at - off] & PCI_EXP_DEVCTL_BCR_FLR >> 8);
+	return dev->pcie_cap && off <= at && at < off + len &&
+	       (data[at - off] & PCI_EXP_DEVCTL_BCR_FLR >> 8);
 }
 
 static bool meets(unsigned int off, unsigned int len, unsigned int reg, unsigned int reg_len)
@@ -265,10 +275,12 @@ static bool meets(unsigned int off, unsigned int len, unsigned int reg, unsigned
 
 static bool in_d0(struct pci_dev *dev)
 {
-	return !dev->pm_cap || !(read16_atomic(dev, dev->pm_cap + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK);
+	return !dev->pm_cap ||
+	       !(read16_atomic(dev, dev->pm_cap + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK);
 }
 
-/* PCI Power Management 1.2, 3.2.4: a write of a state that is not supported (D1, D2) changes no state. */
+/* PCI Power Management 1.2, 3.2.4: a write of a state that is not supported (D1, D2) changes no
+ * state. */
 static void keep_power_state(struct pci_dev *dev, uint8_t old)
 {
 	unsigned int at = dev->pm_cap + PCI_PM_CTRL;
@@ -295,7 +307,8 @@ void config_reset(struct pci_dev *dev)
 	unsigned int at = dev->pm_cap + PCI_PM_CTRL;
 
 	if (dev->pm_cap)
-		__atomic_store_n(&dev->config[at], dev->config[at] & ~PCI_PM_CTRL_STATE_MASK, __ATOMIC_RELAXED);
+		__atomic_store_n(&dev->config[at], dev->config[at] & ~PCI_PM_CTRL_STATE_MASK,
+				 __ATOMIC_RELAXED);
 	update_bus_master(dev);
 }
 
@@ -321,7 +334,8 @@ void pci_config_write(struct pci_dev *dev, unsigned int off, unsigned int len, c
 		pci_reset(dev);
 }
 
-/* PCI Local Bus 3.0, 6.2.3: the pin's level, whether INTx Disable keeps it from being sent or not. */
+/* PCI Local Bus 3.0, 6.2.3: the pin's level, whether INTx Disable keeps it from being sent or not.
+ */
 static uint8_t interrupt_status(const struct pci_dev *dev)
 {
 	return __atomic_load_n(&dev->intx_level, __ATOMIC_ACQUIRE) ? PCI_STATUS_INTERRUPT : 0;
@@ -348,18 +362,20 @@ bool pci_memory_enabled(struct pci_dev *dev)
 
 bool config_intx_enabled(struct pci_dev *dev)
 {
-	return !(read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) && !pci_msi_enabled(dev) &&
-	       !pci_msix_enabled(dev);
+	return !(read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE) &&
+	       !pci_msi_enabled(dev) && !pci_msix_enabled(dev);
 }
 
 bool pci_msix_enabled(struct pci_dev *dev)
 {
-	return dev->msix_cap && (read16_atomic(dev, dev->msix_cap + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE);
+	return dev->msix_cap &&
+	       (read16_atomic(dev, dev->msix_cap + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_ENABLE);
 }
 
 bool pci_msi_enabled(struct pci_dev *dev)
 {
-	return dev->msi_cap && (read16_atomic(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE);
+	return dev->msi_cap &&
+	       (read16_atomic(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_ENABLE);
 }
 
 static void set_bits16(struct pci_dev *dev, unsigned int off, uint16_t bits, bool on)
@@ -391,7 +407,9 @@ unsigned int pci_irq_count(struct pci_dev *dev, enum pci_irq kind)
 	case PCI_INTX:
 		return dev->config[PCI_INTERRUPT_PIN] ? 1 : 0;
 	case PCI_MSI:
-		return dev->msi_cap ? 1u << ((read16_atomic(dev, dev->msi_cap + PCI_MSI_FLAGS) & PCI_MSI_FLAGS_QMASK) >> 1)
+		return dev->msi_cap ? 1u << ((read16_atomic(dev, dev->msi_cap + PCI_MSI_FLAGS) &
+					      PCI_MSI_FLAGS_QMASK) >>
+					     1)
 				    : 0;
 	case PCI_MSIX:
 		return dev->msix_vectors;

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Intel I/OAT (Crystal Beach DMA) 3.2, 8086:2021, as its Linux and DPDK drivers use it: copy, fill, XOR and XOR
- * validation, completion write-back, one MSI-X vector for each channel, error states.
+ * Intel I/OAT (Crystal Beach DMA) 3.2, 8086:2021, as its Linux and DPDK drivers use it: copy, fill,
+ * XOR and XOR validation, completion write-back, one MSI-X vector for each channel, error states.
  *
- * A channel walks a chain of 64-byte descriptors. CHAINADDR arms it; DMACOUNT says how many descriptors, counted modulo 2^16
- * since then, may be executed. CHANSTS tells the state and the last completed descriptor; the same value is written to CHANCMP
- * where a descriptor asks for it. An XOR of more than five sources takes two descriptors, and counts as two.
+ * A channel walks a chain of 64-byte descriptors. CHAINADDR arms it; DMACOUNT says how many
+ * descriptors, counted modulo 2^16 since then, may be executed. CHANSTS tells the state and the
+ * last completed descriptor; the same value is written to CHANCMP where a descriptor asks for it.
+ * An XOR of more than five sources takes two descriptors, and counts as two.
  *
- * Registers are under the device's lock. The worker executes one descriptor at a time outside it (channel.busy). RESET, ABORT and
- * a CHAINADDR written meanwhile wait for its end before the register write is done: after that nothing of the old chain runs.
+ * Registers are under the device's lock. The worker executes one descriptor at a time outside it
+ * (channel.busy). RESET, ABORT and a CHAINADDR written meanwhile wait for its end before the
+ * register write is done: after that nothing of the old chain runs.
  */
 #include <endian.h>
 #include <errno.h>
@@ -18,14 +20,14 @@
 
 #include "devices/models.h"
 
-#define MAX_CHANNELS  4
-#define BAR_SIZE      0x4000
-#define CHANNEL_SPAN  0x80
-#define MSIX_TABLE    0x2000
-#define MSIX_PBA      0x3000
-#define MAX_XOR	      8
-#define CBVER_3_2     0x32
-#define BATCH	      16 /* descriptors of one channel before the next has its turn */
+#define MAX_CHANNELS 4
+#define BAR_SIZE     0x4000
+#define CHANNEL_SPAN 0x80
+#define MSIX_TABLE   0x2000
+#define MSIX_PBA     0x3000
+#define MAX_XOR	     8
+#define CBVER_3_2    0x32
+#define BATCH	     16 /* descriptors of one channel before the next has its turn */
 
 /* Registers of the device. */
 #define CHANCNT	      0x00
@@ -139,7 +141,8 @@ static void show_channel(struct pci_dev *dev, const struct ioat *io, unsigned in
 	const struct channel *ch = &io->channels[i];
 	uint64_t base = channel_base(i);
 
-	pci_bar_store32(dev, 0, base + CHANCTRL, ch->control | (uint32_t)2 << 16); /* DMA_COMP: version 2 */
+	pci_bar_store32(dev, 0, base + CHANCTRL,
+			ch->control | (uint32_t)2 << 16); /* DMA_COMP: version 2 */
 	pci_bar_store32(dev, 0, base + CHANCMD, (uint32_t)ch->count << 16);
 	pci_bar_store64(dev, 0, base + CHAINADDR, ch->next);
 	pci_bar_store64(dev, 0, base + CHANCMP, ch->completion);
@@ -155,7 +158,8 @@ static void show_device(struct pci_dev *dev, struct ioat *io)
 		intr |= INTRCTRL_INT_STATUS | (intr & INTRCTRL_MASTER_INT_EN ? INTRCTRL_INT : 0);
 	io->intrctrl = intr;
 	pci_bar_store32(dev, 0, CHANCNT,
-			io->nr_channels | (uint32_t)io->xfercap << 8 | (uint32_t)io->genctrl << 16 | (uint32_t)intr << 24);
+			io->nr_channels | (uint32_t)io->xfercap << 8 | (uint32_t)io->genctrl << 16 |
+				(uint32_t)intr << 24);
 	pci_bar_store32(dev, 0, ATTNSTATUS, io->attention);
 	pci_bar_store32(dev, 0, CBVER, CBVER_3_2);
 	pci_bar_store32(dev, 0, DMACAPABILITY, CAP_PAGE_BREAK | CAP_FILL_BLOCK | CAP_XOR);
@@ -177,7 +181,8 @@ static void ioat_reset(struct pci_dev *dev)
 
 static const struct option_key ioat_keys[] = {
 	{"channels", OPTION_NUMBER, "1", 1, MAX_CHANNELS, "DMA channels, one MSI-X vector each"},
-	{"xfercap", OPTION_NUMBER, "14", 12, 20, "log2 of the largest transfer of one descriptor, in bytes"},
+	{"xfercap", OPTION_NUMBER, "14", 12, 20,
+	 "log2 of the largest transfer of one descriptor, in bytes"},
 	{NULL},
 };
 
@@ -309,8 +314,8 @@ static void set_count(struct pci_dev *dev, struct channel *ch, uint16_t count)
 }
 
 /*
- * MSI-X: one vector each. Otherwise the channel's attention bit, and the pin, until INTRCTRL is written again. One that comes
- * while it is not armed waits for INT_REARM. Lock held.
+ * MSI-X: one vector each. Otherwise the channel's attention bit, and the pin, until INTRCTRL is
+ * written again. One that comes while it is not armed waits for INT_REARM. Lock held.
  */
 static void interrupt(struct pci_dev *dev, struct ioat *io, unsigned int i)
 {
@@ -358,7 +363,8 @@ static uint64_t merged(uint64_t old, uint64_t at, unsigned int size, uint64_t va
 	return (old & ~mask) | (val << (at * 8) & mask);
 }
 
-static void channel_write(struct pci_dev *dev, unsigned int i, uint64_t off, unsigned int size, uint64_t val)
+static void channel_write(struct pci_dev *dev, unsigned int i, uint64_t off, unsigned int size,
+			  uint64_t val)
 {
 	struct ioat *io = pci_model_data(dev);
 	struct channel *ch = &io->channels[i];
@@ -411,7 +417,8 @@ static void device_write(struct pci_dev *dev, uint64_t off, unsigned int size, u
 	show_device(dev, io);
 }
 
-static void ioat_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
+static void ioat_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size,
+		       uint64_t val)
 {
 	struct ioat *io = pci_model_data(dev);
 	uint64_t channel = off / CHANNEL_SPAN, reg = off % CHANNEL_SPAN;
@@ -468,8 +475,8 @@ static unsigned int nr_sources(const struct ioat_desc *d)
 }
 
 /* Sources: src, word[0..3], then three more in an extension descriptor at next. */
-static uint32_t xor_sources(struct pci_dev *dev, const struct ioat_desc *d, uint64_t src[MAX_XOR], unsigned int *n,
-			    uint64_t *next)
+static uint32_t xor_sources(struct pci_dev *dev, const struct ioat_desc *d, uint64_t src[MAX_XOR],
+			    unsigned int *n, uint64_t *next)
 {
 	uint64_t ext[DESC_SIZE / 8];
 
@@ -505,7 +512,8 @@ static uint32_t add_source(struct pci_dev *dev, struct ioat *io, uint64_t src, u
 }
 
 /* Validation compares what the sources give with what lies at the destination. */
-static uint32_t do_xor(struct pci_dev *dev, struct ioat *io, const struct ioat_desc *d, bool validate, uint64_t *next)
+static uint32_t do_xor(struct pci_dev *dev, struct ioat *io, const struct ioat_desc *d,
+		       bool validate, uint64_t *next)
 {
 	uint64_t src[MAX_XOR];
 	unsigned int n;
@@ -528,7 +536,8 @@ static uint32_t do_xor(struct pci_dev *dev, struct ioat *io, const struct ioat_d
 	return err;
 }
 
-/* What the worker needs to know of the channel while it executes without the lock, and what came of it. */
+/* What the worker needs to know of the channel while it executes without the lock, and what came of
+ * it. */
 struct job {
 	unsigned int channel;
 	uint16_t control, left; /* left: descriptors that DMACOUNT lets it execute */
@@ -585,13 +594,17 @@ static uint32_t write_back(struct pci_dev *dev, const struct job *job)
 {
 	uint64_t status;
 
-	if (job->err ? !(job->control & CHANCTRL_ERR_COMPLETION_EN) : !(job->d.ctl & CTL_COMPL_WRITE))
+	if (job->err ? !(job->control & CHANCTRL_ERR_COMPLETION_EN)
+		     : !(job->d.ctl & CTL_COMPL_WRITE))
 		return 0;
 	if (job->completion & 7)
 		return ERR_COMPLETION_ADDR;
-	status = job->err ? (job->completed & ~0x3full) | HALTED : job->at | (job->used == job->left ? DONE : ACTIVE);
+	status = job->err ? (job->completed & ~0x3full) | HALTED
+			  : job->at | (job->used == job->left ? DONE : ACTIVE);
 	status = htole64(status);
-	return dma_write(pci_port(dev), job->completion, &status, sizeof(status)) ? ERR_COMPLETION_ADDR : 0;
+	return dma_write(pci_port(dev), job->completion, &status, sizeof(status))
+		       ? ERR_COMPLETION_ADDR
+		       : 0;
 }
 
 static bool take_job(struct ioat *io, unsigned int i, struct job *job)

@@ -4,11 +4,7 @@
 #include <string.h>
 
 const struct pci_model *const pci_models[] = {
-	&nvme_model,
-	&ioat_model,
-	&virtio_net_model,
-	&scratch_model,
-	NULL,
+	&nvme_model, &ioat_model, &virtio_net_model, &scratch_model, NULL,
 };
 
 const struct pci_model *pci_model_find(const char *name)

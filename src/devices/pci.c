@@ -28,7 +28,8 @@ static void default_shm_free(void *arg, void *p, uint64_t len)
 	munmap(p, len);
 }
 
-static int default_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg)
+static int default_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *),
+				void *fn_arg)
 {
 	sigset_t all, old;
 	int rc;
@@ -89,12 +90,14 @@ static uint64_t load_plain(const char *at, unsigned int size)
 
 static bool in_bar(struct pci_dev *dev, uint32_t bar, uint64_t offset, unsigned int size)
 {
-	return bar < PCI_NUM_BARS && offset < dev->bars[bar].size && size <= dev->bars[bar].size - offset &&
-	       pci_memory_enabled(dev);
+	return bar < PCI_NUM_BARS && offset < dev->bars[bar].size &&
+	       size <= dev->bars[bar].size - offset && pci_memory_enabled(dev);
 }
 
-/* Peers' DMA: a posted write is delivered by this device's own worker, so no initiator ever runs this model. */
-static int peer_write(struct dma_peer *p, uint32_t bar, uint64_t offset, const void *data, unsigned int size)
+/* Peers' DMA: a posted write is delivered by this device's own worker, so no initiator ever runs
+ * this model. */
+static int peer_write(struct dma_peer *p, uint32_t bar, uint64_t offset, const void *data,
+		      unsigned int size)
 {
 	struct pci_dev *dev = container_of(p, struct pci_dev, peer);
 	uint64_t value = 0;
@@ -105,7 +108,8 @@ static int peer_write(struct dma_peer *p, uint32_t bar, uint64_t offset, const v
 	return worker_post(dev->worker, bar, offset, value, size) ? -EFAULT : 0;
 }
 
-static int peer_read(struct dma_peer *p, uint32_t bar, uint64_t offset, void *data, unsigned int size)
+static int peer_read(struct dma_peer *p, uint32_t bar, uint64_t offset, void *data,
+		     unsigned int size)
 {
 	struct pci_dev *dev = container_of(p, struct pci_dev, peer);
 	uint64_t value;
@@ -128,7 +132,8 @@ static void free_bars(struct pci_dev *dev)
 		struct pci_bar *bar = &dev->bars[i];
 
 		if (bar->mem)
-			dev->ops.shm_free(dev->cfg.ops_arg, bar->mem, align_up(bar->size, PAGE_SIZE));
+			dev->ops.shm_free(dev->cfg.ops_arg, bar->mem,
+					  align_up(bar->size, PAGE_SIZE));
 		free(bar->pages);
 	}
 }
@@ -202,7 +207,8 @@ out_free:
 
 void pci_destroy(struct pci_dev *dev)
 {
-	/* Peers may still post, and ports of the same hub still kick, until they are told that it is gone. */
+	/* Peers may still post, and ports of the same hub still kick, until they are told that it
+	 * is gone. */
 	worker_stop(dev->worker);
 	dma_set_bus_master(&dev->port, false);
 	memory_forget_device(dev->cfg.memory, &dev->peer);
@@ -252,7 +258,8 @@ static int add_bar(struct pci_dev *dev, unsigned int index, const struct pci_bar
 	struct pci_bar *bar = &dev->bars[index];
 	uint64_t len = align_up(want->size, PAGE_SIZE);
 
-	if (index >= PCI_NUM_BARS || !is_pow2(want->size) || bar->size || (want->is_64 && index == PCI_NUM_BARS - 1))
+	if (index >= PCI_NUM_BARS || !is_pow2(want->size) || bar->size ||
+	    (want->is_64 && index == PCI_NUM_BARS - 1))
 		return -EINVAL;
 	*bar = *want;
 	bar->mem = dev->ops.shm_alloc(dev->cfg.ops_arg, len);
@@ -265,7 +272,8 @@ static int add_bar(struct pci_dev *dev, unsigned int index, const struct pci_bar
 
 int pci_add_bar(struct pci_dev *dev, unsigned int bar, uint64_t size, bool is_64, bool prefetch)
 {
-	return add_bar(dev, bar, &(struct pci_bar){.size = size, .is_64 = is_64, .prefetch = prefetch});
+	return add_bar(dev, bar,
+		       &(struct pci_bar){.size = size, .is_64 = is_64, .prefetch = prefetch});
 }
 
 int pci_add_io_bar(struct pci_dev *dev, unsigned int bar, uint32_t size)
@@ -273,7 +281,8 @@ int pci_add_io_bar(struct pci_dev *dev, unsigned int bar, uint32_t size)
 	return add_bar(dev, bar, &(struct pci_bar){.size = size, .is_io = true});
 }
 
-void pci_set_page_flags(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len, uint8_t flags)
+void pci_set_page_flags(struct pci_dev *dev, unsigned int bar, uint64_t off, uint64_t len,
+			uint8_t flags)
 {
 	for (uint64_t p = off / PAGE_SIZE; p <= (off + len - 1) / PAGE_SIZE; p++)
 		dev->bars[bar].pages[p] = flags;
@@ -309,7 +318,8 @@ static bool is_plain(const struct pci_bar *bar, uint64_t off)
 	return bar->pages[off / PAGE_SIZE] & PCI_PAGE_PLAIN;
 }
 
-void pci_bar_write_locked(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, const void *data)
+void pci_bar_write_locked(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len,
+			  const void *data)
 {
 	struct pci_bar *bar = &dev->bars[index];
 	const uint8_t *p = data;
@@ -319,7 +329,8 @@ void pci_bar_write_locked(struct pci_dev *dev, unsigned int index, uint64_t off,
 		uint64_t val = 0;
 
 		memcpy(&val, p, size);
-		if (!dev->model->bar_write || is_plain(bar, off) || config_is_msix_table(dev, index, off))
+		if (!dev->model->bar_write || is_plain(bar, off) ||
+		    config_is_msix_table(dev, index, off))
 			store_plain(bar->mem + off, val, size);
 		else
 			dev->model->bar_write(dev, index, off, size, val);
@@ -331,7 +342,8 @@ void pci_bar_write_locked(struct pci_dev *dev, unsigned int index, uint64_t off,
 	}
 }
 
-void pci_bar_read_locked(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, void *data)
+void pci_bar_read_locked(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len,
+			 void *data)
 {
 	struct pci_bar *bar = &dev->bars[index];
 	uint8_t *p = data;
@@ -340,7 +352,8 @@ void pci_bar_read_locked(struct pci_dev *dev, unsigned int index, uint64_t off, 
 		unsigned int size = piece_at(off, len);
 		uint64_t val;
 
-		if (!dev->model->bar_read || is_plain(bar, off) || config_is_msix_table(dev, index, off))
+		if (!dev->model->bar_read || is_plain(bar, off) ||
+		    config_is_msix_table(dev, index, off))
 			val = load_plain(bar->mem + off, size);
 		else
 			val = dev->model->bar_read(dev, index, off, size);
@@ -351,14 +364,16 @@ void pci_bar_read_locked(struct pci_dev *dev, unsigned int index, uint64_t off, 
 	}
 }
 
-void pci_bar_write(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, const void *data)
+void pci_bar_write(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len,
+		   const void *data)
 {
 	pci_lock(dev);
 	pci_bar_write_locked(dev, index, off, len, data);
 	pci_unlock(dev);
 }
 
-void pci_bar_read(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len, void *data)
+void pci_bar_read(struct pci_dev *dev, unsigned int index, uint64_t off, unsigned int len,
+		  void *data)
 {
 	pci_lock(dev);
 	pci_bar_read_locked(dev, index, off, len, data);

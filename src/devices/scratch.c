@@ -2,9 +2,10 @@
 /*
  * A test device: registers that store what is written and log every write as the model sees it.
  *
- * BAR0: 0x0000-0x7fff plain registers. 0x8000 (u32): how many writes there were; writing 0 clears. 0x8008 + 16 * i: the last
- * 256 writes, {u32 offset, u32 size, u64 value}, entry i of write number n being i = n % 256.
- * BAR2: a page whose loads reach the model too: offset 0 counts its own reads; 8 is storage.
+ * BAR0: 0x0000-0x7fff plain registers. 0x8000 (u32): how many writes there were; writing 0 clears.
+ * 0x8008 + 16 * i: the last 256 writes, {u32 offset, u32 size, u64 value}, entry i of write number
+ * n being i = n % 256. BAR2: a page whose loads reach the model too: offset 0 counts its own reads;
+ * 8 is storage.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,7 +69,8 @@ static void scratch_reset(struct pci_dev *dev)
 	memset(dev->bars[0].mem, 0, BAR_SIZE);
 }
 
-static void log_write(struct pci_dev *dev, struct scratch *s, uint64_t off, unsigned int size, uint64_t val)
+static void log_write(struct pci_dev *dev, struct scratch *s, uint64_t off, unsigned int size,
+		      uint64_t val)
 {
 	struct log_entry e = {(uint32_t)off, size, val};
 
@@ -76,7 +78,8 @@ static void log_write(struct pci_dev *dev, struct scratch *s, uint64_t off, unsi
 	pci_bar_store32(dev, 0, LOG_COUNT, ++s->writes);
 }
 
-static void scratch_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
+static void scratch_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size,
+			  uint64_t val)
 {
 	struct scratch *s = pci_model_data(dev);
 

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The worker thread. Its life is a loop of stretches: work() until there is no more, then sleep until a kick.
+ * The worker thread. Its life is a loop of stretches: work() until there is no more, then sleep
+ * until a kick.
  *
- * A kick is lost by nobody: whoever kicks stores what there is to do and then exchanges @work, the worker exchanges @work and then
- * looks. So if the kick finds @work set already, the worker has still to clear it, and will look after that.
+ * A kick is lost by nobody: whoever kicks stores what there is to do and then exchanges @work, the
+ * worker exchanges @work and then looks. So if the kick finds @work set already, the worker has
+ * still to clear it, and will look after that.
  *
- * What a stretch may do ends when somebody pauses the worker: it is @busy from its beginning to its end, and a pause waits for that.
+ * What a stretch may do ends when somebody pauses the worker: it is @busy from its beginning to its
+ * end, and a pause waits for that.
  */
 #include "devices/worker.h"
 
@@ -15,12 +18,14 @@
 #include <stdlib.h>
 
 /*
- * Posted writes that other devices may have outstanding at this one. One that finds the queue full is answered as an
- * unsupported request: waiting would let two devices that write to each other wait for ever.
+ * Posted writes that other devices may have outstanding at this one. One that finds the queue full
+ * is answered as an unsupported request: waiting would let two devices that write to each other
+ * wait for ever.
  */
 #define MAX_POSTED 1024
 
-/* Waking a sleeper takes ten microseconds, so a worker that ran out of work looks this often before it sleeps. */
+/* Waking a sleeper takes ten microseconds, so a worker that ran out of work looks this often before
+ * it sleeps. */
 #define LOOKS_BEFORE_SLEEP 300
 
 struct posted {
@@ -44,12 +49,14 @@ struct pci_worker {
 
 bool worker_stopping(const struct pci_worker *w)
 {
-	return __atomic_load_n(&w->pauses, __ATOMIC_ACQUIRE) || __atomic_load_n(&w->ending, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&w->pauses, __ATOMIC_ACQUIRE) ||
+	       __atomic_load_n(&w->ending, __ATOMIC_ACQUIRE);
 }
 
 static bool any_posted(const struct pci_worker *w)
 {
-	return __atomic_load_n(&w->tail, __ATOMIC_ACQUIRE) != __atomic_load_n(&w->head, __ATOMIC_RELAXED);
+	return __atomic_load_n(&w->tail, __ATOMIC_ACQUIRE) !=
+	       __atomic_load_n(&w->head, __ATOMIC_RELAXED);
 }
 
 static bool take_posted(struct pci_worker *w, struct posted *out)
@@ -96,7 +103,8 @@ static void work(struct pci_worker *w)
 static bool may_start(const struct pci_worker *w)
 {
 	return __atomic_load_n(&w->ending, __ATOMIC_RELAXED) ||
-	       (__atomic_load_n(&w->work, __ATOMIC_RELAXED) && !__atomic_load_n(&w->pauses, __ATOMIC_RELAXED));
+	       (__atomic_load_n(&w->work, __ATOMIC_RELAXED) &&
+		!__atomic_load_n(&w->pauses, __ATOMIC_RELAXED));
 }
 
 static void look_a_while(const struct pci_worker *w)
@@ -184,7 +192,8 @@ void worker_destroy(struct pci_worker *w)
 	free(w);
 }
 
-/* Called with the lock. A worker that cannot be started leaves the work where it is, for the next kick. */
+/* Called with the lock. A worker that cannot be started leaves the work where it is, for the next
+ * kick. */
 static void start(struct pci_worker *w)
 {
 	struct pci_dev *dev = w->dev;
@@ -212,7 +221,8 @@ static void wake(struct pci_worker *w)
 
 void worker_kick(struct pci_worker *w)
 {
-	if (__atomic_exchange_n(&w->work, true, __ATOMIC_SEQ_CST) && __atomic_load_n(&w->started, __ATOMIC_ACQUIRE))
+	if (__atomic_exchange_n(&w->work, true, __ATOMIC_SEQ_CST) &&
+	    __atomic_load_n(&w->started, __ATOMIC_ACQUIRE))
 		return;
 	pthread_mutex_lock(&w->lock);
 	wake(w);
@@ -248,7 +258,8 @@ void worker_resume(struct pci_worker *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
-int worker_post(struct pci_worker *w, uint32_t bar, uint64_t offset, uint64_t data, unsigned int size)
+int worker_post(struct pci_worker *w, uint32_t bar, uint64_t offset, uint64_t data,
+		unsigned int size)
 {
 	int rc = 0;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The thread on which a device's model works and does DMA. Started at the first kick; sleeps when there is nothing to do.
+ * The thread on which a device's model works and does DMA. Started at the first kick; sleeps when
+ * there is nothing to do.
  */
 #ifndef IOAS_DEVICES_WORKER_H
 #define IOAS_DEVICES_WORKER_H
@@ -18,16 +19,18 @@ void worker_kick(struct pci_worker *w);
 void worker_nudge(struct pci_worker *w);
 
 /*
- * Keep the worker out of work() until worker_resume(): returns when it has left. Pauses nest. Called from the worker
- * itself (a register write that another device posted) it only counts.
+ * Keep the worker out of work() until worker_resume(): returns when it has left. Pauses nest.
+ * Called from the worker itself (a register write that another device posted) it only counts.
  */
 void worker_pause(struct pci_worker *w);
 void worker_resume(struct pci_worker *w);
 /* A pause or the end is wanted: leave work() soon. */
 bool worker_stopping(const struct pci_worker *w);
 
-/* Queue a posted write of another device to this one's BAR; delivered on this worker. -ENOMEM when the queue is full. */
-int worker_post(struct pci_worker *w, uint32_t bar, uint64_t offset, uint64_t data, unsigned int size);
+/* Queue a posted write of another device to this one's BAR; delivered on this worker. -ENOMEM when
+ * the queue is full. */
+int worker_post(struct pci_worker *w, uint32_t bar, uint64_t offset, uint64_t data,
+		unsigned int size);
 void worker_forget_posted(struct pci_worker *w);
 
 #endif

@@ -56,13 +56,15 @@ static uint16_t create_sq(struct nvme *n, const struct nvme_sqe *e)
 	if (e->dptr[0] & (BIT(n->page_lg2) - 1))
 		return NVME_INVALID_PRP_OFFSET | NVME_DNR;
 	pci_lock(n->dev);
-	n->sq[qid] = (struct nvme_sq){.exists = true, .cqid = cqid, .size = size, .base = e->dptr[0]};
+	n->sq[qid] =
+		(struct nvme_sq){.exists = true, .cqid = cqid, .size = size, .base = e->dptr[0]};
 	n->cq[cqid].nr_sqs++;
 	pci_unlock(n->dev);
 	return NVME_SUCCESS;
 }
 
-/* Commands are carried out one at a time, so none of this queue is in flight; those not fetched yet are forgotten. */
+/* Commands are carried out one at a time, so none of this queue is in flight; those not fetched yet
+ * are forgotten. */
 static uint16_t delete_sq(struct nvme *n, const struct nvme_sqe *e)
 {
 	uint16_t qid = (uint16_t)e->cdw10;
@@ -90,7 +92,8 @@ static uint16_t delete_cq(struct nvme *n, const struct nvme_sqe *e)
 	return NVME_SUCCESS;
 }
 
-/* Dword 0, bit 0: the command was not aborted. Nothing but event requests is ever outstanding when this runs. */
+/* Dword 0, bit 0: the command was not aborted. Nothing but event requests is ever outstanding when
+ * this runs. */
 static uint16_t abort_command(struct nvme *n, struct nvme_cmd *cmd)
 {
 	uint16_t sqid = (uint16_t)cmd->e.cdw10, cid = (uint16_t)(cmd->e.cdw10 >> 16);

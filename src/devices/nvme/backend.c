@@ -20,7 +20,8 @@
 
 static int open_ram(struct nvme_namespace *ns, uint64_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return -ENOMEM;
@@ -37,7 +38,8 @@ static int open_fd(struct nvme_namespace *ns, const struct nvme_ns_config *cfg)
 	int fd = -EACCES;
 
 	if (!ns->readonly)
-		fd = ops->file_open(arg, cfg->file, O_RDWR | O_NONBLOCK | (cfg->size ? O_CREAT : 0));
+		fd = ops->file_open(arg, cfg->file,
+				    O_RDWR | O_NONBLOCK | (cfg->size ? O_CREAT : 0));
 	if (fd == -EACCES || fd == -EROFS || fd == -EPERM) {
 		ns->readonly = true;
 		fd = ops->file_open(arg, cfg->file, O_RDONLY | O_NONBLOCK);
@@ -75,7 +77,8 @@ static int lengthen(struct nvme_namespace *ns, uint64_t size, bool is_file)
 	return 0;
 }
 
-static int open_file(struct nvme_namespace *ns, const struct nvme_ns_config *cfg, char *why, size_t why_len)
+static int open_file(struct nvme_namespace *ns, const struct nvme_ns_config *cfg, char *why,
+		     size_t why_len)
 {
 	bool is_file = false;
 	int rc;
@@ -89,10 +92,12 @@ static int open_file(struct nvme_namespace *ns, const struct nvme_ns_config *cfg
 	}
 	rc = file_bytes(ns->fd, &ns->bytes, &is_file);
 	if (rc) {
-		snprintf(why, why_len, "nvme: file=%s is neither a file nor a block device", cfg->file);
+		snprintf(why, why_len, "nvme: file=%s is neither a file nor a block device",
+			 cfg->file);
 		return rc;
 	}
-	/* Another controller's, in this process or another; a file system without locks is no reason to refuse. */
+	/* Another controller's, in this process or another; a file system without locks is no
+	 * reason to refuse. */
 	if (flock(ns->fd, (ns->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB) && errno == EWOULDBLOCK) {
 		snprintf(why, why_len, "nvme: file=%s is in use by another controller", cfg->file);
 		return -EBUSY;
@@ -112,10 +117,12 @@ static uint64_t mix(uint64_t x)
 	return x * 0xc4ceb9fe1a85ec53ull;
 }
 
-/* The same namespace of the same device has the same UUID on every run, and no other has it. Version 4 layout, RFC 4122. */
+/* The same namespace of the same device has the same UUID on every run, and no other has it.
+ * Version 4 layout, RFC 4122. */
 static void make_uuid(struct nvme_namespace *ns, const struct nvme_ns_config *cfg)
 {
-	uint64_t h = (uint64_t)cfg->dev->cfg.domain << 32 | (uint64_t)cfg->dev->cfg.rid << 16 | cfg->nsid;
+	uint64_t h = (uint64_t)cfg->dev->cfg.domain << 32 | (uint64_t)cfg->dev->cfg.rid << 16 |
+		     cfg->nsid;
 
 	for (const char *p = cfg->file ? cfg->file : ""; *p; p++)
 		h = mix(h ^ (uint8_t)*p);
@@ -127,14 +134,17 @@ static void make_uuid(struct nvme_namespace *ns, const struct nvme_ns_config *cf
 	ns->uuid[8] = (ns->uuid[8] & 0x3f) | 0x80;
 }
 
-int nvme_ns_open(struct nvme_namespace *ns, const struct nvme_ns_config *cfg, char *why, size_t why_len)
+int nvme_ns_open(struct nvme_namespace *ns, const struct nvme_ns_config *cfg, char *why,
+		 size_t why_len)
 {
 	int rc;
 
 	*ns = (struct nvme_namespace){.fd = -1, .readonly = cfg->readonly, .lba_lg2 = cfg->lba_lg2};
 	rc = cfg->file ? open_file(ns, cfg, why, why_len) : open_ram(ns, cfg->size);
 	if (!rc && ns->bytes < MIN_BYTES) {
-		snprintf(why, why_len, "nvme: file=%s is shorter than %u bytes: give size=", cfg->file, MIN_BYTES);
+		snprintf(why, why_len,
+			 "nvme: file=%s is shorter than %u bytes: give size=", cfg->file,
+			 MIN_BYTES);
 		rc = -EINVAL;
 	}
 	if (rc) {
@@ -177,7 +187,8 @@ const void *nvme_ns_read(struct nvme_namespace *ns, void *buf, uint64_t off, uin
 	return buf;
 }
 
-int nvme_ns_write(struct nvme_namespace *ns, const void *buf, uint64_t off, uint32_t len, bool durable)
+int nvme_ns_write(struct nvme_namespace *ns, const void *buf, uint64_t off, uint32_t len,
+		  bool durable)
 {
 	int flags = durable ? RWF_DSYNC : 0;
 	const char *p = buf;
@@ -223,7 +234,8 @@ static int write_zeroes(struct nvme_namespace *ns, uint64_t off, uint64_t len)
 /* Whole pages are given back, which zeroes them; what is left at either end is written. */
 static void zero_ram(char *p, uint64_t len)
 {
-	uint64_t head = min_u64(-(uintptr_t)p & PAGE_MASK, len), pages = align_down(len - head, PAGE_SIZE);
+	uint64_t head = min_u64(-(uintptr_t)p & PAGE_MASK, len),
+		 pages = align_down(len - head, PAGE_SIZE);
 
 	if (pages && madvise(p + head, pages, MADV_DONTNEED))
 		memset(p + head, 0, pages);
@@ -233,7 +245,8 @@ static void zero_ram(char *p, uint64_t len)
 
 static bool punch(struct nvme_namespace *ns, uint64_t off, uint64_t len)
 {
-	return !fallocate(ns->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
+	return !fallocate(ns->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
+			  (off_t)len);
 }
 
 int nvme_ns_zero(struct nvme_namespace *ns, uint64_t off, uint64_t len, bool deallocate)

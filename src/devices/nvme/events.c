@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Asynchronous events, section 5.2: each outstanding request takes one event; an event type stays masked until its log page is read.
+ * Asynchronous events, section 5.2: each outstanding request takes one event; an event type stays
+ * masked until its log page is read.
  */
 #include <string.h>
 
@@ -15,7 +16,8 @@ static bool take_event(struct nvme *n, uint32_t *dw0)
 			continue;
 		*dw0 = n->events[i];
 		n->nr_events--;
-		memmove(&n->events[i], &n->events[i + 1], (n->nr_events - i) * sizeof(n->events[0]));
+		memmove(&n->events[i], &n->events[i + 1],
+			(n->nr_events - i) * sizeof(n->events[0]));
 		n->event_masked |= BIT(type);
 		return true;
 	}
@@ -51,7 +53,8 @@ uint16_t nvme_async_event(struct nvme *n, struct nvme_cmd *cmd)
 	return NVME_SUCCESS;
 }
 
-/* Its completion goes before that of the Abort command (section 5.1), for which there must be room as well. */
+/* Its completion goes before that of the Abort command (section 5.1), for which there must be room
+ * as well. */
 bool nvme_async_event_abort(struct nvme *n, uint16_t cid)
 {
 	const struct nvme_cq *cq = &n->cq[0];

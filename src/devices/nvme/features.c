@@ -29,7 +29,8 @@ static uint32_t queues_value(const struct nvme *n)
 }
 
 /* The value of a feature in @f; false: no such feature. */
-static bool value_of(const struct nvme *n, const struct nvme_features *f, const struct nvme_sqe *e, uint32_t *out)
+static bool value_of(const struct nvme *n, const struct nvme_features *f, const struct nvme_sqe *e,
+		     uint32_t *out)
 {
 	uint32_t vector = e->cdw11 & 0xffff;
 
@@ -41,7 +42,9 @@ static bool value_of(const struct nvme *n, const struct nvme_features *f, const 
 		*out = f->power;
 		return true;
 	case NVME_FEAT_TEMPERATURE:
-		*out = e->cdw11 >> 16 & 0xf ? 0 : e->cdw11 >> 20 & 3 ? f->under_temperature : f->over_temperature;
+		*out = e->cdw11 >> 16 & 0xf ? 0
+		       : e->cdw11 >> 20 & 3 ? f->under_temperature
+					    : f->over_temperature;
 		return true;
 	case NVME_FEAT_ERROR_RECOVERY:
 		*out = f->error_recovery;

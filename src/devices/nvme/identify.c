@@ -48,28 +48,30 @@ static void fill_controller(const struct nvme *n, uint8_t *d)
 	put_text(d + 4, 20, n->serial);
 	put_text(d + 24, 40, "ioas NVMe controller");
 	put_text(d + 64, 8, "1.0");
-	d[72] = 6;			       /* RAB */
-	d[77] = NVME_MDTS;		       /* MDTS */
-	put16(d + 78, 0);		       /* CNTLID */
-	put32(d + 80, 0x00010400);	       /* VER */
-	d[111] = 1;			       /* CNTRLTYPE: I/O controller */
-	put16(d + 256, BIT(1));		       /* OACS: Format */
-	d[258] = 3;			       /* ACL */
-	d[259] = NVME_MAX_AER - 1;	       /* AERL */
-	d[260] = 0x3;			       /* FRMW: one read-only slot */
-	d[261] = BIT(1) | BIT(2);	       /* LPA: effects log, extended data */
-	d[262] = NVME_ERROR_ENTRIES - 1;       /* ELPE */
-	put16(d + 266, 343);		       /* WCTEMP */
-	put16(d + 268, 353);		       /* CCTEMP */
-	d[512] = 0x66;			       /* SQES */
-	d[513] = 0x44;			       /* CQES */
-	put32(d + 516, NVME_MAX_NAMESPACES);   /* NN */
-	put16(d + 520, BIT(0) | BIT(2) | BIT(3) | BIT(4) | BIT(7)); /* ONCS: Compare, DSM, Write Zeroes, Select, Verify */
-	d[524] = BIT(0) | BIT(1);	       /* FNA: Format and its erasure act on all namespaces */
-	d[525] = BIT(0) | 0x6;		       /* VWC: present; Flush takes NSID FFFFFFFFh */
-	put32(d + 536, BIT(0) | BIT(16) | BIT(18)); /* SGLS: supported, bit buckets, longer than the data */
+	d[72] = 6;			     /* RAB */
+	d[77] = NVME_MDTS;		     /* MDTS */
+	put16(d + 78, 0);		     /* CNTLID */
+	put32(d + 80, 0x00010400);	     /* VER */
+	d[111] = 1;			     /* CNTRLTYPE: I/O controller */
+	put16(d + 256, BIT(1));		     /* OACS: Format */
+	d[258] = 3;			     /* ACL */
+	d[259] = NVME_MAX_AER - 1;	     /* AERL */
+	d[260] = 0x3;			     /* FRMW: one read-only slot */
+	d[261] = BIT(1) | BIT(2);	     /* LPA: effects log, extended data */
+	d[262] = NVME_ERROR_ENTRIES - 1;     /* ELPE */
+	put16(d + 266, 343);		     /* WCTEMP */
+	put16(d + 268, 353);		     /* CCTEMP */
+	d[512] = 0x66;			     /* SQES */
+	d[513] = 0x44;			     /* CQES */
+	put32(d + 516, NVME_MAX_NAMESPACES); /* NN */
+	put16(d + 520, BIT(0) | BIT(2) | BIT(3) | BIT(4) |
+			       BIT(7)); /* ONCS: Compare, DSM, Write Zeroes, Select, Verify */
+	d[524] = BIT(0) | BIT(1);	/* FNA: Format and its erasure act on all namespaces */
+	d[525] = BIT(0) | 0x6;		/* VWC: present; Flush takes NSID FFFFFFFFh */
+	put32(d + 536,
+	      BIT(0) | BIT(16) | BIT(18)); /* SGLS: supported, bit buckets, longer than the data */
 	snprintf((char *)d + 768, 256, "nqn.2026-01.io.ioas:%s", n->serial);
-	put16(d + 2048, 2500);		       /* power state 0: 25 W */
+	put16(d + 2048, 2500); /* power state 0: 25 W */
 }
 
 static void fill_namespace(const struct nvme_namespace *ns, uint8_t *d)
@@ -85,8 +87,9 @@ static void fill_namespace(const struct nvme_namespace *ns, uint8_t *d)
 			d[26] = (uint8_t)i;
 		put32(d + 128 + i * 4, (uint32_t)format_lg2[i] << 16);
 	}
-	d[33] = 1 | BIT(3); /* DLFEAT: deallocated blocks read as zeroes; Write Zeroes can deallocate */
-	d[99] = ns->readonly; /* NSATTR: write protected */
+	d[33] = 1 |
+		BIT(3); /* DLFEAT: deallocated blocks read as zeroes; Write Zeroes can deallocate */
+	d[99] = ns->readonly;	      /* NSATTR: write protected */
 	memcpy(d + 120, ns->uuid, 8); /* EUI64 */
 }
 
@@ -174,13 +177,15 @@ static uint16_t format_one(struct nvme *n, struct nvme_namespace *ns, unsigned i
 	return NVME_SUCCESS;
 }
 
-/* All namespaces (FNA). The block size is the controller's until its end: an image does not tell it. */
+/* All namespaces (FNA). The block size is the controller's until its end: an image does not tell
+ * it. */
 uint16_t nvme_format(struct nvme *n, struct nvme_cmd *cmd)
 {
 	uint32_t format = cmd->e.cdw10 & 0xf, erase = cmd->e.cdw10 >> 9 & 7;
 	uint16_t status = NVME_SUCCESS;
 
-	if (format >= NR_FORMATS || (cmd->e.cdw10 & 0x1f0)) /* no metadata, no protection information */
+	if (format >= NR_FORMATS ||
+	    (cmd->e.cdw10 & 0x1f0)) /* no metadata, no protection information */
 		return NVME_FORMAT_INVALID | NVME_DNR;
 	if (erase > 1)
 		return NVME_INVALID_FIELD | NVME_DNR;

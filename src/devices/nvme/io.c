@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * NVM commands, section 6. A write gathers all its data before it touches the namespace, so that a failed transfer
- * changes nothing.
+ * NVM commands, section 6. A write gathers all its data before it touches the namespace, so that a
+ * failed transfer changes nothing.
  */
 #include <endian.h>
 #include <string.h>
@@ -20,7 +20,8 @@ struct range {
 
 static uint16_t check_range(struct nvme *n, const struct nvme_sqe *e, struct range *r)
 {
-	uint64_t slba = (uint64_t)e->cdw11 << 32 | e->cdw10, blocks = (e->cdw12 & 0xffff) + 1, total;
+	uint64_t slba = (uint64_t)e->cdw11 << 32 | e->cdw10, blocks = (e->cdw12 & 0xffff) + 1,
+		 total;
 
 	r->ns = nvme_ns(n, e->nsid);
 	if (!r->ns)
@@ -71,7 +72,8 @@ static uint16_t io_write(struct nvme *n, struct nvme_cmd *cmd)
 		return status;
 	n->smart.writes++;
 	n->smart.written_bytes += r.len;
-	return nvme_ns_write(r.ns, n->buffer, r.off, (uint32_t)r.len, durable) ? NVME_WRITE_FAULT : NVME_SUCCESS;
+	return nvme_ns_write(r.ns, n->buffer, r.off, (uint32_t)r.len, durable) ? NVME_WRITE_FAULT
+									       : NVME_SUCCESS;
 }
 
 static uint16_t io_compare(struct nvme *n, struct nvme_cmd *cmd)
@@ -164,7 +166,8 @@ static uint16_t io_dsm(struct nvme *n, struct nvme_cmd *cmd)
 	for (uint32_t i = 0; (cmd->e.cdw11 & DSM_DEALLOCATE) && i < nr; i++) {
 		uint64_t blocks = le32toh(ranges[i].blocks);
 
-		if (blocks && nvme_ns_discard(ns, le64toh(ranges[i].slba) << ns->lba_lg2, blocks << ns->lba_lg2))
+		if (blocks && nvme_ns_discard(ns, le64toh(ranges[i].slba) << ns->lba_lg2,
+					      blocks << ns->lba_lg2))
 			return NVME_WRITE_FAULT;
 	}
 	return NVME_SUCCESS;

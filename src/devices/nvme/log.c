@@ -31,7 +31,8 @@ static void put16(uint8_t *at, uint16_t v)
 static uint32_t error_log(const struct nvme *n, uint8_t *d)
 {
 	for (unsigned int i = 0; i < NVME_ERROR_ENTRIES && i < n->nr_errors; i++) {
-		const struct nvme_error_entry *e = &n->errors[(n->nr_errors - i) % NVME_ERROR_ENTRIES];
+		const struct nvme_error_entry *e =
+			&n->errors[(n->nr_errors - i) % NVME_ERROR_ENTRIES];
 		uint8_t *at = d + i * 64;
 
 		put64(at, e->count);
@@ -61,7 +62,8 @@ static uint32_t smart_log(const struct nvme *n, uint8_t *d)
 	put64(d + 48, data_units(n->smart.written_bytes));
 	put64(d + 64, n->smart.reads);
 	put64(d + 80, n->smart.writes);
-	put64(d + 112, 1); /* power cycles: the drive is on from the machine's beginning to its end */
+	put64(d + 112,
+	      1); /* power cycles: the drive is on from the machine's beginning to its end */
 	put64(d + 176, n->nr_errors);
 	return 512;
 }
@@ -73,19 +75,21 @@ static uint32_t firmware_log(uint8_t *d)
 	return 512;
 }
 
-#define SUPPORTED BIT(0)
-#define CHANGES	  BIT(1) /* logical block content */
+#define SUPPORTED  BIT(0)
+#define CHANGES	   BIT(1) /* logical block content */
 #define CHANGES_NS BIT(2) /* capabilities of a namespace: here its block size */
-#define ALONE	  field_prep(FIELD(18, 16), 2) /* no other command, on any namespace */
+#define ALONE	   field_prep(FIELD(18, 16), 2) /* no other command, on any namespace */
 
 static uint32_t effects_log(uint8_t *d)
 {
 	static const uint8_t admin[] = {
-		NVME_ADMIN_DELETE_SQ, NVME_ADMIN_CREATE_SQ, NVME_ADMIN_GET_LOG_PAGE, NVME_ADMIN_DELETE_CQ,
-		NVME_ADMIN_CREATE_CQ, NVME_ADMIN_IDENTIFY, NVME_ADMIN_ABORT, NVME_ADMIN_SET_FEATURES,
-		NVME_ADMIN_GET_FEATURES, NVME_ADMIN_ASYNC_EVENT,
+		NVME_ADMIN_DELETE_SQ,	NVME_ADMIN_CREATE_SQ,	 NVME_ADMIN_GET_LOG_PAGE,
+		NVME_ADMIN_DELETE_CQ,	NVME_ADMIN_CREATE_CQ,	 NVME_ADMIN_IDENTIFY,
+		NVME_ADMIN_ABORT,	NVME_ADMIN_SET_FEATURES, NVME_ADMIN_GET_FEATURES,
+		NVME_ADMIN_ASYNC_EVENT,
 	};
-	static const uint8_t reads[] = {NVME_IO_FLUSH, NVME_IO_READ, NVME_IO_COMPARE, NVME_IO_VERIFY};
+	static const uint8_t reads[] = {NVME_IO_FLUSH, NVME_IO_READ, NVME_IO_COMPARE,
+					NVME_IO_VERIFY};
 	static const uint8_t writes[] = {NVME_IO_WRITE, NVME_IO_WRITE_ZEROES, NVME_IO_DSM};
 
 	for (size_t i = 0; i < ARRAY_SIZE(admin); i++)
@@ -113,7 +117,8 @@ uint16_t nvme_get_log_page(struct nvme *n, struct nvme_cmd *cmd)
 		len = error_log(n, d);
 		break;
 	case NVME_LOG_SMART:
-		if (cmd->e.nsid && cmd->e.nsid != UINT32_MAX) /* of the controller only (LPA bit 0) */
+		if (cmd->e.nsid &&
+		    cmd->e.nsid != UINT32_MAX) /* of the controller only (LPA bit 0) */
 			return NVME_INVALID_FIELD | NVME_DNR;
 		len = smart_log(n, d);
 		break;

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The NVMe controller: registers, enabling and shutting down, queues, the worker. NVM Express Base Specification 1.4.
+ * The NVMe controller: registers, enabling and shutting down, queues, the worker. NVM Express Base
+ * Specification 1.4.
  *
- * A write to a register changes register values only; the worker acts on them. CSTS.RDY therefore follows CC.EN when the
- * worker has left the queues, as on hardware. A CC.EN that falls and rises again before the worker looked is a reset all the same.
+ * A write to a register changes register values only; the worker acts on them. CSTS.RDY therefore
+ * follows CC.EN when the worker has left the queues, as on hardware. A CC.EN that falls and rises
+ * again before the worker looked is a reset all the same.
  *
- * Interrupts are sent once for the completions of a turn of a queue whose commands took no time (a namespace in memory), and
- * otherwise after each completion.
+ * Interrupts are sent once for the completions of a turn of a queue whose commands took no time (a
+ * namespace in memory), and otherwise after each completion.
  */
 #include "devices/nvme/nvme.h"
 
@@ -18,16 +20,17 @@
 
 #include "devices/models.h"
 
-#define BAR_SIZE    0x4000
-#define MSIX_TABLE  0x2000
-#define MSIX_PBA    0x3000
-#define MAX_PAGE_LG2 16
+#define BAR_SIZE      0x4000
+#define MSIX_TABLE    0x2000
+#define MSIX_PBA      0x3000
+#define MAX_PAGE_LG2  16
 #define DOORBELLS_END MSIX_TABLE
-#define BATCH	    16 /* commands of one queue before the next has its turn */
+#define BATCH	      16 /* commands of one queue before the next has its turn */
 
 static const struct option_key nvme_keys[] = {
 	{"file", OPTION_STRING, NULL, 0, 0, "image of namespace 1; without one it is memory"},
-	{"size", OPTION_SIZE, NULL, 4096, 1ull << 46, "bytes of namespace 1; makes or lengthens the file (default for memory: 64M)"},
+	{"size", OPTION_SIZE, NULL, 4096, 1ull << 46,
+	 "bytes of namespace 1; makes or lengthens the file (default for memory: 64M)"},
 	{"file2", OPTION_STRING, NULL, 0, 0, "image of namespace 2"},
 	{"size2", OPTION_SIZE, NULL, 4096, 1ull << 46, "bytes of namespace 2"},
 	{"file3", OPTION_STRING, NULL, 0, 0, "image of namespace 3"},
@@ -66,7 +69,8 @@ static int open_namespaces(struct nvme *n, const struct options *o, char *why, s
 		return -EINVAL;
 	}
 	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++) {
-		struct nvme_ns_config cfg = {.dev = n->dev, .nsid = i + 1, .lba_lg2 = log2_floor(lba)};
+		struct nvme_ns_config cfg = {
+			.dev = n->dev, .nsid = i + 1, .lba_lg2 = log2_floor(lba)};
 		char file_key[8] = "file", size_key[8] = "size";
 		int rc;
 
@@ -127,13 +131,15 @@ static int setup_function(struct pci_dev *dev, struct nvme *n)
 static int set_serial(struct nvme *n, const char *text, char *why, size_t why_len)
 {
 	if (text && (!*text || strlen(text) >= sizeof(n->serial))) {
-		snprintf(why, why_len, "nvme: serial=%s: give 1 to %zu characters", text, sizeof(n->serial) - 1);
+		snprintf(why, why_len, "nvme: serial=%s: give 1 to %zu characters", text,
+			 sizeof(n->serial) - 1);
 		return -EINVAL;
 	}
 	if (text)
 		snprintf(n->serial, sizeof(n->serial), "%s", text);
 	else
-		snprintf(n->serial, sizeof(n->serial), "IOAS%04x%04x", n->dev->cfg.domain, n->dev->cfg.rid);
+		snprintf(n->serial, sizeof(n->serial), "IOAS%04x%04x", n->dev->cfg.domain,
+			 n->dev->cfg.rid);
 	return 0;
 }
 
@@ -167,7 +173,8 @@ fail:
 
 static void show_registers(struct nvme *n)
 {
-	uint32_t shutdown = n->shutdown_wanted ? (uint32_t)field_prep(NVME_CSTS_SHST, NVME_SHST_OCCURRING) : 0;
+	uint32_t shutdown =
+		n->shutdown_wanted ? (uint32_t)field_prep(NVME_CSTS_SHST, NVME_SHST_OCCURRING) : 0;
 	struct pci_dev *dev = n->dev;
 
 	pci_bar_store64(dev, 0, NVME_CAP, n->cap);
@@ -181,14 +188,16 @@ static void show_registers(struct nvme *n)
 	pci_bar_store32(dev, 0, NVME_CSTS, n->csts | shutdown);
 }
 
-/* Something is unread that wants an interrupt. All vectors are bit 0 of INTMS with the pin (section 3.1.3). Lock held. */
+/* Something is unread that wants an interrupt. All vectors are bit 0 of INTMS with the pin
+ * (section 3.1.3). Lock held. */
 static bool wants_pin(const struct nvme *n)
 {
 	for (unsigned int i = 0; i <= n->nr_queues && !(n->intm & 1); i++) {
 		const struct nvme_cq *cq = &n->cq[i];
 
 		if (cq->exists && cq->ien &&
-		    __atomic_load_n(&cq->tail, __ATOMIC_RELAXED) != __atomic_load_n(&cq->head, __ATOMIC_RELAXED))
+		    __atomic_load_n(&cq->tail, __ATOMIC_RELAXED) !=
+			    __atomic_load_n(&cq->head, __ATOMIC_RELAXED))
 			return true;
 	}
 	return false;
@@ -227,8 +236,9 @@ static void nvme_reset(struct pci_dev *dev)
 	n->asq = n->acq = 0;
 	n->shutdown_wanted = false;
 	__atomic_store_n(&n->changed, false, __ATOMIC_RELAXED);
-	n->cap = field_prep(NVME_CAP_MQES, NVME_MAX_ENTRIES - 1) | NVME_CAP_CQR | field_prep(NVME_CAP_TO, 10) |
-		 field_prep(NVME_CAP_CSS, 1) | field_prep(NVME_CAP_MPSMAX, MAX_PAGE_LG2 - PAGE_SHIFT);
+	n->cap = field_prep(NVME_CAP_MQES, NVME_MAX_ENTRIES - 1) | NVME_CAP_CQR |
+		 field_prep(NVME_CAP_TO, 10) | field_prep(NVME_CAP_CSS, 1) |
+		 field_prep(NVME_CAP_MPSMAX, MAX_PAGE_LG2 - PAGE_SHIFT);
 	show_registers(n);
 }
 
@@ -248,7 +258,8 @@ static void bad_doorbell(struct nvme *n, unsigned int event)
 	__atomic_fetch_or(&n->doorbell_errors, BIT(event), __ATOMIC_RELAXED);
 }
 
-/* Doorbells, section 3.1.24: submission queue y tail at 2y, completion queue y head at 2y + 1. A bad one is an asynchronous event. */
+/* Doorbells, section 3.1.24: submission queue y tail at 2y, completion queue y head at 2y + 1. A
+ * bad one is an asynchronous event. */
 static void doorbell(struct nvme *n, uint64_t index, uint32_t val)
 {
 	unsigned int qid = (unsigned int)(index / 2);
@@ -271,7 +282,8 @@ static void doorbell(struct nvme *n, uint64_t index, uint32_t val)
 
 static uint64_t merge32(uint64_t old, bool high, uint64_t val)
 {
-	return high ? (old & UINT32_MAX) | val << 32 : (old & ~(uint64_t)UINT32_MAX) | (uint32_t)val;
+	return high ? (old & UINT32_MAX) | val << 32
+		    : (old & ~(uint64_t)UINT32_MAX) | (uint32_t)val;
 }
 
 static void write_register(struct nvme *n, uint64_t off, unsigned int size, uint64_t val)
@@ -308,7 +320,8 @@ static void write_register(struct nvme *n, uint64_t off, unsigned int size, uint
 }
 
 /* Registers are written whole (section 3.1): what is narrower than 32 bits changes nothing. */
-static void nvme_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
+static void nvme_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size,
+		       uint64_t val)
 {
 	struct nvme *n = pci_model_data(dev);
 
@@ -340,8 +353,12 @@ static void enable(struct nvme *n)
 	}
 	n->page_lg2 = PAGE_SHIFT + (unsigned int)field_get(NVME_CC_MPS, n->cc);
 	n->sq[0] = (struct nvme_sq){.exists = true, .size = (n->aqa & 0xfff) + 1, .base = n->asq};
-	n->cq[0] = (struct nvme_cq){
-		.exists = true, .ien = true, .phase = true, .size = (n->aqa >> 16 & 0xfff) + 1, .nr_sqs = 1, .base = n->acq};
+	n->cq[0] = (struct nvme_cq){.exists = true,
+				    .ien = true,
+				    .phase = true,
+				    .size = (n->aqa >> 16 & 0xfff) + 1,
+				    .nr_sqs = 1,
+				    .base = n->acq};
 	n->csts = NVME_CSTS_RDY;
 }
 
@@ -352,7 +369,8 @@ static void flush_all(struct nvme *n)
 			nvme_ns_flush(&n->ns[i]);
 }
 
-/* Let CSTS follow CC. A shutdown makes everything durable, and no command is carried out after it until the next reset. */
+/* Let CSTS follow CC. A shutdown makes everything durable, and no command is carried out after it
+ * until the next reset. */
 static void follow_config(struct nvme *n)
 {
 	bool shutdown;
@@ -415,7 +433,8 @@ void nvme_complete(struct nvme *n, uint16_t sqid, uint16_t cid, uint32_t dw0, ui
 	uint64_t at = cq->base + cq->tail * sizeof(e);
 
 	/* The phase bit goes last, with the half that it lies in. */
-	if (dma_write(pci_port(n->dev), at, &e, 8) || dma_write(pci_port(n->dev), at + 8, (char *)&e + 8, 8)) {
+	if (dma_write(pci_port(n->dev), at, &e, 8) ||
+	    dma_write(pci_port(n->dev), at + 8, (char *)&e + 8, 8)) {
 		fatal(n);
 		return;
 	}
@@ -470,19 +489,23 @@ static void execute(struct nvme *n, struct nvme_cmd *cmd)
 
 static bool may_run(const struct nvme *n)
 {
-	return (n->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST)) == NVME_CSTS_RDY && !nvme_interrupted(n);
+	return (n->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST)) == NVME_CSTS_RDY &&
+	       !nvme_interrupted(n);
 }
 
-/* Commands that wait, lie one after the other, and can be completed: at most BATCH of them, in @e. */
+/* Commands that wait, lie one after the other, and can be completed: at most BATCH of them, in @e.
+ */
 static unsigned int fetch(struct nvme *n, const struct nvme_sq *sq, struct nvme_sqe *e)
 {
 	const struct nvme_cq *cq = &n->cq[sq->cqid];
 	uint32_t tail = __atomic_load_n(&sq->tail, __ATOMIC_ACQUIRE);
 	uint32_t head = __atomic_load_n(&cq->head, __ATOMIC_ACQUIRE);
 	uint32_t room = (head + cq->size - cq->tail - 1) % cq->size;
-	uint64_t nr = min_u64(tail < sq->head ? sq->size - sq->head : tail - sq->head, min_u64(room, BATCH));
+	uint64_t nr = min_u64(tail < sq->head ? sq->size - sq->head : tail - sq->head,
+			      min_u64(room, BATCH));
 
-	if (nr && dma_read(pci_port(n->dev), sq->base + sq->head * sizeof(*e), e, nr * sizeof(*e))) {
+	if (nr &&
+	    dma_read(pci_port(n->dev), sq->base + sq->head * sizeof(*e), e, nr * sizeof(*e))) {
 		fatal(n);
 		return 0;
 	}
@@ -498,8 +521,8 @@ static bool is_slow(struct nvme *n, const struct nvme_cmd *cmd)
 }
 
 /*
- * One queue's turn. True when anything was done. What was fetched but not carried out, because the controller is to stop or an
- * event took the place of its completion, stays in the queue.
+ * One queue's turn. True when anything was done. What was fetched but not carried out, because the
+ * controller is to stop or an event took the place of its completion, stays in the queue.
  */
 static bool serve_queue(struct nvme *n, uint16_t sqid)
 {

@@ -2,9 +2,9 @@
 /*
  * Inside the NVMe controller.
  *
- * Threads. Queues, features, logs and namespaces belong to the worker, which changes what register accesses look at
- * (CSTS, queues' existence, sizes and tails) under the device's lock, or atomically. Register accesses change only the register
- * values in struct nvme and doorbells.
+ * Threads. Queues, features, logs and namespaces belong to the worker, which changes what register
+ * accesses look at (CSTS, queues' existence, sizes and tails) under the device's lock, or
+ * atomically. Register accesses change only the register values in struct nvme and doorbells.
  */
 #ifndef IOAS_DEVICES_NVME_NVME_H
 #define IOAS_DEVICES_NVME_NVME_H
@@ -74,10 +74,11 @@ struct nvme {
 	uint32_t cc, csts, intm;
 	uint32_t aqa;
 	uint64_t asq, acq, cap;
-	bool reset_wanted;    /* CC.EN fell */
-	bool shutdown_wanted; /* CC.SHN was written; until the shutdown is over */
-	bool changed;	      /* the worker is to look at all this; atomic */
-	uint32_t doorbell_errors; /* asynchronous events that bad doorbells asked for: bit = NVME_AE_INVALID_ value; atomic */
+	bool reset_wanted;	  /* CC.EN fell */
+	bool shutdown_wanted;	  /* CC.SHN was written; until the shutdown is over */
+	bool changed;		  /* the worker is to look at all this; atomic */
+	uint32_t doorbell_errors; /* asynchronous events that bad doorbells asked for: bit =
+				     NVME_AE_INVALID_ value; atomic */
 
 	struct nvme_sq sq[NVME_MAX_QUEUES + 1];
 	struct nvme_cq cq[NVME_MAX_QUEUES + 1];
@@ -106,7 +107,8 @@ struct nvme_cmd {
 	bool no_completion; /* an asynchronous event request that stays outstanding */
 };
 
-/* A command that takes long gives up when this says so: nobody waits for its completion any more. */
+/* A command that takes long gives up when this says so: nobody waits for its completion any more.
+ */
 static inline bool nvme_interrupted(const struct nvme *n)
 {
 	return pci_stopping(n->dev) || __atomic_load_n(&n->changed, __ATOMIC_ACQUIRE);
@@ -138,10 +140,12 @@ struct nvme_namespace *nvme_ns(struct nvme *n, uint32_t nsid);
 /* Why nvme_ns() is NULL (section 6.1.5). */
 uint16_t nvme_no_ns(uint32_t nsid);
 
-/* events.c, on the worker. Events wait for a request, and both for room in the completion queue (nvme_events_deliver()). */
+/* events.c, on the worker. Events wait for a request, and both for room in the completion queue
+ * (nvme_events_deliver()). */
 void nvme_event(struct nvme *n, unsigned int type, unsigned int info, unsigned int log);
 uint16_t nvme_async_event(struct nvme *n, struct nvme_cmd *cmd);
-/* An outstanding request is completed as aborted. False: no such one, or no room for two completions now. */
+/* An outstanding request is completed as aborted. False: no such one, or no room for two
+ * completions now. */
 bool nvme_async_event_abort(struct nvme *n, uint16_t cid);
 void nvme_event_log_read(struct nvme *n, unsigned int log);
 void nvme_events_deliver(struct nvme *n);
@@ -159,13 +163,16 @@ struct nvme_ns_config {
 	uint64_t size;
 	bool readonly;
 };
-int nvme_ns_open(struct nvme_namespace *ns, const struct nvme_ns_config *cfg, char *why, size_t why_len);
+int nvme_ns_open(struct nvme_namespace *ns, const struct nvme_ns_config *cfg, char *why,
+		 size_t why_len);
 void nvme_ns_close(struct nvme_namespace *ns);
 /* The bytes where they lie, or read into @buf; NULL: could not be read. */
 const void *nvme_ns_read(struct nvme_namespace *ns, void *buf, uint64_t off, uint32_t len);
 /* @durable: on stable storage when it returns. */
-int nvme_ns_write(struct nvme_namespace *ns, const void *buf, uint64_t off, uint32_t len, bool durable);
-/* @deallocate: give the space back if that can be done. Asked in pieces: one may have to be written. */
+int nvme_ns_write(struct nvme_namespace *ns, const void *buf, uint64_t off, uint32_t len,
+		  bool durable);
+/* @deallocate: give the space back if that can be done. Asked in pieces: one may have to be
+ * written. */
 #define NVME_ZERO_PIECE (256u << 20)
 int nvme_ns_zero(struct nvme_namespace *ns, uint64_t off, uint64_t len, bool deallocate);
 /* Give the space back if that can be done; then the range reads as zeroes. */

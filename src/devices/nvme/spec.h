@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * NVM Express Base Specification 1.4: registers, commands, status codes and data structures, by their names there.
- * All fields are little-endian in memory.
+ * NVM Express Base Specification 1.4: registers, commands, status codes and data structures, by
+ * their names there. All fields are little-endian in memory.
  */
 #ifndef IOAS_DEVICES_NVME_SPEC_H
 #define IOAS_DEVICES_NVME_SPEC_H
@@ -11,22 +11,22 @@
 #include "base/bits.h"
 
 /* Controller registers, section 3.1. */
-#define NVME_CAP   0x00
-#define NVME_VS	   0x08
-#define NVME_INTMS 0x0c
-#define NVME_INTMC 0x10
-#define NVME_CC	   0x14
-#define NVME_CSTS  0x1c
-#define NVME_NSSR  0x20
-#define NVME_AQA   0x24
-#define NVME_ASQ   0x28
-#define NVME_ACQ   0x30
+#define NVME_CAP       0x00
+#define NVME_VS	       0x08
+#define NVME_INTMS     0x0c
+#define NVME_INTMC     0x10
+#define NVME_CC	       0x14
+#define NVME_CSTS      0x1c
+#define NVME_NSSR      0x20
+#define NVME_AQA       0x24
+#define NVME_ASQ       0x28
+#define NVME_ACQ       0x30
 #define NVME_DOORBELLS 0x1000
 
-#define NVME_CAP_MQES FIELD(15, 0)
-#define NVME_CAP_CQR  BIT(16)
-#define NVME_CAP_TO   FIELD(31, 24)
-#define NVME_CAP_CSS  FIELD(44, 37)
+#define NVME_CAP_MQES	FIELD(15, 0)
+#define NVME_CAP_CQR	BIT(16)
+#define NVME_CAP_TO	FIELD(31, 24)
+#define NVME_CAP_CSS	FIELD(44, 37)
 #define NVME_CAP_MPSMIN FIELD(51, 48)
 #define NVME_CAP_MPSMAX FIELD(55, 52)
 
@@ -64,7 +64,8 @@ struct nvme_cqe {
 };
 _Static_assert(sizeof(struct nvme_cqe) == 16, "a completion queue entry is 16 bytes");
 
-/* Status: status code type << 8 | status code, section 4.6.1; DNR in bit 14 (of the field without the phase). */
+/* Status: status code type << 8 | status code, section 4.6.1; DNR in bit 14 (of the field without
+ * the phase). */
 enum nvme_status {
 	NVME_SUCCESS = 0x000,
 	NVME_INVALID_OPCODE = 0x001,
@@ -147,7 +148,12 @@ struct nvme_sgl {
 	uint8_t reserved[3];
 	uint8_t id; /* type in the high nibble, subtype in the low */
 };
-enum { NVME_SGL_DATA = 0, NVME_SGL_BIT_BUCKET = 1, NVME_SGL_SEGMENT = 2, NVME_SGL_LAST_SEGMENT = 3 };
+enum {
+	NVME_SGL_DATA = 0,
+	NVME_SGL_BIT_BUCKET = 1,
+	NVME_SGL_SEGMENT = 2,
+	NVME_SGL_LAST_SEGMENT = 3
+};
 
 struct nvme_dsm_range {
 	uint32_t attributes, blocks;

@@ -19,7 +19,8 @@ static uint16_t move(struct transfer *t, uint64_t address, uint64_t len)
 {
 	struct dma_port *port = pci_port(t->n->dev);
 	uint32_t size = (uint32_t)min_u64(len, t->left);
-	int rc = t->to_host ? dma_write(port, address, t->data, size) : dma_read(port, address, t->data, size);
+	int rc = t->to_host ? dma_write(port, address, t->data, size)
+			    : dma_read(port, address, t->data, size);
 
 	t->data += size;
 	t->left -= size;
@@ -29,8 +30,9 @@ static uint16_t move(struct transfer *t, uint64_t address, uint64_t len)
 #define LIST_CHUNK 64 /* entries of a PRP list or SGL segment read at once */
 
 /*
- * Walks PRP lists: the last entry of a list page points to the next list if there is more to move than one page. That one begins
- * at a page's start (section 4.3), so that every list but the first moves something and no chain is endless.
+ * Walks PRP lists: the last entry of a list page points to the next list if there is more to move
+ * than one page. That one begins at a page's start (section 4.3), so that every list but the first
+ * moves something and no chain is endless.
  */
 static uint16_t move_prp_list(struct transfer *t, uint64_t list)
 {
@@ -80,7 +82,8 @@ static uint16_t move_prps(struct transfer *t, const struct nvme_sqe *e)
 	return move(t, e->dptr[1], page);
 }
 
-/* Descriptors may be empty, so their number has a limit of its own: one for each eight bytes of the largest transfer. */
+/* Descriptors may be empty, so their number has a limit of its own: one for each eight bytes of the
+ * largest transfer. */
 #define MAX_SGL_DESCRIPTORS (NVME_MAX_TRANSFER / 8)
 
 static uint16_t move_sgl_descriptor(struct transfer *t, const struct nvme_sgl *s)
@@ -108,14 +111,17 @@ static bool is_segment(const struct nvme_sgl *s)
 	return s->id >> 4 == NVME_SGL_SEGMENT || s->id >> 4 == NVME_SGL_LAST_SEGMENT;
 }
 
-/* An SGL on its way: the segment that is read, and the next one, which has length 0 while there is none. */
+/* An SGL on its way: the segment that is read, and the next one, which has length 0 while there is
+ * none. */
 struct sgl {
 	struct nvme_sgl segment, next;
 	uint32_t descriptors; /* seen so far */
 };
 
-/* One descriptor of a segment in which @left follow it. Only the last of a segment that is not the last one may lead on. */
-static uint16_t take_sgl_descriptor(struct transfer *t, struct sgl *s, const struct nvme_sgl *d, uint32_t left)
+/* One descriptor of a segment in which @left follow it. Only the last of a segment that is not the
+ * last one may lead on. */
+static uint16_t take_sgl_descriptor(struct transfer *t, struct sgl *s, const struct nvme_sgl *d,
+				    uint32_t left)
 {
 	if (!is_segment(d))
 		return move_sgl_descriptor(t, d);

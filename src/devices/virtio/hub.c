@@ -55,7 +55,7 @@ void net_hubs_destroy(struct net_hubs *h)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &h->hubs) {
+	list_for_each (pos, tmp, &h->hubs) {
 		struct hub *hub = list_entry(pos, struct hub, link);
 
 		free(hub->name);
@@ -70,7 +70,7 @@ static struct hub *find_hub(struct net_hubs *h, const char *name)
 	struct list *pos, *tmp;
 	struct hub *hub;
 
-	list_for_each(pos, tmp, &h->hubs) {
+	list_for_each (pos, tmp, &h->hubs) {
 		hub = list_entry(pos, struct hub, link);
 		if (!strcmp(hub->name, name))
 			return hub;
@@ -89,7 +89,8 @@ static struct hub *find_hub(struct net_hubs *h, const char *name)
 	return hub;
 }
 
-int hub_join(struct net_hubs *h, const char *name, void (*arrived)(void *arg), void *arg, struct hub_port **out)
+int hub_join(struct net_hubs *h, const char *name, void (*arrived)(void *arg), void *arg,
+	     struct hub_port **out)
 {
 	struct hub_port *p = calloc(1, sizeof(*p));
 
@@ -173,7 +174,7 @@ void hub_send(struct hub_port *p, const void *frame, uint32_t len, bool loopback
 	if (!len || len > HUB_MAX_FRAME)
 		return;
 	pthread_rwlock_rdlock(&h->lock);
-	list_for_each(pos, tmp, &p->hub->ports) {
+	list_for_each (pos, tmp, &p->hub->ports) {
 		struct hub_port *other = list_entry(pos, struct hub_port, link);
 
 		if (other == p)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtio-net: virtio 1.3 section 5.1, one queue pair and a control queue, on a hub or looped back to itself.
+ * virtio-net: virtio 1.3 section 5.1, one queue pair and a control queue, on a hub or looped back
+ * to itself.
  */
 #include <endian.h>
 #include <errno.h>
@@ -48,7 +49,8 @@ static void net_arrived(void *arg)
 	pci_kick(n->v.pci);
 }
 
-/* What is too long for a frame, or holds none, is dropped, as is one whose memory cannot be read. */
+/* What is too long for a frame, or holds none, is dropped, as is one whose memory cannot be read.
+ */
 static void send_chain(struct virtio_net *n)
 {
 	const uint32_t hdr = sizeof(struct net_hdr);
@@ -68,8 +70,10 @@ static bool send_one(struct virtio_net *n, struct virtio_queue *q)
 	return !virtq_put(&n->v, q, &n->chain, 0, 0) && !virtq_publish(&n->v, q, 1);
 }
 
-/* Fills the next chain, number @used of this frame, from byte @done on. Bytes written, 0: no chain, -1: broken. */
-static int64_t fill_chain(struct virtio_net *n, struct virtio_queue *q, uint16_t used, uint32_t done, uint32_t total)
+/* Fills the next chain, number @used of this frame, from byte @done on. Bytes written, 0: no chain,
+ * -1: broken. */
+static int64_t fill_chain(struct virtio_net *n, struct virtio_queue *q, uint16_t used,
+			  uint32_t done, uint32_t total)
 {
 	struct virtio_chain *c = used ? &n->chain : &n->first;
 	int rc = virtq_pop(&n->v, q, c);
@@ -93,15 +97,17 @@ static void finish_frame(struct virtio_net *n, struct virtio_queue *q, uint16_t 
 {
 	uint16_t num = htole16(used);
 
-	if (virtq_write(&n->v, &n->first, offsetof(struct net_hdr, num_buffers), &num, sizeof(num)) == sizeof(num))
+	if (virtq_write(&n->v, &n->first, offsetof(struct net_hdr, num_buffers), &num,
+			sizeof(num)) == sizeof(num))
 		virtq_publish(&n->v, q, used);
 	else
 		virtio_broken(&n->v);
 }
 
 /*
- * Writes one frame, its header in front, over as many chains as it takes. True: it is gone (delivered, or dropped because it
- * does not fit); false: there are not enough chains now, and nothing was used up.
+ * Writes one frame, its header in front, over as many chains as it takes. True: it is gone
+ * (delivered, or dropped because it does not fit); false: there are not enough chains now, and
+ * nothing was used up.
  */
 static bool receive_frame(struct virtio_net *n, struct virtio_queue *q, uint32_t len)
 {
@@ -176,7 +182,8 @@ static bool serve(struct virtio_net *n, unsigned int index, serve_fn fn)
 			break;
 	if (i == BATCH)
 		return true;
-	/* Drained: ask to be told of more. A receive queue's buffers matter only while a frame waits for them. */
+	/* Drained: ask to be told of more. A receive queue's buffers matter only while a frame
+	 * waits for them. */
 	return (index != RX || n->held) && virtq_rearm(&n->v, q);
 }
 
@@ -207,8 +214,8 @@ static void net_started(struct virtio_dev *v)
 static const struct virtio_type net_type = {
 	.id = 1,
 	.class_code = 0x020000,
-	.features = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_EVENT_IDX | VIRTIO_F_INDIRECT_DESC | F_MAC |
-		    F_MRG_RXBUF | F_STATUS | F_CTRL_VQ | F_CTRL_RX,
+	.features = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | VIRTIO_F_EVENT_IDX |
+		    VIRTIO_F_INDIRECT_DESC | F_MAC | F_MRG_RXBUF | F_STATUS | F_CTRL_VQ | F_CTRL_RX,
 	.nr_queues = NR_QUEUES,
 	.config_len = 12,
 	.work = net_work,
@@ -217,9 +224,11 @@ static const struct virtio_type net_type = {
 };
 
 static const struct option_key net_keys[] = {
-	{"hub", OPTION_STRING, "hub0", 0, 0, "name of the hub to join: its devices hear each other"},
+	{"hub", OPTION_STRING, "hub0", 0, 0,
+	 "name of the hub to join: its devices hear each other"},
 	{"loopback", OPTION_BOOL, "off", 0, 0, "alone on its hub, hear what one sends"},
-	{"mac", OPTION_STRING, NULL, 0, 0, "MAC address (default: 52:54:00:ioas and the PCI address)"},
+	{"mac", OPTION_STRING, NULL, 0, 0,
+	 "MAC address (default: 52:54:00:ioas and the PCI address)"},
 	{NULL},
 };
 
@@ -228,7 +237,8 @@ static int parse_mac(struct virtio_net *n, const char *text, uint16_t rid)
 	unsigned int b[6] = {0x52, 0x54, 0x00, 0x10, rid >> 8, rid & 0xff};
 	int used = 0;
 
-	if (text && (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4], &b[5], &used) != 6 ||
+	if (text && (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &b[0], &b[1], &b[2], &b[3], &b[4],
+			    &b[5], &used) != 6 ||
 		     text[used]))
 		return -EINVAL;
 	for (unsigned int i = 0; i < 6; i++)
@@ -248,7 +258,8 @@ static int net_create(struct pci_dev *dev, const struct options *o, char *why, s
 	n->loopback = options_bool(o, "loopback");
 	rc = parse_mac(n, options_string(o, "mac"), dev->cfg.rid);
 	if (rc) {
-		snprintf(why, why_len, "virtio-net: mac=%s: give six bytes such as 52:54:00:12:34:56",
+		snprintf(why, why_len,
+			 "virtio-net: mac=%s: give six bytes such as 52:54:00:12:34:56",
 			 options_string(o, "mac"));
 		goto out_free;
 	}
@@ -271,7 +282,8 @@ out_free:
 
 static void net_destroy(struct pci_dev *dev)
 {
-	struct virtio_net *n = container_of((struct virtio_dev *)pci_model_data(dev), struct virtio_net, v);
+	struct virtio_net *n =
+		container_of((struct virtio_dev *)pci_model_data(dev), struct virtio_net, v);
 
 	hub_leave(n->port);
 	free(n);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The PCI transport: capabilities, common configuration, notification, ISR (virtio 1.3 section 4.1.4).
+ * The PCI transport: capabilities, common configuration, notification, ISR (virtio 1.3
+ * section 4.1.4).
  */
 #include <endian.h>
 #include <errno.h>
@@ -72,8 +73,11 @@ static void show(struct virtio_dev *v)
 	static const struct virtio_setup none = {.vector = NO_VECTOR};
 	const struct virtio_setup *q = selected(v) ? selected(v) : &none;
 	struct pci_dev *dev = v->pci;
-	uint64_t offered = v->feature_select < 2 ? v->type->features >> (32 * v->feature_select) : 0;
-	uint64_t taken = v->driver_feature_select < 2 ? v->driver_features >> (32 * v->driver_feature_select) : 0;
+	uint64_t offered =
+		v->feature_select < 2 ? v->type->features >> (32 * v->feature_select) : 0;
+	uint64_t taken = v->driver_feature_select < 2
+				 ? v->driver_features >> (32 * v->driver_feature_select)
+				 : 0;
 
 	pci_bar_store32(dev, BAR, COMMON + DEVICE_FEATURE_SELECT, v->feature_select);
 	pci_bar_store32(dev, BAR, COMMON + DEVICE_FEATURE, (uint32_t)offered);
@@ -150,7 +154,8 @@ static int add_cap(struct pci_dev *dev, uint8_t type, uint32_t off, uint32_t len
 /* 4.1.4.9: the way to the BAR for firmware that cannot map it. */
 static int add_cfg_cap(struct virtio_dev *v)
 {
-	uint8_t body[CFG_LEN] = {[2] = CFG_LEN, [3] = CAP_CFG, [CFG_BAR] = BAR}, wmask[CFG_LEN] = {0};
+	uint8_t body[CFG_LEN] = {[2] = CFG_LEN, [3] = CAP_CFG, [CFG_BAR] = BAR},
+		wmask[CFG_LEN] = {0};
 
 	wmask[CFG_BAR] = 0xff;
 	memset(wmask + CFG_OFFSET, 0xff, CFG_LEN - CFG_OFFSET);
@@ -158,7 +163,8 @@ static int add_cfg_cap(struct virtio_dev *v)
 	return v->cfg_cap ? 0 : -ENOSPC;
 }
 
-/* What the capability points at: 1, 2 or 4 naturally aligned bytes of our BAR. 0: nothing that can be reached. */
+/* What the capability points at: 1, 2 or 4 naturally aligned bytes of our BAR. 0: nothing that can
+ * be reached. */
 static uint32_t cfg_target(const struct virtio_dev *v, uint32_t *off)
 {
 	const uint8_t *cap = v->pci->config + v->cfg_cap;
@@ -173,7 +179,8 @@ static uint32_t cfg_target(const struct virtio_dev *v, uint32_t *off)
 	return len;
 }
 
-static bool meets_cfg_data(const struct virtio_dev *v, unsigned int off, unsigned int len, unsigned int from)
+static bool meets_cfg_data(const struct virtio_dev *v, unsigned int off, unsigned int len,
+			   unsigned int from)
 {
 	unsigned int data = v->cfg_cap + CFG_DATA;
 
@@ -258,7 +265,8 @@ uint64_t virtio_bar_read(struct pci_dev *dev, unsigned int bar, uint64_t off, un
 /* 3.1.1: features that were not offered are not accepted, and without VERSION_1 nothing is. */
 static bool features_ok(const struct virtio_dev *v)
 {
-	return !(v->driver_features & ~v->type->features) && (v->driver_features & VIRTIO_F_VERSION_1);
+	return !(v->driver_features & ~v->type->features) &&
+	       (v->driver_features & VIRTIO_F_VERSION_1);
 }
 
 static bool is_running(const struct virtio_dev *v)
@@ -292,7 +300,8 @@ static void write_features(struct virtio_dev *v, uint32_t val)
 
 	if (v->driver_feature_select > 1 || (v->status & STATUS_FEATURES_OK))
 		return;
-	v->driver_features = (v->driver_features & ~((uint64_t)UINT32_MAX << shift)) | (uint64_t)val << shift;
+	v->driver_features =
+		(v->driver_features & ~((uint64_t)UINT32_MAX << shift)) | (uint64_t)val << shift;
 }
 
 static uint64_t merge(uint64_t old, uint64_t at, unsigned int size, uint64_t val)
@@ -310,7 +319,8 @@ static void write_queue(struct virtio_dev *v, uint64_t off, unsigned int size, u
 		return;
 	q = &v->setups[v->queue_select];
 	if (off == QUEUE_MSIX_VECTOR) {
-		__atomic_store_n(&q->vector, val <= v->type->nr_queues ? val : NO_VECTOR, __ATOMIC_RELAXED);
+		__atomic_store_n(&q->vector, val <= v->type->nr_queues ? val : NO_VECTOR,
+				 __ATOMIC_RELAXED);
 		return;
 	}
 	if (q->enabled)
@@ -354,7 +364,8 @@ static void write_common(struct virtio_dev *v, uint64_t off, unsigned int size, 
 	show(v);
 }
 
-void virtio_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
+void virtio_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size,
+		      uint64_t val)
 {
 	struct virtio_dev *v = pci_model_data(dev);
 
@@ -364,7 +375,8 @@ void virtio_bar_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsig
 		pci_kick(dev);
 }
 
-/* With MSI-X a message, if the driver gave it a vector; else the pin, and ISR says why (4.1.4.5). */
+/* With MSI-X a message, if the driver gave it a vector; else the pin, and ISR says why (4.1.4.5).
+ */
 static void interrupt(struct virtio_dev *v, uint16_t vector, uint8_t isr)
 {
 	struct pci_dev *dev = v->pci;

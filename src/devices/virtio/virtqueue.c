@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Split virtqueues: virtio 1.3 section 2.7. Everything read from the rings is checked; a ring that makes no sense stops the device
- * until it is reset.
+ * Split virtqueues: virtio 1.3 section 2.7. Everything read from the rings is checked; a ring that
+ * makes no sense stops the device until it is reset.
  */
 #include <endian.h>
 #include <errno.h>
@@ -54,7 +54,8 @@ static int add_seg(struct virtio_chain *c, const struct virtio_desc *d)
 }
 
 /* The queue's own table, from descriptor @d on. */
-static int walk_queue(struct virtio_dev *v, const struct virtio_queue *q, struct virtio_chain *c, struct virtio_desc d)
+static int walk_queue(struct virtio_dev *v, const struct virtio_queue *q, struct virtio_chain *c,
+		      struct virtio_desc d)
 {
 	for (uint32_t n = 0; n < q->s.size; n++) {
 		uint16_t next = le16toh(d.next);
@@ -75,8 +76,8 @@ static int walk_indirect(struct virtio_dev *v, struct virtio_chain *c, const str
 {
 	uint32_t len = le32toh(d->len), size = len / sizeof(*d), i = 0;
 
-	if (!virtio_has(v, VIRTIO_F_INDIRECT_DESC) || (le16toh(d->flags) & DESC_NEXT) || !size || len % sizeof(*d) ||
-	    size > VIRTIO_MAX_CHAIN)
+	if (!virtio_has(v, VIRTIO_F_INDIRECT_DESC) || (le16toh(d->flags) & DESC_NEXT) || !size ||
+	    len % sizeof(*d) || size > VIRTIO_MAX_CHAIN)
 		return -EINVAL;
 	if (dma_read(pci_port(v->pci), le64toh(d->addr), v->table, len))
 		return -EFAULT;
@@ -139,12 +140,15 @@ void virtq_unpop(struct virtio_queue *q)
 	q->last_avail--;
 }
 
-int virtq_put(struct virtio_dev *v, struct virtio_queue *q, const struct virtio_chain *c, uint32_t len, uint16_t ahead)
+int virtq_put(struct virtio_dev *v, struct virtio_queue *q, const struct virtio_chain *c,
+	      uint32_t len, uint16_t ahead)
 {
 	uint32_t elem[2] = {htole32(c->head), htole32(len)};
 	uint16_t at = (uint16_t)(q->used_idx + ahead) % q->s.size;
 
-	return dma_write(pci_port(v->pci), q->s.used + 4 + at * sizeof(elem), elem, sizeof(elem)) ? broken(v, -EFAULT) : 0;
+	return dma_write(pci_port(v->pci), q->s.used + 4 + at * sizeof(elem), elem, sizeof(elem))
+		       ? broken(v, -EFAULT)
+		       : 0;
 }
 
 /* 2.7.7.1: has the event index been passed by this publication? */
@@ -167,7 +171,8 @@ int virtq_publish(struct virtio_dev *v, struct virtio_queue *q, uint16_t n)
 	q->used_idx += n;
 	if (write16(v, q->s.used + 2, q->used_idx))
 		return broken(v, -EFAULT);
-	/* The index is seen before the driver's wish is read: both go through memory that the driver shares. */
+	/* The index is seen before the driver's wish is read: both go through memory that the
+	 * driver shares. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (wants_interrupt(v, q, old))
 		virtio_interrupt(v, (unsigned int)(q - v->queues));
@@ -191,8 +196,8 @@ bool virtq_rearm(struct virtio_dev *v, struct virtio_queue *q)
 }
 
 /* Moves bytes of the segments [first, first + n). */
-static int64_t move(struct virtio_dev *v, const struct virtio_seg *s, unsigned int n, uint32_t off, void *buf,
-		    uint32_t len, bool to_host)
+static int64_t move(struct virtio_dev *v, const struct virtio_seg *s, unsigned int n, uint32_t off,
+		    void *buf, uint32_t len, bool to_host)
 {
 	struct dma_port *port = pci_port(v->pci);
 	uint8_t *p = buf;
@@ -217,12 +222,14 @@ static int64_t move(struct virtio_dev *v, const struct virtio_seg *s, unsigned i
 	return done;
 }
 
-int64_t virtq_read(struct virtio_dev *v, const struct virtio_chain *c, uint32_t off, void *buf, uint32_t len)
+int64_t virtq_read(struct virtio_dev *v, const struct virtio_chain *c, uint32_t off, void *buf,
+		   uint32_t len)
 {
 	return move(v, c->seg, c->nr_out, off, buf, len, false);
 }
 
-int64_t virtq_write(struct virtio_dev *v, const struct virtio_chain *c, uint32_t off, const void *buf, uint32_t len)
+int64_t virtq_write(struct virtio_dev *v, const struct virtio_chain *c, uint32_t off,
+		    const void *buf, uint32_t len)
 {
 	return move(v, c->seg + c->nr_out, c->nr_in, off, (void *)buf, len, true);
 }

@@ -14,7 +14,8 @@
 
 /* ---- memory ---- */
 
-static int fail_after = -1; /* so many allocations more succeed, then one fails; below 0: all succeed */
+static int fail_after =
+	-1; /* so many allocations more succeed, then one fails; below 0: all succeed */
 
 static bool fails(void)
 {
@@ -62,11 +63,12 @@ static void shm_free(void *arg, void *p, uint64_t len)
 
 static const struct pci_host_ops ops = {.shm_alloc = shm_alloc, .shm_free = shm_free};
 
-/* pci_create() with its n-th allocation failing, for every n; what it had got is given back (leaks are a sanitizer's to tell). */
+/* pci_create() with its n-th allocation failing, for every n; what it had got is given back (leaks
+ * are a sanitizer's to tell). */
 static void every_allocation_of_a_device(void **state)
 {
-	static const char *const devices[] = {"nvme,size=1M,size2=1M,serial=7", "ioat,channels=4", "virtio-net,hub=x",
-					      "scratch"};
+	static const char *const devices[] = {"nvme,size=1M,size2=1M,serial=7", "ioat,channels=4",
+					      "virtio-net,hub=x", "scratch"};
 	struct requester *req;
 	struct rig r;
 
@@ -79,8 +81,11 @@ static void every_allocation_of_a_device(void **state)
 
 		free(name);
 		for (n = 0; rc; n++) {
-			const struct pci_config cfg = {.rid = 0x500, .requester = req, .memory = r.bed.memory,
-						       .hubs = r.hubs, .ops = &ops};
+			const struct pci_config cfg = {.rid = 0x500,
+						       .requester = req,
+						       .memory = r.bed.memory,
+						       .hubs = r.hubs,
+						       .ops = &ops};
 			struct pci_dev *dev = NULL;
 			char why[256] = "";
 
@@ -105,7 +110,7 @@ static void every_allocation_of_a_device(void **state)
 
 static int fallocate_errno, pwritev2_errno, madvise_errno; /* 0: the real call */
 static bool only_plain;					   /* pwritev2() fails with flags only */
-static unsigned int interrupted;			   /* so many calls of pwritev2() more are */
+static unsigned int interrupted; /* so many calls of pwritev2() more are */
 
 int __real_fallocate64(int fd, int mode, off_t off, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
@@ -179,7 +184,8 @@ static void teardown(struct bench *b)
 		unlink(b->path);
 }
 
-static uint16_t io(struct bench *b, uint8_t opcode, uint64_t slba, uint32_t blocks, void *p, uint32_t cdw12)
+static uint16_t io(struct bench *b, uint8_t opcode, uint64_t slba, uint32_t blocks, void *p,
+		   uint32_t cdw12)
 {
 	struct nvme_sqe e = nvme_rw_cmd(&b->h, opcode, 1, slba, blocks, p, blocks * 512);
 	uint16_t status;
@@ -206,13 +212,16 @@ static void a_file_system_without_holes(void **state)
 	r = arena_alloc(&b.rig, 4096, 4096);
 	b.mark = b.rig.used;
 	*r = (struct nvme_dsm_range){.slba = 900, .blocks = 50};
-	e = (struct nvme_sqe){.opcode = NVME_IO_DSM, .nsid = 1, .cdw11 = 4, .dptr = {iova_of(&b.rig, r)}};
+	e = (struct nvme_sqe){
+		.opcode = NVME_IO_DSM, .nsid = 1, .cdw11 = 4, .dptr = {iova_of(&b.rig, r)}};
 	assert_int_equal(nvme_do(&b.h, 1, e, NULL), 0);
 	memset(b.data + 3 * 512, 0, 700 * 512);
 	memset(b.data + 800 * 512, 0, 5 * 512);
 	assert_int_equal(io(&b, NVME_IO_READ, 0, 1024, b.back, 0), 0);
 	assert_memory_equal(b.back, b.data, 512 * 1024);
-	assert_int_equal(nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL), 0);
+	assert_int_equal(
+		nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL),
+		0);
 	assert_int_equal(io(&b, NVME_IO_READ, 0, 1024, b.back, 0), 0);
 	assert_all(b.back, 0, 512 * 1024);
 	/* One that fails in earnest. */
@@ -220,8 +229,9 @@ static void a_file_system_without_holes(void **state)
 	assert_int_equal(nvme_do(&b.h, 1, e, NULL), NVME_WRITE_FAULT);
 	pwritev2_errno = EIO;
 	assert_int_equal(io(&b, NVME_IO_WRITE_ZEROES, 0, 1, b.data, 0), NVME_WRITE_FAULT);
-	assert_int_equal(nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL),
-			 NVME_INTERNAL_ERROR);
+	assert_int_equal(
+		nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL),
+		NVME_INTERNAL_ERROR);
 	teardown(&b);
 }
 
@@ -253,11 +263,13 @@ static void memory_that_is_not_given_back(void **state)
 		for (unsigned int first = 0; first < 9; first++)
 			for (unsigned int n = 1; n < 40; n += first + 1) {
 				assert_int_equal(io(&b, NVME_IO_WRITE, 0, 64, b.data, 0), 0);
-				assert_int_equal(io(&b, NVME_IO_WRITE_ZEROES, first, n, b.data, 0), 0);
+				assert_int_equal(io(&b, NVME_IO_WRITE_ZEROES, first, n, b.data, 0),
+						 0);
 				assert_int_equal(io(&b, NVME_IO_READ, 0, 64, b.back, 0), 0);
 				assert_memory_equal(b.back, b.data, first * 512);
 				assert_all(b.back + first * 512, 0, n * 512);
-				assert_memory_equal(b.back + (first + n) * 512, b.data + (first + n) * 512,
+				assert_memory_equal(b.back + (first + n) * 512,
+						    b.data + (first + n) * 512,
 						    (64 - first - n) * 512);
 			}
 	}

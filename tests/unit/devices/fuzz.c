@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Random registers, random configuration space and random guest memory for every model: no crash, no sanitizer's report, and each
- * reset and removal comes back. Seeds are fixed; IOAS_FUZZ_SECONDS makes it longer, from other seeds.
+ * Random registers, random configuration space and random guest memory for every model: no crash,
+ * no sanitizer's report, and each reset and removal comes back. Seeds are fixed; IOAS_FUZZ_SECONDS
+ * makes it longer, from other seeds.
  */
 #include "nvme_driver.h"
 #include "virtio_driver.h"
@@ -89,7 +90,9 @@ static void poke_config(struct fuzz *z, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int size = 1u << below(z, 3);
-		unsigned int off = (unsigned int)below(z, one_in(z, 8) ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE) & ~(size - 1);
+		unsigned int off =
+			(unsigned int)below(z, one_in(z, 8) ? PCIE_CONFIG_SIZE : PCI_CONFIG_SIZE) &
+			~(size - 1);
 
 		if (off < z->f->pci->config_len)
 			cfg_write(z->f, off, size, (uint32_t)number(z));
@@ -126,7 +129,8 @@ static void run(const char *text, round_fn round)
 	double end = seconds() + (wish ? atof(wish) : 2.5);
 	struct fuzz z;
 
-	for (uint64_t seed = wish ? (uint64_t)end : 1; wish ? seconds() < end : seed <= DEFAULT_ROUNDS; seed++) {
+	for (uint64_t seed = wish ? (uint64_t)end : 1;
+	     wish ? seconds() < end : seed <= DEFAULT_ROUNDS; seed++) {
 		z = (struct fuzz){.rnd = {seed * 1000003}};
 		rig_create(&z.rig, false);
 		z.f = func_add(&z.rig, text);
@@ -149,17 +153,20 @@ static void run(const char *text, round_fn round)
 
 static struct nvme_sqe random_sqe(struct fuzz *z, bool admin)
 {
-	static const uint8_t admin_ops[] = {0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 0x80}, io_ops[] = {0, 1, 2, 5, 8, 9, 12};
+	static const uint8_t admin_ops[] = {0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 0x80},
+			     io_ops[] = {0, 1, 2, 5, 8, 9, 12};
 	struct nvme_sqe e;
 
 	fill_random(&z->rnd, &e, sizeof(e));
-	e.opcode = admin ? admin_ops[below(z, sizeof(admin_ops))] : io_ops[below(z, sizeof(io_ops))];
+	e.opcode =
+		admin ? admin_ops[below(z, sizeof(admin_ops))] : io_ops[below(z, sizeof(io_ops))];
 	if (one_in(z, 20))
 		e.opcode = (uint8_t)number(z);
 	e.flags = one_in(z, 3) ? 0x40 : one_in(z, 20) ? (uint8_t)number(z) : 0;
 	e.nsid = one_in(z, 5) ? (uint32_t)number(z) : 1;
 	e.dptr[0] = address(z);
-	e.dptr[1] = e.flags == 0x40 ? below(z, 4) << 60 | below(z, one_in(z, 2) ? 64 : 1 << 20) << (one_in(z, 2) ? 0 : 4)
+	e.dptr[1] = e.flags == 0x40 ? below(z, 4) << 60 | below(z, one_in(z, 2) ? 64 : 1 << 20)
+								  << (one_in(z, 2) ? 0 : 4)
 				    : address(z);
 	e.cdw10 = (uint32_t)number(z);
 	e.cdw11 = one_in(z, 3) ? (uint32_t)number(z) : 0;
@@ -190,8 +197,10 @@ static void nvme_round(struct fuzz *z)
 	for (uint16_t q = 1; q < 3; q++) {
 		struct nvme_sqe e;
 
-		h.q[q] = (struct nvme_ring){.sq = arena_alloc(&z->rig, 65536, 65536), .sq_size = 256, .cqid = q};
-		e = nvme_create_cq_cmd(q, 256, iova_of(&z->rig, arena_alloc(&z->rig, 65536, 65536)), q);
+		h.q[q] = (struct nvme_ring){
+			.sq = arena_alloc(&z->rig, 65536, 65536), .sq_size = 256, .cqid = q};
+		e = nvme_create_cq_cmd(q, 256, iova_of(&z->rig, arena_alloc(&z->rig, 65536, 65536)),
+				       q);
 		nvme_submit(&h, 0, &e);
 		e = nvme_create_sq_cmd(q, 256, iova_of(&z->rig, h.q[q].sq), q);
 		nvme_submit(&h, 0, &e);
@@ -230,7 +239,10 @@ static void ioat_round(struct fuzz *z)
 		static const uint8_t ops[] = {0, 0, 1, 0x87, 0x88};
 
 		d[0] = (one_in(z, 10) ? number(z) & UINT32_MAX : 1 + below(z, 20000)) |
-		       (uint64_t)(one_in(z, 10) ? number(z) : (uint64_t)ops[below(z, sizeof(ops))] << 24 | below(z, 256)) << 32;
+		       (uint64_t)(one_in(z, 10) ? number(z)
+						: (uint64_t)ops[below(z, sizeof(ops))] << 24 |
+							  below(z, 256))
+			       << 32;
 		for (unsigned int k = 1; k < 8; k++)
 			d[k] = address(z);
 		d[3] = one_in(z, 20) ? address(z) : ARENA_IOVA + 64 * below(z, 4096);
@@ -257,7 +269,8 @@ static void ioat(void **state)
 static void virtio_round(struct fuzz *z)
 {
 	struct vnet v = {.f = z->f, .rig = &z->rig};
-	uint64_t features = F_VERSION_1 | (number(z) & (F_INDIRECT | F_EVENT_IDX | F_MRG_RXBUF | F_CTRL_VQ));
+	uint64_t features =
+		F_VERSION_1 | (number(z) & (F_INDIRECT | F_EVENT_IDX | F_MRG_RXBUF | F_CTRL_VQ));
 
 	z->rig.used = 1u << 20;
 	if (one_in(z, 8)) {
@@ -273,7 +286,8 @@ static void virtio_round(struct fuzz *z)
 			q->desc[below(z, q->size)] = (struct vdesc){
 				.addr = address(z),
 				.len = (uint32_t)(one_in(z, 6) ? number(z) : below(z, 300) * 16),
-				.flags = (uint16_t)(one_in(z, 20) ? number(z) : below(z, one_in(z, 4) ? 8 : 4)),
+				.flags = (uint16_t)(one_in(z, 20) ? number(z)
+								  : below(z, one_in(z, 4) ? 8 : 4)),
 				.next = (uint16_t)(one_in(z, 30) ? number(z) : below(z, q->size)),
 			};
 		vq_offer(&v, q->index, (uint16_t)(one_in(z, 50) ? number(z) : below(z, q->size)));

@@ -22,9 +22,9 @@
 #define RESUME	0x10
 #define RESET	0x20
 
-#define INT_REARM     0x01
-#define ERR_COMPL_EN  0x04
-#define ERR_INT_EN    0x10
+#define INT_REARM    0x01
+#define ERR_COMPL_EN 0x04
+#define ERR_INT_EN   0x10
 
 enum { ACTIVE, DONE, SUSPENDED, HALTED, ARMED };
 
@@ -90,7 +90,8 @@ static unsigned int state_of(struct bench *b)
 	return get(b, CHANSTS, 8) & 7;
 }
 
-static void describe(struct bench *b, unsigned int i, uint32_t ctl, uint32_t size, const void *src, const void *dst)
+static void describe(struct bench *b, unsigned int i, uint32_t ctl, uint32_t size, const void *src,
+		     const void *dst)
 {
 	struct desc *d = &b->ring[i % RING];
 
@@ -203,8 +204,10 @@ static void a_fill_repeats_its_pattern(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* Describes an XOR of @n sources, each of @len bytes of b.src, at ring entry @i; returns how many entries it took. */
-static unsigned int describe_xor(struct bench *b, unsigned int i, uint32_t op, unsigned int n, uint32_t len)
+/* Describes an XOR of @n sources, each of @len bytes of b.src, at ring entry @i; returns how many
+ * entries it took. */
+static unsigned int describe_xor(struct bench *b, unsigned int i, uint32_t op, unsigned int n,
+				 uint32_t len)
 {
 	struct desc *d = &b->ring[i % RING];
 	uint64_t *ext = (uint64_t *)(void *)&b->ring[(i + 1) % RING];
@@ -257,11 +260,15 @@ static void errors_have_their_bits(void **state)
 		const char *what;
 		uint32_t bit;
 	} rows[] = {
-		{"next", 0x4},	     {"next align", 0x8}, {"chain", 0x10},	  {"read", 0x100},
-		{"write", 0x200},    {"control", 0x400},  {"zero length", 0x800}, {"length", 0x800},
-		{"completion", 0x1000}, {"completion align", 0x1000}, {"sources", 0x400}, {"count", 0x40000},
-		{"fill", 0x200},     {"xor read", 0x100}, {"ext", 0x4},		  {"ext align", 0x8},
-		{"chain fault", 0x4}, {"xor write", 0x200},
+		{"next", 0x4},		{"next align", 0x8},
+		{"chain", 0x10},	{"read", 0x100},
+		{"write", 0x200},	{"control", 0x400},
+		{"zero length", 0x800}, {"length", 0x800},
+		{"completion", 0x1000}, {"completion align", 0x1000},
+		{"sources", 0x400},	{"count", 0x40000},
+		{"fill", 0x200},	{"xor read", 0x100},
+		{"ext", 0x4},		{"ext align", 0x8},
+		{"chain fault", 0x4},	{"xor write", 0x200},
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -298,24 +305,28 @@ static void errors_have_their_bits(void **state)
 		else if (!strcmp(what, "xor write"))
 			describe_xor(&b, 1, XOR, 5, 64), b.ring[1].dst = 0x900000000000;
 		else if (!strcmp(what, "ext"))
-			count = 1 + describe_xor(&b, 1, XOR, 8, 64), b.ring[1].next = 0x900000000000;
+			count = 1 + describe_xor(&b, 1, XOR, 8, 64),
+			b.ring[1].next = 0x900000000000;
 		else if (!strcmp(what, "ext align"))
 			count = 1 + describe_xor(&b, 1, XOR, 8, 64), b.ring[1].next += 32;
 		put(&b, CHANCTRL, 2, ERR_COMPL_EN);
 		start(&b, 0);
 		if (!strncmp(what, "chain", 5)) {
 			first = true;
-			put(&b, CHAINADDR, 8, what[5] ? 0x900000000000 : iova_of(&b.rig, b.ring) + 4);
+			put(&b, CHAINADDR, 8,
+			    what[5] ? 0x900000000000 : iova_of(&b.rig, b.ring) + 4);
 		}
 		if (!strncmp(what, "completion", 10)) {
 			first = true;
-			put(&b, CHANCMP, 8, what[10] ? iova_of(&b.rig, b.completion) + 4 : 0x900000000000);
+			put(&b, CHANCMP, 8,
+			    what[10] ? iova_of(&b.rig, b.completion) + 4 : 0x900000000000);
 		}
 		assert_int_equal(run(&b, count), HALTED);
 		if (get(&b, CHANERR, 4) != rows[i].bit)
 			fail_msg("%s: CHANERR is %#x", what, (unsigned int)get(&b, CHANERR, 4));
 		/* The last good one is told, in memory too; the bit stays until it is written. */
-		assert_int_equal(get(&b, CHANSTS, 8), first ? HALTED : iova_of(&b.rig, b.ring) | HALTED);
+		assert_int_equal(get(&b, CHANSTS, 8),
+				 first ? HALTED : iova_of(&b.rig, b.ring) | HALTED);
 		if (strncmp(what, "completion", 10))
 			assert_int_equal(*b.completion, get(&b, CHANSTS, 8));
 		put(&b, CHANERR, 4, 0xfeffffff & ~rows[i].bit);
@@ -350,7 +361,8 @@ static void an_error_is_kept_quiet_unless_wanted(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* More descriptors than a 16-bit count can tell apart, in portions; each adds one to what it finds. */
+/* More descriptors than a 16-bit count can tell apart, in portions; each adds one to what it finds.
+ */
 static void the_count_wraps(void **state)
 {
 	const unsigned int total = 70000;
@@ -365,8 +377,10 @@ static void the_count_wraps(void **state)
 		given += given % 7 ? 50 : 64;
 		memset(b.dst, 0, RING * 8);
 		assert_int_equal(run(&b, (uint16_t)given), DONE);
-		assert_int_equal(*b.completion & ~0x3full, iova_of(&b.rig, &b.ring[(given - 1) % RING]));
-		assert_memory_equal(b.dst + 8 * ((given - 1) % RING), b.src + 8 * ((given - 1) % RING), 8);
+		assert_int_equal(*b.completion & ~0x3full,
+				 iova_of(&b.rig, &b.ring[(given - 1) % RING]));
+		assert_memory_equal(b.dst + 8 * ((given - 1) % RING),
+				    b.src + 8 * ((given - 1) % RING), 8);
 		assert_int_equal(get(&b, DMACOUNT, 2), (uint16_t)given);
 	}
 	/* An extended descriptor at the turn counts twice there as well. */
@@ -536,7 +550,8 @@ static void completion_comes_before_status_and_interrupt(void **state)
 		put(&b, DMACOUNT, 2, i + 1);
 		if (i & 1) {
 			WAIT_UNTIL((get(&b, CHANSTS, 8) & ~0x3full) == want);
-			assert_int_equal(__atomic_load_n(b.completion, __ATOMIC_RELAXED) & ~0x3full, want);
+			assert_int_equal(__atomic_load_n(b.completion, __ATOMIC_RELAXED) & ~0x3full,
+					 want);
 		}
 		WAIT_UNTIL(irqs_of(b.f, 0) > was);
 		assert_int_equal(__atomic_load_n(b.completion, __ATOMIC_RELAXED) & ~0x3full, want);
@@ -573,7 +588,8 @@ static void interrupts_are_armed_one_by_one(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* Without MSI-X: the attention bit and the pin, as ioat_dma_do_interrupt() of Linux handles them. */
+/* Without MSI-X: the attention bit and the pin, as ioat_dma_do_interrupt() of Linux handles them.
+ */
 static void the_pin_follows_attention(void **state)
 {
 	struct bench b;
@@ -626,7 +642,8 @@ static void four_channels_work_side_by_side(void **state)
 		put(&b, CHANCMD, 4, (uint32_t)RING << 16); /* with DMACOUNT in one store */
 	for (b.channel = 0; b.channel < 4; b.channel++) {
 		WAIT_UNTIL(state_of(&b) == DONE);
-		assert_int_equal(get(&b, CHANSTS, 8) & ~0x3full, iova_of(&b.rig, &rings[b.channel][RING - 1]));
+		assert_int_equal(get(&b, CHANSTS, 8) & ~0x3full,
+				 iova_of(&b.rig, &rings[b.channel][RING - 1]));
 		assert_memory_equal(b.dst + b.channel * 100000, b.src, 1000 * RING);
 	}
 	rig_destroy(&b.rig);

@@ -47,17 +47,17 @@ static void identify_controller(void **state)
 	assert_int_equal(get16(b.buf), 0x1b36);
 	assert_text(b.buf + 4, 20, "ABC 123");
 	assert_text(b.buf + 24, 40, "ioas NVMe controller");
-	assert_int_equal(b.buf[77], 7);			 /* MDTS */
-	assert_int_equal(get32(b.buf + 80), 0x10400);	 /* VER */
-	assert_int_equal(b.buf[111], 1);		 /* I/O controller */
-	assert_int_equal(get16(b.buf + 256), 2);	 /* OACS: Format */
-	assert_int_equal(b.buf[259], 3);		 /* AERL */
+	assert_int_equal(b.buf[77], 7);		      /* MDTS */
+	assert_int_equal(get32(b.buf + 80), 0x10400); /* VER */
+	assert_int_equal(b.buf[111], 1);	      /* I/O controller */
+	assert_int_equal(get16(b.buf + 256), 2);      /* OACS: Format */
+	assert_int_equal(b.buf[259], 3);	      /* AERL */
 	assert_int_equal(b.buf[512], 0x66);
 	assert_int_equal(b.buf[513], 0x44);
-	assert_int_equal(get32(b.buf + 516), 4);	 /* NN */
-	assert_int_equal(get16(b.buf + 520), 0x9d);	 /* ONCS */
-	assert_int_equal(b.buf[525], 7);		 /* VWC */
-	assert_int_equal(get32(b.buf + 536), 0x50001);	 /* SGLS */
+	assert_int_equal(get32(b.buf + 516), 4);       /* NN */
+	assert_int_equal(get16(b.buf + 520), 0x9d);    /* ONCS */
+	assert_int_equal(b.buf[525], 7);	       /* VWC */
+	assert_int_equal(get32(b.buf + 536), 0x50001); /* SGLS */
 	assert_memory_equal(b.buf + 768, "nqn.2026-01.io.ioas:ABC 123", 28);
 	assert_int_equal(b.buf[4096], 0xee);
 	rig_destroy(&b.rig);
@@ -72,10 +72,11 @@ static void identify_namespaces(void **state)
 	assert_int_equal(identify(&b, 0, 1), 0);
 	assert_int_equal(get64(b.buf), 256);
 	assert_int_equal(get64(b.buf + 8), 256);
-	assert_int_equal(b.buf[24], 0);	  /* NSFEAT: neither thin nor with errors for deallocated blocks */
-	assert_int_equal(b.buf[25], 1);	  /* two formats */
-	assert_int_equal(b.buf[26], 1);	  /* the second */
-	assert_int_equal(b.buf[33], 9);	  /* DLFEAT */
+	assert_int_equal(b.buf[24],
+			 0); /* NSFEAT: neither thin nor with errors for deallocated blocks */
+	assert_int_equal(b.buf[25], 1); /* two formats */
+	assert_int_equal(b.buf[26], 1); /* the second */
+	assert_int_equal(b.buf[33], 9); /* DLFEAT */
 	assert_int_equal(get32(b.buf + 128), 9 << 16);
 	assert_int_equal(get32(b.buf + 132), 12 << 16);
 	assert_int_equal(identify(&b, 0, 3), 0);
@@ -157,11 +158,16 @@ static void queues_are_made_and_unmade(void **state)
 		uint32_t clear; /* of cdw11 */
 		uint16_t status;
 	} cq[] = {
-		{0, 16, 0, 0, 0, NVME_QID_INVALID},	    {5, 16, 0, 0, 0, NVME_QID_INVALID},
-		{1, 1, 0, 0, 0, NVME_QUEUE_SIZE_INVALID},   {1, 1025, 0, 0, 0, NVME_QUEUE_SIZE_INVALID},
-		{1, 65536, 0, 0, 0, NVME_QUEUE_SIZE_INVALID}, {1, 16, 0, 0, 1, NVME_INVALID_FIELD},
-		{1, 16, 16, 0, 0, NVME_INVALID_PRP_OFFSET}, {1, 16, 0, 5, 0, NVME_VECTOR_INVALID},
-		{1, 1024, 0, 4, 0, 0},			    {1, 16, 0, 0, 0, NVME_QID_INVALID},
+		{0, 16, 0, 0, 0, NVME_QID_INVALID},
+		{5, 16, 0, 0, 0, NVME_QID_INVALID},
+		{1, 1, 0, 0, 0, NVME_QUEUE_SIZE_INVALID},
+		{1, 1025, 0, 0, 0, NVME_QUEUE_SIZE_INVALID},
+		{1, 65536, 0, 0, 0, NVME_QUEUE_SIZE_INVALID},
+		{1, 16, 0, 0, 1, NVME_INVALID_FIELD},
+		{1, 16, 16, 0, 0, NVME_INVALID_PRP_OFFSET},
+		{1, 16, 0, 5, 0, NVME_VECTOR_INVALID},
+		{1, 1024, 0, 4, 0, 0},
+		{1, 16, 0, 0, 0, NVME_QID_INVALID},
 		{4, 2, 0, -1, 0, 0},
 	};
 	static const struct {
@@ -171,12 +177,18 @@ static void queues_are_made_and_unmade(void **state)
 		uint32_t clear;
 		uint16_t status;
 	} sq[] = {
-		{1, 0, 16, 0, 0, NVME_QID_INVALID},	   {1, 5, 16, 0, 0, NVME_QID_INVALID},
-		{1, 2, 16, 0, 0, NVME_CQ_INVALID},	   {0, 1, 16, 0, 0, NVME_QID_INVALID},
-		{5, 1, 16, 0, 0, NVME_QID_INVALID},	   {1, 1, 1, 0, 0, NVME_QUEUE_SIZE_INVALID},
-		{1, 1, 1025, 0, 0, NVME_QUEUE_SIZE_INVALID}, {1, 1, 16, 0, 1, NVME_INVALID_FIELD},
-		{1, 1, 16, 64, 0, NVME_INVALID_PRP_OFFSET}, {1, 1, 16, 0, 0, 0},
-		{1, 1, 16, 0, 0, NVME_QID_INVALID},	   {3, 1, 1024, 0, 0, 0},
+		{1, 0, 16, 0, 0, NVME_QID_INVALID},
+		{1, 5, 16, 0, 0, NVME_QID_INVALID},
+		{1, 2, 16, 0, 0, NVME_CQ_INVALID},
+		{0, 1, 16, 0, 0, NVME_QID_INVALID},
+		{5, 1, 16, 0, 0, NVME_QID_INVALID},
+		{1, 1, 1, 0, 0, NVME_QUEUE_SIZE_INVALID},
+		{1, 1, 1025, 0, 0, NVME_QUEUE_SIZE_INVALID},
+		{1, 1, 16, 0, 1, NVME_INVALID_FIELD},
+		{1, 1, 16, 64, 0, NVME_INVALID_PRP_OFFSET},
+		{1, 1, 16, 0, 0, 0},
+		{1, 1, 16, 0, 0, NVME_QID_INVALID},
+		{3, 1, 1024, 0, 0, 0},
 	};
 	struct nvme_sqe e;
 	struct bench b;
@@ -185,28 +197,34 @@ static void queues_are_made_and_unmade(void **state)
 	setup(&b, "nvme,queues=4");
 	mem = arena_alloc(&b.rig, 65536, 4096);
 	for (unsigned int i = 0; i < ARRAY_SIZE(cq); i++) {
-		e = nvme_create_cq_cmd(cq[i].qid, cq[i].entries, iova_of(&b.rig, mem) + cq[i].off, cq[i].vector);
+		e = nvme_create_cq_cmd(cq[i].qid, cq[i].entries, iova_of(&b.rig, mem) + cq[i].off,
+				       cq[i].vector);
 		e.cdw11 &= ~cq[i].clear;
 		if (nvme_do(&b.h, 0, e, NULL) != cq[i].status)
 			fail_msg("CQ row %u", i);
 	}
 	for (unsigned int i = 0; i < ARRAY_SIZE(sq); i++) {
-		e = nvme_create_sq_cmd(sq[i].qid, sq[i].entries, iova_of(&b.rig, mem) + sq[i].off, sq[i].cqid);
+		e = nvme_create_sq_cmd(sq[i].qid, sq[i].entries, iova_of(&b.rig, mem) + sq[i].off,
+				       sq[i].cqid);
 		e.cdw11 &= ~sq[i].clear;
 		if (nvme_do(&b.h, 0, e, NULL) != sq[i].status)
 			fail_msg("SQ row %u", i);
 	}
 	/* A completion queue goes after the last of its submission queues. */
-	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, 1), NULL), NVME_QUEUE_DELETION_INVALID);
+	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, 1), NULL),
+			 NVME_QUEUE_DELETION_INVALID);
 	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 1), NULL), 0);
-	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, 1), NULL), NVME_QUEUE_DELETION_INVALID);
+	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, 1), NULL),
+			 NVME_QUEUE_DELETION_INVALID);
 	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 3), NULL), 0);
 	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, 1), NULL), 0);
 	for (unsigned int qid = 0; qid < 7; qid++) {
-		assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, qid), NULL), NVME_QID_INVALID);
+		assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, qid), NULL),
+				 NVME_QID_INVALID);
 		if (qid != 4)
-			assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, qid), NULL),
-					 NVME_QID_INVALID);
+			assert_int_equal(
+				nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, qid), NULL),
+				NVME_QID_INVALID);
 	}
 	assert_int_equal(nvme_do(&b.h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, 4), NULL), 0);
 	nvme_add_queue(&b.h, 1, 16, -1); /* and there they are again */
@@ -227,11 +245,13 @@ static void entry_sizes_come_first(void **state)
 	assert_int_equal(nvme_do(&b.h, 0, nvme_create_cq_cmd(1, 8, iova_of(&b.rig, mem), -1), NULL),
 			 NVME_QUEUE_SIZE_INVALID);
 	reg_write(b.h.f, 0, NVME_CC, 4, 1 | 4 << 20);
-	assert_int_equal(nvme_do(&b.h, 0, nvme_create_cq_cmd(1, 8, iova_of(&b.rig, mem), -1), NULL), 0);
+	assert_int_equal(nvme_do(&b.h, 0, nvme_create_cq_cmd(1, 8, iova_of(&b.rig, mem), -1), NULL),
+			 0);
 	assert_int_equal(nvme_do(&b.h, 0, nvme_create_sq_cmd(1, 8, iova_of(&b.rig, mem), 1), NULL),
 			 NVME_QUEUE_SIZE_INVALID);
 	reg_write(b.h.f, 0, NVME_CC, 4, NVME_CC_USUAL);
-	assert_int_equal(nvme_do(&b.h, 0, nvme_create_sq_cmd(1, 8, iova_of(&b.rig, mem), 1), NULL), 0);
+	assert_int_equal(nvme_do(&b.h, 0, nvme_create_sq_cmd(1, 8, iova_of(&b.rig, mem), 1), NULL),
+			 0);
 	rig_destroy(&b.rig);
 }
 
@@ -276,10 +296,12 @@ static void features_keep_what_they_are_given(void **state)
 		assert_int_equal(v, rows[i].def);
 		assert_int_equal(get_feature(&b, id | 2 << 8, 0, &v), 0); /* saved: nothing is */
 		assert_int_equal(v, rows[i].def);
-		assert_int_equal(get_feature(&b, id | 3 << 8, 0, &v), 0); /* capabilities: changeable */
+		assert_int_equal(get_feature(&b, id | 3 << 8, 0, &v),
+				 0); /* capabilities: changeable */
 		assert_int_equal(v, 4);
 		assert_int_equal(get_feature(&b, id | 4 << 8, 0, &v), NVME_INVALID_FIELD);
-		assert_int_equal(set_feature(&b, id | BIT(31), rows[i].set), NVME_FEATURE_NOT_SAVEABLE);
+		assert_int_equal(set_feature(&b, id | BIT(31), rows[i].set),
+				 NVME_FEATURE_NOT_SAVEABLE);
 	}
 	/* A reset puts the defaults back. */
 	nvme_stop(&b.h);
@@ -311,7 +333,11 @@ static void the_number_of_queues_is_asked_first(void **state)
 	uint32_t v;
 
 	setup(&b, "nvme,queues=12");
-	assert_int_equal(nvme_do(&b.h, 0, nvme_feature_cmd(NVME_ADMIN_SET_FEATURES, NVME_FEAT_QUEUES, 63 << 16 | 63), &v), 0);
+	assert_int_equal(
+		nvme_do(&b.h, 0,
+			nvme_feature_cmd(NVME_ADMIN_SET_FEATURES, NVME_FEAT_QUEUES, 63 << 16 | 63),
+			&v),
+		0);
 	assert_int_equal(v, 11 << 16 | 11);
 	assert_int_equal(get_feature(&b, NVME_FEAT_QUEUES, 0, &v), 0);
 	assert_int_equal(v, 11 << 16 | 11);
@@ -342,10 +368,17 @@ static void log_pages(void **state)
 	nvme_add_queue(&b.h, 1, 8, -1);
 	data = arena_alloc(&b.rig, 128 * 4096, 4096);
 	for (unsigned int i = 0; i < 5; i++)
-		assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_WRITE, 1, 0, 1000, data, 512000), NULL), 0);
-	assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, 1, 0, 1000, data, 512000), NULL), 0);
-	assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, 1, 0, 1, data, 512), NULL), 0);
-	assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_COMPARE, 1, 0, 1, data, 512), NULL), 0);
+		assert_int_equal(nvme_do(&b.h, 1,
+					 nvme_rw_cmd(&b.h, NVME_IO_WRITE, 1, 0, 1000, data, 512000),
+					 NULL),
+				 0);
+	assert_int_equal(
+		nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, 1, 0, 1000, data, 512000), NULL),
+		0);
+	assert_int_equal(
+		nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, 1, 0, 1, data, 512), NULL), 0);
+	assert_int_equal(
+		nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_COMPARE, 1, 0, 1, data, 512), NULL), 0);
 	/* SMART. */
 	assert_int_equal(get_log(&b, NVME_LOG_SMART, 0, 512), 0);
 	assert_int_equal(b.buf[0], 0);
@@ -450,7 +483,8 @@ static void events_are_told_once_until_their_log_is_read(void **state)
 	c = nvme_wait(&b.h, 0);
 	assert_int_equal(c.cid, cid);
 	assert_int_equal(c.status >> 1, 0);
-	assert_int_equal(c.dw0, NVME_LOG_ERROR << 16 | NVME_AE_INVALID_DOORBELL << 8 | NVME_AE_ERROR);
+	assert_int_equal(c.dw0,
+			 NVME_LOG_ERROR << 16 | NVME_AE_INVALID_DOORBELL << 8 | NVME_AE_ERROR);
 	/* The type is masked: a second event waits, and so does its request. */
 	request_event(&b);
 	bad_doorbell(&b, 0, 32); /* beyond the admin queue */
@@ -465,7 +499,8 @@ static void events_are_told_once_until_their_log_is_read(void **state)
 	assert_false(nvme_take(&b.h, 0, &c));
 	assert_int_equal(get_log(&b, NVME_LOG_ERROR, 0, 64), 0);
 	c = nvme_wait(&b.h, 0);
-	assert_int_equal(c.dw0, NVME_LOG_ERROR << 16 | NVME_AE_INVALID_DOORBELL_VALUE << 8 | NVME_AE_ERROR);
+	assert_int_equal(c.dw0, NVME_LOG_ERROR << 16 | NVME_AE_INVALID_DOORBELL_VALUE << 8 |
+					NVME_AE_ERROR);
 	/* An event waits for a request as well. */
 	bad_doorbell(&b, 2 * 65 + 1, 0);
 	assert_int_equal(identify(&b, 1, 0), 0);
@@ -473,7 +508,8 @@ static void events_are_told_once_until_their_log_is_read(void **state)
 	cid = request_event(&b);
 	c = nvme_wait(&b.h, 0);
 	assert_int_equal(c.cid, cid);
-	assert_int_equal(c.dw0, NVME_LOG_ERROR << 16 | NVME_AE_INVALID_DOORBELL << 8 | NVME_AE_ERROR);
+	assert_int_equal(c.dw0,
+			 NVME_LOG_ERROR << 16 | NVME_AE_INVALID_DOORBELL << 8 | NVME_AE_ERROR);
 	rig_destroy(&b.rig);
 }
 
@@ -490,14 +526,17 @@ static void the_temperature_warns(void **state)
 	assert_false(nvme_take(&b.h, 0, &c));
 	assert_int_equal(set_feature(&b, NVME_FEAT_ASYNC_EVENTS, 2), 0);
 	c = nvme_wait(&b.h, 0);
-	assert_int_equal(c.dw0, NVME_LOG_SMART << 16 | NVME_AE_SMART_TEMPERATURE << 8 | NVME_AE_SMART);
+	assert_int_equal(c.dw0,
+			 NVME_LOG_SMART << 16 | NVME_AE_SMART_TEMPERATURE << 8 | NVME_AE_SMART);
 	assert_int_equal(set_feature(&b, NVME_FEAT_TEMPERATURE, 343), 0);
 	assert_int_equal(get_log(&b, NVME_LOG_SMART, 0, 512), 0);
 	assert_int_equal(b.buf[0], 0);
 	request_event(&b);
-	assert_int_equal(set_feature(&b, NVME_FEAT_TEMPERATURE, 1 << 20 | 330), 0); /* colder than */
+	assert_int_equal(set_feature(&b, NVME_FEAT_TEMPERATURE, 1 << 20 | 330),
+			 0); /* colder than */
 	c = nvme_wait(&b.h, 0);
-	assert_int_equal(c.dw0, NVME_LOG_SMART << 16 | NVME_AE_SMART_TEMPERATURE << 8 | NVME_AE_SMART);
+	assert_int_equal(c.dw0,
+			 NVME_LOG_SMART << 16 | NVME_AE_SMART_TEMPERATURE << 8 | NVME_AE_SMART);
 	rig_destroy(&b.rig);
 }
 
@@ -558,22 +597,37 @@ static void format_erases_every_namespace(void **state)
 
 		fill_random(&rnd, data, 65536);
 		for (uint32_t nsid = 1; nsid < 3; nsid++)
-			assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_WRITE, nsid, 1,
-								      format == 1 ? 16 : 2, data, 8192), NULL), 0);
-		assert_int_equal(nvme_do(&b.h, 0, format_cmd(format == 1 ? 1 : UINT32_MAX, format & 1), NULL), 0);
+			assert_int_equal(nvme_do(&b.h, 1,
+						 nvme_rw_cmd(&b.h, NVME_IO_WRITE, nsid, 1,
+							     format == 1 ? 16 : 2, data, 8192),
+						 NULL),
+					 0);
+		assert_int_equal(nvme_do(&b.h, 0,
+					 format_cmd(format == 1 ? 1 : UINT32_MAX, format & 1),
+					 NULL),
+				 0);
 		for (uint32_t nsid = 1; nsid < 3; nsid++) {
 			assert_int_equal(identify(&b, 0, nsid), 0);
 			assert_int_equal(b.buf[26], format & 1);
 			assert_int_equal(get64(b.buf), (nsid << 20) / lba);
 			memset(back, 0xee, 65536);
-			assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, 0, 65536 / lba, back,
-								      65536), NULL), 0);
+			assert_int_equal(nvme_do(&b.h, 1,
+						 nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, 0,
+							     65536 / lba, back, 65536),
+						 NULL),
+					 0);
 			assert_all(back, 0, 65536);
 			/* The last block is there, the next one is not. */
-			assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, (nsid << 20) / lba - 1, 1,
-								      back, lba), NULL), 0);
-			assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, (nsid << 20) / lba, 1,
-								      back, lba), NULL), NVME_LBA_RANGE);
+			assert_int_equal(nvme_do(&b.h, 1,
+						 nvme_rw_cmd(&b.h, NVME_IO_READ, nsid,
+							     (nsid << 20) / lba - 1, 1, back, lba),
+						 NULL),
+					 0);
+			assert_int_equal(nvme_do(&b.h, 1,
+						 nvme_rw_cmd(&b.h, NVME_IO_READ, nsid,
+							     (nsid << 20) / lba, 1, back, lba),
+						 NULL),
+					 NVME_LBA_RANGE);
 		}
 	}
 	/* The format outlives a reset. */
@@ -593,7 +647,8 @@ static void format_erases_every_namespace(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* A namespace of 16 TiB of memory that is not there is formatted in no time. A sanitizer leaves less address space. */
+/* A namespace of 16 TiB of memory that is not there is formatted in no time. A sanitizer leaves
+ * less address space. */
 static void format_of_a_large_namespace(void **state)
 {
 	double begin;

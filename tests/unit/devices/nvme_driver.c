@@ -152,8 +152,13 @@ void nvme_add_queue(struct nvme_host *h, uint16_t qid, uint32_t entries, int vec
 	struct nvme_ring *q = &h->q[qid];
 
 	ring_init(h, qid, entries);
-	assert_int_equal(nvme_do(h, 0, nvme_create_cq_cmd(qid, entries, iova_of(h->rig, q->cq), vector), NULL), 0);
-	assert_int_equal(nvme_do(h, 0, nvme_create_sq_cmd(qid, entries, iova_of(h->rig, q->sq), qid), NULL), 0);
+	assert_int_equal(nvme_do(h, 0,
+				 nvme_create_cq_cmd(qid, entries, iova_of(h->rig, q->cq), vector),
+				 NULL),
+			 0);
+	assert_int_equal(
+		nvme_do(h, 0, nvme_create_sq_cmd(qid, entries, iova_of(h->rig, q->sq), qid), NULL),
+		0);
 }
 
 void nvme_set_prps(struct nvme_host *h, struct nvme_sqe *e, const void *p, uint32_t bytes)
@@ -174,8 +179,8 @@ void nvme_set_prps(struct nvme_host *h, struct nvme_sqe *e, const void *p, uint3
 	e->dptr[1] = iova_of(h->rig, list);
 }
 
-struct nvme_sqe nvme_rw_cmd(struct nvme_host *h, uint8_t opcode, uint32_t nsid, uint64_t slba, uint32_t blocks,
-			    const void *p, uint32_t bytes)
+struct nvme_sqe nvme_rw_cmd(struct nvme_host *h, uint8_t opcode, uint32_t nsid, uint64_t slba,
+			    uint32_t blocks, const void *p, uint32_t bytes)
 {
 	struct nvme_sqe e = {
 		.opcode = opcode,
@@ -197,7 +202,8 @@ struct nvme_sqe nvme_identify_cmd(struct nvme_host *h, uint8_t cns, uint32_t nsi
 	return e;
 }
 
-struct nvme_sqe nvme_log_cmd(struct nvme_host *h, uint8_t id, uint64_t offset, uint32_t bytes, const void *p)
+struct nvme_sqe nvme_log_cmd(struct nvme_host *h, uint8_t id, uint64_t offset, uint32_t bytes,
+			     const void *p)
 {
 	uint32_t dwords = bytes / 4 - 1;
 	struct nvme_sqe e = {

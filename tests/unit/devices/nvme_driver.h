@@ -57,14 +57,16 @@ struct nvme_sqe nvme_create_cq_cmd(uint16_t qid, uint32_t entries, uint64_t iova
 struct nvme_sqe nvme_create_sq_cmd(uint16_t qid, uint32_t entries, uint64_t iova, uint16_t cqid);
 struct nvme_sqe nvme_delete_cmd(uint8_t opcode, uint16_t qid);
 
-/* A read, write or compare of @blocks at @slba of the buffer @p, which lies in the arena; PRPs of 4 KiB pages. */
-struct nvme_sqe nvme_rw_cmd(struct nvme_host *h, uint8_t opcode, uint32_t nsid, uint64_t slba, uint32_t blocks,
-			    const void *p, uint32_t bytes);
+/* A read, write or compare of @blocks at @slba of the buffer @p, which lies in the arena; PRPs of 4
+ * KiB pages. */
+struct nvme_sqe nvme_rw_cmd(struct nvme_host *h, uint8_t opcode, uint32_t nsid, uint64_t slba,
+			    uint32_t blocks, const void *p, uint32_t bytes);
 /* Sets the data pointer to @bytes at @p. Lists go into the arena. */
 void nvme_set_prps(struct nvme_host *h, struct nvme_sqe *e, const void *p, uint32_t bytes);
 
 struct nvme_sqe nvme_identify_cmd(struct nvme_host *h, uint8_t cns, uint32_t nsid, const void *p);
-struct nvme_sqe nvme_log_cmd(struct nvme_host *h, uint8_t id, uint64_t offset, uint32_t bytes, const void *p);
+struct nvme_sqe nvme_log_cmd(struct nvme_host *h, uint8_t id, uint64_t offset, uint32_t bytes,
+			     const void *p);
 struct nvme_sqe nvme_feature_cmd(uint8_t opcode, uint32_t cdw10, uint32_t cdw11);
 
 static inline uint16_t get16(const void *p)

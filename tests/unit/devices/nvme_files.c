@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Namespaces on files: what opens and what does not, what lands in the file, and what is in it when the process is killed.
+ * Namespaces on files: what opens and what does not, what lands in the file, and what is in it when
+ * the process is killed.
  */
 #include "nvme_driver.h"
 
@@ -106,7 +107,8 @@ static void files_that_open_and_files_that_do_not(void **state)
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	snprintf(text, sizeof(text), "nvme,file=%s,readonly", path);
-	assert_int_equal(func_try(&r, text, why, sizeof(why)), -EINVAL); /* and does not wait for a writer */
+	assert_int_equal(func_try(&r, text, why, sizeof(why)),
+			 -EINVAL); /* and does not wait for a writer */
 	rig_destroy(&r);
 }
 
@@ -151,7 +153,8 @@ static void setup(struct bench *b, const char *text)
 	b->mark = b->rig.used;
 }
 
-static uint16_t io(struct bench *b, uint8_t opcode, uint64_t slba, uint32_t blocks, void *p, uint32_t cdw12)
+static uint16_t io(struct bench *b, uint8_t opcode, uint64_t slba, uint32_t blocks, void *p,
+		   uint32_t cdw12)
 {
 	struct nvme_sqe e = nvme_rw_cmd(&b->h, opcode, 1, slba, blocks, p, blocks * 512);
 	uint16_t status;
@@ -197,11 +200,16 @@ static void what_is_written_is_in_the_file(void **state)
 	check_file(54 * 512, b.data + 51 * 512, 512);
 	assert_int_equal(size_of_file(), 1 << 20);
 	/* Without the write cache each write is durable when it is done. */
-	assert_int_equal(nvme_do(&b.h, 0, nvme_feature_cmd(NVME_ADMIN_SET_FEATURES, NVME_FEAT_WRITE_CACHE, 0), NULL), 0);
+	assert_int_equal(
+		nvme_do(&b.h, 0,
+			nvme_feature_cmd(NVME_ADMIN_SET_FEATURES, NVME_FEAT_WRITE_CACHE, 0), NULL),
+		0);
 	assert_int_equal(io(&b, NVME_IO_WRITE, 400, 16, b.data, 0), 0);
 	check_file(400 * 512, b.data, 8192);
 	/* A format leaves a file of zeroes, of the same length. */
-	assert_int_equal(nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL), 0);
+	assert_int_equal(
+		nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL),
+		0);
 	for (unsigned int i = 0; i < 16; i++)
 		check_file(i * 65536, zeroes, 65536);
 	assert_int_equal(size_of_file(), 1 << 20);
@@ -250,7 +258,8 @@ static void a_file_without_permission_is_write_protected(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* The file is cut behind the controller's back, or the file system takes no more: statuses, and the controller lives. */
+/* The file is cut behind the controller's back, or the file system takes no more: statuses, and the
+ * controller lives. */
 static void media_errors(void **state)
 {
 	struct rlimit limit, was;
@@ -318,7 +327,8 @@ static void write_for_ever(struct ledger *l, const char *text, uint64_t seed)
 				data[i][k] = number;
 			for (unsigned int k = 0; k < n[i]; k++)
 				__atomic_store_n(&l->sent[first[i] + k], number, __ATOMIC_RELEASE);
-			e = nvme_rw_cmd(&h, NVME_IO_WRITE, 1, first[i] * 8, n[i] * 8, data[i], n[i] * 4096);
+			e = nvme_rw_cmd(&h, NVME_IO_WRITE, 1, first[i] * 8, n[i] * 8, data[i],
+					n[i] * 4096);
 			nvme_put(&h, 1, &e);
 		}
 		nvme_ring_sq(&h, 1);
@@ -327,7 +337,8 @@ static void write_for_ever(struct ledger *l, const char *text, uint64_t seed)
 			if (c.status >> 1)
 				_exit(1);
 			for (unsigned int k = 0; k < n[i]; k++)
-				__atomic_store_n(&l->acked[first[i] + k], number - 7 + i, __ATOMIC_RELEASE);
+				__atomic_store_n(&l->acked[first[i] + k], number - 7 + i,
+						 __ATOMIC_RELEASE);
 			__atomic_store_n(&l->commands, number, __ATOMIC_RELEASE);
 		}
 	}
@@ -351,7 +362,8 @@ static void check_ledger(const struct ledger *l)
 
 static void a_killed_process_leaves_what_was_acknowledged(void **state)
 {
-	struct ledger *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ledger *l =
+		mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	char text[160];
 
 	assert_ptr_not_equal(l, MAP_FAILED);

@@ -43,7 +43,8 @@ static void teardown(struct bench *b)
 }
 
 /* A write of what lies at @p, remembered. */
-static void write_blocks(struct bench *b, uint64_t slba, uint32_t blocks, const uint8_t *p, uint32_t flags)
+static void write_blocks(struct bench *b, uint64_t slba, uint32_t blocks, const uint8_t *p,
+			 uint32_t flags)
 {
 	struct nvme_sqe e = nvme_rw_cmd(&b->h, NVME_IO_WRITE, 1, slba, blocks, p, blocks * 512);
 
@@ -56,7 +57,10 @@ static void write_blocks(struct bench *b, uint64_t slba, uint32_t blocks, const 
 static void check_blocks(struct bench *b, uint64_t slba, uint32_t blocks, uint8_t *p)
 {
 	memset(p, 0xee, blocks * 512);
-	assert_int_equal(nvme_do(&b->h, 1, nvme_rw_cmd(&b->h, NVME_IO_READ, 1, slba, blocks, p, blocks * 512), NULL), 0);
+	assert_int_equal(nvme_do(&b->h, 1,
+				 nvme_rw_cmd(&b->h, NVME_IO_READ, 1, slba, blocks, p, blocks * 512),
+				 NULL),
+			 0);
 	assert_memory_equal(p, b->disk + slba * 512, blocks * 512);
 	b->rig.used = b->mark;
 }
@@ -101,17 +105,28 @@ static void large_memory_pages(void **state)
 	b.back = arena_alloc(&b.rig, 512 * 1024 + 65536, 65536);
 	list = arena_alloc(&b.rig, 4096, 65536);
 	fill_random(&(struct prng){9}, b.data, 512 * 1024 + 65536);
-	b.h.q[1] = (struct nvme_ring){.sq = arena_alloc(&b.rig, 65536, 65536), .cq = arena_alloc(&b.rig, 65536, 65536),
-				      .sq_size = 64, .cq_size = 64, .phase = true, .cqid = 1};
-	assert_int_equal(nvme_do(&b.h, 0, nvme_create_cq_cmd(1, 64, iova_of(&b.rig, b.h.q[1].cq) + 4096, -1), NULL),
+	b.h.q[1] = (struct nvme_ring){.sq = arena_alloc(&b.rig, 65536, 65536),
+				      .cq = arena_alloc(&b.rig, 65536, 65536),
+				      .sq_size = 64,
+				      .cq_size = 64,
+				      .phase = true,
+				      .cqid = 1};
+	assert_int_equal(nvme_do(&b.h, 0,
+				 nvme_create_cq_cmd(1, 64, iova_of(&b.rig, b.h.q[1].cq) + 4096, -1),
+				 NULL),
 			 NVME_INVALID_PRP_OFFSET);
-	assert_int_equal(nvme_do(&b.h, 0, nvme_create_cq_cmd(1, 64, iova_of(&b.rig, b.h.q[1].cq), -1), NULL), 0);
-	assert_int_equal(nvme_do(&b.h, 0, nvme_create_sq_cmd(1, 64, iova_of(&b.rig, b.h.q[1].sq), 1), NULL), 0);
+	assert_int_equal(
+		nvme_do(&b.h, 0, nvme_create_cq_cmd(1, 64, iova_of(&b.rig, b.h.q[1].cq), -1), NULL),
+		0);
+	assert_int_equal(
+		nvme_do(&b.h, 0, nvme_create_sq_cmd(1, 64, iova_of(&b.rig, b.h.q[1].sq), 1), NULL),
+		0);
 	/* 512 KiB from the middle of a page on: nine pages. */
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		uint8_t *p = dir ? b.back : b.data;
 
-		e = (struct nvme_sqe){.opcode = dir ? NVME_IO_READ : NVME_IO_WRITE, .nsid = 1, .cdw12 = 1023};
+		e = (struct nvme_sqe){
+			.opcode = dir ? NVME_IO_READ : NVME_IO_WRITE, .nsid = 1, .cdw12 = 1023};
 		e.dptr[0] = iova_of(&b.rig, p) + 32768 + 4;
 		for (unsigned int i = 0; i < 8; i++)
 			list[i] = iova_of(&b.rig, p) + (i + 1) * 65536;
@@ -143,7 +158,8 @@ static void lists_of_pages(void **state)
 	list = arena_alloc(&b.rig, 4 * 4096, 4096);
 	iova = iova_of(&b.rig, list);
 	back = iova_of(&b.rig, b.back);
-	/* A list that begins near the end of its page goes on in the next one, which is elsewhere. */
+	/* A list that begins near the end of its page goes on in the next one, which is elsewhere.
+	 */
 	for (unsigned int room = 1; room <= 24; room++) {
 		uint64_t *first = list + 512 - room, *next = list + 2 * 512;
 		unsigned int page = 1;
@@ -181,7 +197,8 @@ static void lists_of_pages(void **state)
 	list[5] = LOST;
 	assert_int_equal(read_with_list(&b, back, iova), NVME_DATA_TRANSFER_ERROR);
 	/* Two pages: PRP2 is the second one. */
-	e = (struct nvme_sqe){.opcode = NVME_IO_READ, .nsid = 1, .cdw12 = 15, .dptr = {back, back + 8192}};
+	e = (struct nvme_sqe){
+		.opcode = NVME_IO_READ, .nsid = 1, .cdw12 = 15, .dptr = {back, back + 8192}};
 	memset(b.back, 0xee, 16384);
 	assert_int_equal(nvme_do(&b.h, 1, e, NULL), 0);
 	assert_memory_equal(b.back, b.data, 4096);
@@ -299,7 +316,8 @@ static void malformed_sgls(void **state)
 	assert_int_equal(read_sgl(&b, 1, sgl(LAST, iova, 24)), NVME_INVALID_SGL_SEGMENT);
 	s[0] = sgl(KEYED, back, 512);
 	assert_int_equal(read_sgl(&b, 1, sgl(LAST, iova, 16)), NVME_SGL_TYPE_INVALID);
-	/* A segment in the last one; one that is not the last descriptor; one of length 0; a subtype. */
+	/* A segment in the last one; one that is not the last descriptor; one of length 0; a
+	 * subtype. */
 	s[0] = sgl(LAST, iova, 16);
 	assert_int_equal(read_sgl(&b, 1, sgl(LAST, iova, 16)), NVME_INVALID_SGL_SEGMENT);
 	assert_int_equal(read_sgl(&b, 1, sgl(SEGMENT, iova, 32)), NVME_INVALID_SGL_SEGMENT);
@@ -320,7 +338,8 @@ static void malformed_sgls(void **state)
 
 static uint16_t io(struct bench *b, uint8_t opcode, uint32_t nsid, uint64_t slba, uint32_t blocks)
 {
-	uint16_t status = nvme_do(&b->h, 1, nvme_rw_cmd(&b->h, opcode, nsid, slba, blocks, b->back, 4096), NULL);
+	uint16_t status = nvme_do(
+		&b->h, 1, nvme_rw_cmd(&b->h, opcode, nsid, slba, blocks, b->back, 4096), NULL);
 
 	b->rig.used = b->mark;
 	return status;
@@ -329,7 +348,8 @@ static uint16_t io(struct bench *b, uint8_t opcode, uint32_t nsid, uint64_t slba
 /* Ranges and namespaces, the same for every command that has them. */
 static void what_is_out_of_range(void **state)
 {
-	static const uint8_t ops[] = {NVME_IO_READ, NVME_IO_WRITE, NVME_IO_COMPARE, NVME_IO_WRITE_ZEROES, NVME_IO_VERIFY};
+	static const uint8_t ops[] = {NVME_IO_READ, NVME_IO_WRITE, NVME_IO_COMPARE,
+				      NVME_IO_WRITE_ZEROES, NVME_IO_VERIFY};
 	struct bench b;
 
 	setup(&b, "nvme,size=4M");
@@ -358,7 +378,8 @@ static void what_is_out_of_range(void **state)
 	teardown(&b);
 }
 
-static struct nvme_sqe dsm_cmd(struct bench *b, const void *ranges, unsigned int n, uint32_t attributes)
+static struct nvme_sqe dsm_cmd(struct bench *b, const void *ranges, unsigned int n,
+			       uint32_t attributes)
 {
 	struct nvme_sqe e = {.opcode = NVME_IO_DSM, .nsid = 1, .cdw10 = n - 1, .cdw11 = attributes};
 
@@ -412,11 +433,18 @@ static void zeroes_deallocation_comparison(void **state)
 	assert_int_equal(nvme_do(&b.h, 1, e, NULL), NVME_INVALID_FIELD);
 	/* Compare: the same, then one bit. */
 	memcpy(b.back, b.disk + 4096 * 512, 16384);
-	assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_COMPARE, 1, 4096, 32, b.back, 16384), NULL), 0);
+	assert_int_equal(nvme_do(&b.h, 1,
+				 nvme_rw_cmd(&b.h, NVME_IO_COMPARE, 1, 4096, 32, b.back, 16384),
+				 NULL),
+			 0);
 	b.back[16383] ^= 1;
-	assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_COMPARE, 1, 4096, 32, b.back, 16384), NULL),
+	assert_int_equal(nvme_do(&b.h, 1,
+				 nvme_rw_cmd(&b.h, NVME_IO_COMPARE, 1, 4096, 32, b.back, 16384),
+				 NULL),
 			 NVME_COMPARE_FAILURE);
-	assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_VERIFY, 1, 0, 8192, b.back, 0), NULL), 0);
+	assert_int_equal(
+		nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_VERIFY, 1, 0, 8192, b.back, 0), NULL),
+		0);
 	teardown(&b);
 }
 
@@ -449,17 +477,23 @@ static void several_namespaces(void **state)
 
 	setup(&b, "nvme,size=1M,size2=1M,size4=2M,lba=4096");
 	for (uint32_t nsid = 1; nsid <= 4; nsid++) {
-		struct nvme_sqe e = nvme_rw_cmd(&b.h, NVME_IO_WRITE, nsid, 5, 2, b.data + nsid * 8192, 8192);
+		struct nvme_sqe e =
+			nvme_rw_cmd(&b.h, NVME_IO_WRITE, nsid, 5, 2, b.data + nsid * 8192, 8192);
 
 		assert_int_equal(nvme_do(&b.h, 1, e, NULL), nsid == 3 ? NVME_INVALID_FIELD : 0);
 	}
 	for (uint32_t nsid = 1; nsid <= 4; nsid++) {
 		if (nsid == 3)
 			continue;
-		assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, 5, 2, b.back, 8192), NULL), 0);
+		assert_int_equal(nvme_do(&b.h, 1,
+					 nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, 5, 2, b.back, 8192),
+					 NULL),
+				 0);
 		assert_memory_equal(b.back, b.data + nsid * 8192, 8192);
-		assert_int_equal(nvme_do(&b.h, 1, nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, 255, 2, b.back, 8192), NULL),
-				 nsid == 4 ? 0 : NVME_LBA_RANGE);
+		assert_int_equal(
+			nvme_do(&b.h, 1,
+				nvme_rw_cmd(&b.h, NVME_IO_READ, nsid, 255, 2, b.back, 8192), NULL),
+			nsid == 4 ? 0 : NVME_LBA_RANGE);
 	}
 	teardown(&b);
 }
@@ -481,8 +515,9 @@ static void read_only_namespaces(void **state)
 	r[0].blocks = 1;
 	assert_int_equal(nvme_do(&b.h, 1, dsm_cmd(&b, r, 1, 0), NULL), 0);
 	assert_int_equal(nvme_do(&b.h, 1, dsm_cmd(&b, r, 1, 4), NULL), NVME_WRITE_PROTECTED);
-	assert_int_equal(nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL),
-			 NVME_WRITE_PROTECTED);
+	assert_int_equal(
+		nvme_do(&b.h, 0, (struct nvme_sqe){.opcode = NVME_ADMIN_FORMAT, .nsid = 1}, NULL),
+		NVME_WRITE_PROTECTED);
 	teardown(&b);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The NVMe controller's life: enabling, disabling, shutting down, also in mid-flight; queues that fill, wrap and break; interrupts.
+ * The NVMe controller's life: enabling, disabling, shutting down, also in mid-flight; queues that
+ * fill, wrap and break; interrupts.
  */
 #include "nvme_driver.h"
 
@@ -11,9 +12,9 @@
 
 #define LOST 0x900000000000ull /* an IOVA that nothing maps */
 
-#define SHST(csts)  ((csts) >> 2 & 3)
-#define SHN_NORMAL  (1u << 14)
-#define SHN_ABRUPT  (2u << 14)
+#define SHST(csts) ((csts) >> 2 & 3)
+#define SHN_NORMAL (1u << 14)
+#define SHN_ABRUPT (2u << 14)
 
 static void registers_at_power_on(void **state)
 {
@@ -27,7 +28,8 @@ static void registers_at_power_on(void **state)
 	assert_int_equal(reg_read(f, 0, NVME_CAP, 8) >> 16 & 1, 1);
 	assert_int_equal(reg_read(f, 0, NVME_CAP, 8) >> 24 & 0xff, 10);
 	assert_int_equal(reg_read(f, 0, NVME_CAP, 8) >> 37 & 0xff, 1);
-	assert_int_equal(reg_read(f, 0, NVME_CAP + 4, 4) >> 16 & 0xff, 0x40); /* pages of 4 to 64 KiB */
+	assert_int_equal(reg_read(f, 0, NVME_CAP + 4, 4) >> 16 & 0xff,
+			 0x40); /* pages of 4 to 64 KiB */
 	assert_int_equal(reg_read(f, 0, NVME_VS, 4), 0x10400);
 	assert_int_equal(reg_read(f, 0, NVME_CSTS, 4), 0);
 	assert_int_equal(pci_irq_count(f->pci, PCI_MSIX), 65);
@@ -121,7 +123,8 @@ static void what_a_reset_leaves(void **state)
 	h.q[0].phase = true;
 	reg_write(f, 0, NVME_CC, 4, NVME_CC_USUAL);
 	WAIT_UNTIL(nvme_csts(&h) == RDY);
-	assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 1), NULL), NVME_QID_INVALID);
+	assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 1), NULL),
+			 NVME_QID_INVALID);
 	pci_reset(f->pci);
 	assert_int_equal(nvme_csts(&h), 0);
 	assert_int_equal(reg_read(f, 0, NVME_CC, 4), 0);
@@ -130,7 +133,8 @@ static void what_a_reset_leaves(void **state)
 	rig_destroy(&r);
 }
 
-/* A CC.EN that falls and rises before the controller has looked is a reset: the old queues are gone. */
+/* A CC.EN that falls and rises before the controller has looked is a reset: the old queues are
+ * gone. */
 static void enable_toggled_quickly(void **state)
 {
 	struct nvme_host h;
@@ -152,14 +156,16 @@ static void enable_toggled_quickly(void **state)
 			reg_write(f, 0, NVME_CC, 4, NVME_CC_USUAL);
 			reg_write(f, 0, NVME_CC, 4, NVME_CC_USUAL & ~1u);
 		}
-		/* What the controller makes of it meanwhile is its business; at the end it is off, then on. */
+		/* What the controller makes of it meanwhile is its business; at the end it is off,
+		 * then on. */
 		if (i & 1)
 			WAIT_UNTIL(!nvme_csts(&h));
 		reg_write(f, 0, NVME_CC, 4, NVME_CC_USUAL);
 		if (i & 1) {
 			WAIT_UNTIL(nvme_csts(&h) == RDY);
 		} else {
-			/* RDY may still be the old one: a doorbell that comes too soon is lost, so ring until it is heard. */
+			/* RDY may still be the old one: a doorbell that comes too soon is lost, so
+			 * ring until it is heard. */
 			struct nvme_sqe e = nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 7);
 			struct nvme_cqe c;
 
@@ -169,7 +175,8 @@ static void enable_toggled_quickly(void **state)
 			assert_int_equal(c.sqhd, 1);
 			continue;
 		}
-		assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 7), NULL), NVME_QID_INVALID);
+		assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 7), NULL),
+				 NVME_QID_INVALID);
 	}
 	rig_destroy(&r);
 }
@@ -310,10 +317,13 @@ static void a_full_completion_queue_holds_commands_back(void **state)
 		assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, q), NULL), 0);
 		assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_CQ, q), NULL), 0);
 	}
-	assert_int_equal(nvme_do(&h, 0, nvme_create_cq_cmd(1, 5, iova_of(&r, h.q[1].cq), -1), NULL), 0);
+	assert_int_equal(nvme_do(&h, 0, nvme_create_cq_cmd(1, 5, iova_of(&r, h.q[1].cq), -1), NULL),
+			 0);
 	h.q[1].cq_size = 5;
 	for (uint16_t q = 1; q < 3; q++)
-		assert_int_equal(nvme_do(&h, 0, nvme_create_sq_cmd(q, 64, iova_of(&r, h.q[q].sq), 1), NULL), 0);
+		assert_int_equal(
+			nvme_do(&h, 0, nvme_create_sq_cmd(q, 64, iova_of(&r, h.q[q].sq), 1), NULL),
+			0);
 	e = nvme_rw_cmd(&h, NVME_IO_FLUSH, 1, 0, 1, h.q[1].sq, 0);
 	uint16_t expected[3] = {0};
 
@@ -326,7 +336,8 @@ static void a_full_completion_queue_holds_commands_back(void **state)
 			put++;
 			in_flight++;
 		}
-		for (unsigned int n = 0; n < prng_below(&rnd, 6) && nvme_peek(&h, 1, &c); n++, taken++) {
+		for (unsigned int n = 0; n < prng_below(&rnd, 6) && nvme_peek(&h, 1, &c);
+		     n++, taken++) {
 			assert_true(c.sqid == 1 || c.sqid == 2);
 			assert_int_equal(c.cid, expected[c.sqid]++); /* in order, each once */
 			assert_int_equal(c.status >> 1, 0);
@@ -348,7 +359,8 @@ static void a_full_completion_queue_holds_commands_back(void **state)
 /* An event's completion waits for room in the admin queue too. */
 static void events_wait_for_room(void **state)
 {
-	struct nvme_sqe aer = {.opcode = NVME_ADMIN_ASYNC_EVENT}, bad = nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 9);
+	struct nvme_sqe aer = {.opcode = NVME_ADMIN_ASYNC_EVENT},
+			bad = nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 9);
 	struct nvme_sqe abort = {.opcode = NVME_ADMIN_ABORT};
 	uint16_t aer_cid;
 	struct nvme_host h;
@@ -360,7 +372,10 @@ static void events_wait_for_room(void **state)
 	aer_cid = nvme_submit(&h, 0, &aer);
 	for (unsigned int i = 0; i < 3; i++) {
 		nvme_submit(&h, 0, &bad); /* fills the completion queue of 4 with 3 */
-		WAIT_UNTIL(__atomic_load_n((uint64_t *)(void *)&h.q[0].cq[i] + 1, __ATOMIC_ACQUIRE) >> 48 & 1);
+		WAIT_UNTIL(
+			__atomic_load_n((uint64_t *)(void *)&h.q[0].cq[i] + 1, __ATOMIC_ACQUIRE) >>
+				48 &
+			1);
 	}
 	reg_write(h.f, 0, NVME_DOORBELLS + 8 * 50, 4, 1);
 	usleep(5000);
@@ -408,10 +423,16 @@ static void queues_of_two_entries(void **state)
 	mark = r.used;
 	for (unsigned int i = 0; i < 1000; i++) {
 		memset(data, (int)i, 4096);
-		assert_int_equal(nvme_do(&h, 1, nvme_rw_cmd(&h, NVME_IO_WRITE, 1, i, 8, data, 4096), NULL), 0);
-		assert_int_equal(nvme_do(&h, 1, nvme_rw_cmd(&h, NVME_IO_READ, 1, i, 8, data + 4096, 4096), NULL), 0);
+		assert_int_equal(
+			nvme_do(&h, 1, nvme_rw_cmd(&h, NVME_IO_WRITE, 1, i, 8, data, 4096), NULL),
+			0);
+		assert_int_equal(nvme_do(&h, 1,
+					 nvme_rw_cmd(&h, NVME_IO_READ, 1, i, 8, data + 4096, 4096),
+					 NULL),
+				 0);
 		assert_memory_equal(data, data + 4096, 4096);
-		assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 9), NULL), NVME_QID_INVALID);
+		assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 9), NULL),
+				 NVME_QID_INVALID);
 		r.used = mark;
 	}
 	rig_destroy(&r);
@@ -437,8 +458,9 @@ static void sixty_four_queues(void **state)
 		for (uint16_t q = 1; q <= 64; q++) {
 			for (unsigned int i = 0; i < 8; i++) {
 				uint8_t *p = (dir ? back : data) + (q - 1) * 4096 + i * 512;
-				struct nvme_sqe e = nvme_rw_cmd(&h, dir ? NVME_IO_READ : NVME_IO_WRITE, 1,
-								q * 100 + i, 1, p, 512);
+				struct nvme_sqe e =
+					nvme_rw_cmd(&h, dir ? NVME_IO_READ : NVME_IO_WRITE, 1,
+						    q * 100 + i, 1, p, 512);
 
 				nvme_put(&h, q, &e);
 			}
@@ -457,7 +479,8 @@ static void sixty_four_queues(void **state)
 	rig_destroy(&r);
 }
 
-/* A submission queue that cannot be read, or a completion queue that cannot be written, is fatal; a reset mends it. */
+/* A submission queue that cannot be read, or a completion queue that cannot be written, is fatal; a
+ * reset mends it. */
 static void queues_that_cannot_be_reached(void **state)
 {
 	struct nvme_sqe e = {.opcode = NVME_IO_FLUSH, .nsid = 1};
@@ -471,10 +494,18 @@ static void queues_that_cannot_be_reached(void **state)
 	for (unsigned int i = 0; i < 4; i++) {
 		nvme_start(&h, f, 16);
 		mem = arena_alloc(&r, 4096, 4096);
-		assert_int_equal(nvme_do(&h, 0, nvme_create_cq_cmd(1, 16, i & 1 ? LOST : iova_of(&r, mem), -1), NULL), 0);
+		assert_int_equal(
+			nvme_do(&h, 0,
+				nvme_create_cq_cmd(1, 16, i & 1 ? LOST : iova_of(&r, mem), -1),
+				NULL),
+			0);
 		mem = arena_alloc(&r, 4096, 4096);
 		memcpy(mem, &e, sizeof(e));
-		assert_int_equal(nvme_do(&h, 0, nvme_create_sq_cmd(1, 16, i & 1 ? iova_of(&r, mem) : LOST, 1), NULL), 0);
+		assert_int_equal(
+			nvme_do(&h, 0,
+				nvme_create_sq_cmd(1, 16, i & 1 ? iova_of(&r, mem) : LOST, 1),
+				NULL),
+			0);
 		reg_write(f, 0, NVME_DOORBELLS + 8, 4, 1);
 		WAIT_UNTIL(nvme_csts(&h) == (RDY | CFS));
 		nvme_stop(&h);
@@ -499,7 +530,8 @@ static void queues_that_cannot_be_reached(void **state)
 	rig_map_arena(&r);
 	nvme_stop(&h);
 	nvme_start(&h, f, 16);
-	assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 9), NULL), NVME_QID_INVALID);
+	assert_int_equal(nvme_do(&h, 0, nvme_delete_cmd(NVME_ADMIN_DELETE_SQ, 9), NULL),
+			 NVME_QID_INVALID);
 	rig_destroy(&r);
 }
 
@@ -540,7 +572,8 @@ static unsigned int raised(struct func *f)
 	return __atomic_load_n(&f->intx_raised, __ATOMIC_ACQUIRE);
 }
 
-/* The pin is up while something is unread, unless INTMS masks it; doorbells and masks act at once. */
+/* The pin is up while something is unread, unless INTMS masks it; doorbells and masks act at once.
+ */
 static void the_pin_follows_the_queues(void **state)
 {
 	struct nvme_sqe e = {.opcode = NVME_IO_FLUSH, .nsid = 1};
@@ -595,7 +628,8 @@ static void the_pin_follows_the_queues(void **state)
 	rig_destroy(&r);
 }
 
-/* A head that says more was taken than was posted, or a queue that is deleted with work in it: no harm done. */
+/* A head that says more was taken than was posted, or a queue that is deleted with work in it: no
+ * harm done. */
 static void doorbells_that_lie(void **state)
 {
 	struct nvme_sqe e = {.opcode = NVME_IO_FLUSH, .nsid = 1};

@@ -124,7 +124,8 @@ static void note(struct engine *e, uint64_t off, unsigned int size, uint64_t val
 	e->nr_log++;
 }
 
-static void engine_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size, uint64_t val)
+static void engine_write(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int size,
+			 uint64_t val)
 {
 	struct engine *e = pci_model_data(dev);
 
@@ -203,10 +204,12 @@ static const struct pci_model engine_model = {
 /* A big 64-bit prefetchable BAR and nothing else; no capabilities, no MSI. */
 static int big_create(struct pci_dev *dev, const struct options *o, char *why, size_t why_len)
 {
-	static const struct pci_ids ids = {.vendor = 0x1234, .device = 0x0001, .class_code = 0xff0000};
+	static const struct pci_ids ids = {
+		.vendor = 0x1234, .device = 0x0001, .class_code = 0xff0000};
 
 	pci_set_ids(dev, &ids);
-	assert_int_equal(pci_add_bar(dev, 5, 4096, true, false), -EINVAL); /* no room for the upper half */
+	assert_int_equal(pci_add_bar(dev, 5, 4096, true, false),
+			 -EINVAL); /* no room for the upper half */
 	assert_int_equal(pci_add_bar(dev, 3, 3000, false, false), -EINVAL);
 	assert_int_equal(pci_add_msix(dev, 4, 1, 0, 0), -EINVAL);
 	return pci_add_bar(dev, 4, BAR4_SIZE, true, true);
@@ -252,7 +255,8 @@ static void the_header_says_who_it_is(void **state)
 	assert_int_equal(cfg_read(f, PCI_INTERRUPT_PIN, 1), 1);
 	/* Nothing of it can be written. */
 	for (unsigned int off = 0; off < 0x40; off += 4)
-		if (off != PCI_COMMAND && (off < PCI_BASE_ADDRESS_0 || off > PCI_BASE_ADDRESS_5) && off != 0xc && off != 0x3c) {
+		if (off != PCI_COMMAND && (off < PCI_BASE_ADDRESS_0 || off > PCI_BASE_ADDRESS_5) &&
+		    off != 0xc && off != 0x3c) {
 			uint32_t was = cfg_read(f, off, 4);
 
 			cfg_write(f, off, 4, ~was);
@@ -285,7 +289,8 @@ static void bars_can_be_sized_and_placed(void **state)
 	cfg_write(f, PCI_BASE_ADDRESS_1, 4, 0xffffffff);
 	assert_int_equal(cfg_read(f, PCI_BASE_ADDRESS_1, 4), 0); /* not there */
 	cfg_write(f, PCI_BASE_ADDRESS_2, 4, 0xffffffff);
-	assert_int_equal(cfg_read(f, PCI_BASE_ADDRESS_2, 4), (~(BAR2_SIZE - 1)) | PCI_BASE_ADDRESS_SPACE_IO);
+	assert_int_equal(cfg_read(f, PCI_BASE_ADDRESS_2, 4),
+			 (~(BAR2_SIZE - 1)) | PCI_BASE_ADDRESS_SPACE_IO);
 	/* Byte by byte as well. */
 	for (unsigned int i = 0; i < 4; i++)
 		cfg_write(f, PCI_BASE_ADDRESS_0 + i, 1, 0xff);
@@ -307,7 +312,8 @@ static void bars_can_be_sized_and_placed(void **state)
 
 static void capabilities_form_a_chain(void **state)
 {
-	static const uint8_t ids[] = {PCI_CAP_ID_PM, PCI_CAP_ID_EXP, PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX};
+	static const uint8_t ids[] = {PCI_CAP_ID_PM, PCI_CAP_ID_EXP, PCI_CAP_ID_MSI,
+				      PCI_CAP_ID_MSIX};
 	static const unsigned int lens[] = {8, 60, 24, 12};
 	unsigned int at, end = 0x40, n = 0;
 	struct rig r;
@@ -329,7 +335,8 @@ static void capabilities_form_a_chain(void **state)
 	at = f->pci->msi_cap;
 	cfg_write(f, at + PCI_MSI_FLAGS, 2, 0xffff);
 	assert_int_equal(cfg_read(f, at + PCI_MSI_FLAGS, 2),
-			 PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | PCI_MSI_FLAGS_QSIZE | 3 << 1 | PCI_MSI_FLAGS_ENABLE);
+			 PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT | PCI_MSI_FLAGS_QSIZE |
+				 3 << 1 | PCI_MSI_FLAGS_ENABLE);
 	cfg_write(f, at + PCI_MSI_MASK_64, 4, 0xffffffff);
 	assert_int_equal(cfg_read(f, at + PCI_MSI_MASK_64, 4), 0xff);
 	at = f->pci->msix_cap;
@@ -447,7 +454,8 @@ static void flr_ends_what_runs(void **state)
 		if (i % 2)
 			cfg_write(f, devctl, 2, cfg_read(f, devctl, 2) | PCI_EXP_DEVCTL_BCR_FLR);
 		else
-			cfg_write(f, devctl + 1, 1, cfg_read(f, devctl + 1, 1) | PCI_EXP_DEVCTL_BCR_FLR >> 8);
+			cfg_write(f, devctl + 1, 1,
+				  cfg_read(f, devctl + 1, 1) | PCI_EXP_DEVCTL_BCR_FLR >> 8);
 		assert_still(word);
 		assert_int_equal(engine_of(f)->resets, i + 2); /* and one at power-on */
 		assert_int_equal(cfg_read(f, devctl, 2), 0x2810);
@@ -494,7 +502,8 @@ static void *reset_again_and_again(void *arg)
 	return NULL;
 }
 
-/* Resets, quiet writes and bus master from three threads, kicks from a fourth; then destruction while it works. */
+/* Resets, quiet writes and bus master from three threads, kicks from a fourth; then destruction
+ * while it works. */
 static void everything_at_once(void **state)
 {
 	struct resetter s = {0};
@@ -521,7 +530,8 @@ static void everything_at_once(void **state)
 
 static unsigned int refuse_threads;
 
-static int thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *), void *fn_arg)
+static int thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *),
+			void *fn_arg)
 {
 	if (refuse_threads) {
 		refuse_threads--;
@@ -577,7 +587,8 @@ static void the_pin_has_a_level(void **state)
 	assert_int_equal(f->intx_lowered, 1);
 	assert_false(pci_intx_asserted(f->pci));
 	assert_false(cfg_read(f, PCI_STATUS, 1) & PCI_STATUS_INTERRUPT);
-	/* INTx Disable keeps the pin down, but not the status; without it the level is told again. */
+	/* INTx Disable keeps the pin down, but not the status; without it the level is told again.
+	 */
 	cfg_write(f, PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE);
 	reg_write(f, 0, REG_LEVEL, 4, 1);
 	assert_int_equal(f->intx_raised, 1);
@@ -643,7 +654,8 @@ static void accesses_are_cut_naturally(void **state)
 	static const struct {
 		uint64_t off;
 		unsigned int size;
-	} want[] = {{0x101, 1}, {0x102, 2}, {0x104, 4}, {0x108, 8}, {0x110, 8}, {0x118, 4}, {0x11c, 2}, {0x11e, 1}};
+	} want[] = {{0x101, 1}, {0x102, 2}, {0x104, 4}, {0x108, 8},
+		    {0x110, 8}, {0x118, 4}, {0x11c, 2}, {0x11e, 1}};
 	uint8_t data[32], back[32] = {0};
 	struct prng rnd = {1};
 	struct engine *e;
@@ -669,7 +681,8 @@ static void accesses_are_cut_naturally(void **state)
 	pci_bar_read(f->pci, 0, PLAIN_PAGE + 5, 30, back);
 	assert_memory_equal(back, data, 30);
 	reg_write(f, 0, MSIX_TABLE + 16 * (VECTORS - 1) + 8, 8, 0x123456789abcdef0);
-	assert_int_equal(reg_read(f, 0, MSIX_TABLE + 16 * (VECTORS - 1) + 8, 8), 0x123456789abcdef0);
+	assert_int_equal(reg_read(f, 0, MSIX_TABLE + 16 * (VECTORS - 1) + 8, 8),
+			 0x123456789abcdef0);
 	reg_write(f, 0, MSIX_PBA, 8, 5);
 	assert_int_equal(e->nr_log, 0);
 	reg_write(f, 0, MSIX_TABLE + 16 * VECTORS, 4, 1);
@@ -750,8 +763,10 @@ static void a_device_rings_itself(void **state)
 /* What a model does not know is refused by name; what cannot be made leaves nothing behind. */
 static void creation_fails_cleanly(void **state)
 {
-	static const char *const bad[] = {"ioat,channels=9", "ioat,colour=red", "nvme,lba=600", "nvme,queues=0",
-					  "virtio-net,mac=12:34", "nvme,serial=123456789012345678901", "nvme,size=100"};
+	static const char *const bad[] = {
+		"ioat,channels=9", "ioat,colour=red",	   "nvme,lba=600",
+		"nvme,queues=0",   "virtio-net,mac=12:34", "nvme,serial=123456789012345678901",
+		"nvme,size=100"};
 	char why[256];
 	struct rig r;
 

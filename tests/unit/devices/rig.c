@@ -36,7 +36,8 @@ static int vma_of(void *arg, uint64_t va, struct memory_vma *out)
 }
 
 /*
- * Guest memory that is not registered is raced for on purpose, which ThreadSanitizer must not see from either side.
+ * Guest memory that is not registered is raced for on purpose, which ThreadSanitizer must not see
+ * from either side.
  */
 #if defined(__SANITIZE_THREAD__)
 #define THREAD_SANITIZED 1
@@ -46,7 +47,8 @@ static int vma_of(void *arg, uint64_t va, struct memory_vma *out)
 #endif
 #endif
 #ifdef THREAD_SANITIZED
-__attribute__((no_sanitize("thread"))) static int unseen_copy(void *arg, void *dst, const void *src, size_t len)
+__attribute__((no_sanitize("thread"))) static int unseen_copy(void *arg, void *dst, const void *src,
+							      size_t len)
 {
 	const volatile char *from = src;
 	volatile char *to = dst;
@@ -110,7 +112,8 @@ void rig_destroy(struct rig *r)
 	}
 	rig_unmap_arena(r);
 	if (r->registered)
-		assert_int_equal(memory_unregister(r->bed.memory, (uintptr_t)r->arena, ARENA_LEN), 0);
+		assert_int_equal(memory_unregister(r->bed.memory, (uintptr_t)r->arena, ARENA_LEN),
+				 0);
 	domain_free(r->domain);
 	net_hubs_destroy(r->hubs);
 	bed_destroy(&r->bed);
@@ -146,9 +149,11 @@ static uint16_t free_rid(const struct rig *r)
 	return rid;
 }
 
-static int make(struct rig *r, const struct pci_model *model, const char *text, struct func *f, char *why, size_t why_len)
+static int make(struct rig *r, const struct pci_model *model, const char *text, struct func *f,
+		char *why, size_t why_len)
 {
-	struct pci_config cfg = {.rid = free_rid(r), .memory = r->bed.memory, .hubs = r->hubs, .ops = r->ops};
+	struct pci_config cfg = {
+		.rid = free_rid(r), .memory = r->bed.memory, .hubs = r->hubs, .ops = r->ops};
 	int rc;
 
 	f->rig = r;
@@ -205,7 +210,8 @@ int func_try(struct rig *r, const char *text, char *why, size_t why_len)
 {
 	struct func f = {0};
 	char unwanted[256];
-	int rc = make(r, model_of(text), text, &f, why ? why : unwanted, why ? why_len : sizeof(unwanted));
+	int rc = make(r, model_of(text), text, &f, why ? why : unwanted,
+		      why ? why_len : sizeof(unwanted));
 
 	if (!rc)
 		unmake(&f);
@@ -274,7 +280,8 @@ void set_bus_master(struct func *f, bool on)
 {
 	uint32_t command = cfg_read(f, PCI_COMMAND, 2);
 
-	cfg_write(f, PCI_COMMAND, 2, on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER);
+	cfg_write(f, PCI_COMMAND, 2,
+		  on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER);
 }
 
 unsigned int irqs_of(const struct func *f, unsigned int vector)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a test of a device model stands on: an IOMMU, a domain that maps one arena of memory, and functions of the built-in models
- * (or of the test's own) behind it, driven as a VFIO device file would.
+ * What a test of a device model stands on: an IOMMU, a domain that maps one arena of memory, and
+ * functions of the built-in models (or of the test's own) behind it, driven as a VFIO device file
+ * would.
  */
 #ifndef TESTS_UNIT_DEVICES_RIG_H
 #define TESTS_UNIT_DEVICES_RIG_H
@@ -53,13 +54,14 @@ struct rig {
 	char *arena;
 	struct bed_map map;
 	bool registered;
-	size_t used; /* of the arena, by arena_alloc() */
+	size_t used;	     /* of the arena, by arena_alloc() */
 	unsigned int faults; /* atomic */
 	struct func *funcs;
 	const struct pci_host_ops *ops; /* of functions added from now on; NULL: the defaults */
 };
 
-/* @registered: copies of the arena are plain and its words atomic; otherwise each is guarded, as for a program's own memory. */
+/* @registered: copies of the arena are plain and its words atomic; otherwise each is guarded, as
+ * for a program's own memory. */
 void rig_create(struct rig *r, bool registered);
 /* Functions that are left, too. */
 void rig_destroy(struct rig *r);
@@ -67,14 +69,16 @@ void rig_destroy(struct rig *r);
 /* @text as after --device. Bus master and memory are on. */
 struct func *func_add(struct rig *r, const char *text);
 struct func *func_add_model(struct rig *r, const struct pci_model *model, const char *text);
-/* What pci_create() says to @text; a function that was made is destroyed again. @why may be NULL. */
+/* What pci_create() says to @text; a function that was made is destroyed again. @why may be NULL.
+ */
 int func_try(struct rig *r, const char *text, char *why, size_t why_len);
 void func_remove(struct func *f);
 
 /* Zeroed memory of the arena, aligned to @align. */
 void *arena_alloc(struct rig *r, size_t len, size_t align);
 uint64_t iova_of(const struct rig *r, const void *p);
-/* Memory of the arena: from here on nothing maps it. Whole pages; the map is back after rig_map_arena(). */
+/* Memory of the arena: from here on nothing maps it. Whole pages; the map is back after
+ * rig_map_arena(). */
 void rig_unmap_arena(struct rig *r);
 void rig_map_arena(struct rig *r);
 unsigned int rig_faults(struct rig *r);

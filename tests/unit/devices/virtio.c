@@ -11,7 +11,9 @@
 
 #define LOST 0x900000000000ull
 
-#define OFFERED (F_VERSION_1 | BIT(33) | F_EVENT_IDX | F_INDIRECT | F_CTRL_RX | F_CTRL_VQ | BIT(16) | F_MRG_RXBUF | BIT(5))
+#define OFFERED                                                                                    \
+	(F_VERSION_1 | BIT(33) | F_EVENT_IDX | F_INDIRECT | F_CTRL_RX | F_CTRL_VQ | BIT(16) |      \
+	 F_MRG_RXBUF | BIT(5))
 
 struct bench {
 	struct rig rig;
@@ -121,11 +123,13 @@ static void features_are_negotiated(void **state)
 		vio_set(&v, VIO_STATUS, 1, ACKNOWLEDGE | DRIVER);
 		vio_accept(&v, rows[i].features);
 		vio_set(&v, VIO_STATUS, 1, ACKNOWLEDGE | DRIVER | FEATURES_OK);
-		assert_int_equal(vio_status(&v), ACKNOWLEDGE | DRIVER | (rows[i].ok ? FEATURES_OK : 0));
+		assert_int_equal(vio_status(&v),
+				 ACKNOWLEDGE | DRIVER | (rows[i].ok ? FEATURES_OK : 0));
 		/* Refused features can be corrected, accepted ones are fixed. */
 		vio_accept(&v, F_VERSION_1);
 		vio_set(&v, VIO_DRIVER_FEATURE_SELECT, 4, 0);
-		assert_int_equal(vio_get(&v, VIO_DRIVER_FEATURE, 4), rows[i].ok ? (uint32_t)rows[i].features : 0);
+		assert_int_equal(vio_get(&v, VIO_DRIVER_FEATURE, 4),
+				 rows[i].ok ? (uint32_t)rows[i].features : 0);
 		vio_set(&v, VIO_STATUS, 1, ACKNOWLEDGE | DRIVER | FEATURES_OK);
 		assert_int_equal(vio_status(&v), ACKNOWLEDGE | DRIVER | FEATURES_OK);
 	}
@@ -168,7 +172,8 @@ static void a_reset_in_mid_flight(void **state)
 		assert_int_equal(vio_get(v, VIO_QUEUE_DESC, 8), 0);
 		b.rig.used = mark;
 		vnet_start(v, v->f, F_EVENT_IDX);
-		assert_int_equal(__atomic_load_n(&v->q[VRX].used[1], __ATOMIC_ACQUIRE), 0); /* nothing came of the old frames */
+		assert_int_equal(__atomic_load_n(&v->q[VRX].used[1], __ATOMIC_ACQUIRE),
+				 0); /* nothing came of the old frames */
 	}
 	rig_destroy(&b.rig);
 }
@@ -253,7 +258,9 @@ static void chains_of_many_pieces(void **state)
 		uint16_t head;
 
 		for (; done < len; n++) {
-			uint32_t piece = n == 31 ? len - done : (uint32_t)min_u64(prng_below(&rnd, 300), len - done);
+			uint32_t piece =
+				n == 31 ? len - done
+					: (uint32_t)min_u64(prng_below(&rnd, 300), len - done);
 
 			out[n] = (struct vseg){b.out + done, piece, false};
 			done += piece;
@@ -293,7 +300,8 @@ static void chains_of_many_pieces(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* A frame over several small buffers, its header telling how many; and one that waits until there are enough. */
+/* A frame over several small buffers, its header telling how many; and one that waits until there
+ * are enough. */
 static void mergeable_buffers(void **state)
 {
 	uint32_t id, len;
@@ -315,8 +323,9 @@ static void mergeable_buffers(void **state)
 				usleep(100);
 			}
 			if (i < n - 1)
-				assert_int_equal(__atomic_load_n(&b.v[0].q[VRX].used[1], __ATOMIC_ACQUIRE),
-						 b.v[0].q[VRX].used_idx);
+				assert_int_equal(
+					__atomic_load_n(&b.v[0].q[VRX].used[1], __ATOMIC_ACQUIRE),
+					b.v[0].q[VRX].used_idx);
 		}
 		for (uint32_t i = 0; i < n; i++) {
 			WAIT_UNTIL(vq_take(&b.v[0], VRX, &id, &len));
@@ -329,7 +338,8 @@ static void mergeable_buffers(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* Without merging, a frame that is longer than its buffer is dropped, and the buffer kept for the next. */
+/* Without merging, a frame that is longer than its buffer is dropped, and the buffer kept for the
+ * next. */
 static void frames_that_do_not_fit(void **state)
 {
 	uint32_t id, len;
@@ -387,7 +397,8 @@ static void a_hub_of_three(void **state)
 	struct bench b;
 
 	setup(&b, 3, "virtio-net,hub=lab,loopback", F_EVENT_IDX | F_MRG_RXBUF);
-	vnet_start(&other, func_add(&b.rig, "virtio-net,hub=laboratory-with-a-name-longer-than-most"), 0);
+	vnet_start(&other,
+		   func_add(&b.rig, "virtio-net,hub=laboratory-with-a-name-longer-than-most"), 0);
 	vnet_post(&other, b.in + 900000, 2048);
 	for (unsigned int i = 0; i < 300; i++) {
 		struct vnet *from = &b.v[i % 3];
@@ -398,7 +409,8 @@ static void a_hub_of_three(void **state)
 		vnet_send(from, b.out + i, 200 + i);
 		for (unsigned int k = 0; k < 3; k++)
 			if (k != i % 3)
-				expect_frame(&b.v[k], b.out + i + VNET_HDR, 200 + i - VNET_HDR, b.in + k * 4096);
+				expect_frame(&b.v[k], b.out + i + VNET_HDR, 200 + i - VNET_HDR,
+					     b.in + k * 4096);
 		WAIT_UNTIL(vq_take(from, VTX, &id, &len));
 	}
 	/* Who is reset is deaf until it is set up again, and hears nothing of what was said. */
@@ -469,7 +481,8 @@ static void ports_come_and_go(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* A receiver without buffers: the hub keeps a megabyte, drops the rest, and the sender is never held up. */
+/* A receiver without buffers: the hub keeps a megabyte, drops the rest, and the sender is never
+ * held up. */
 static void back_pressure(void **state)
 {
 	unsigned int received = 0;
@@ -572,7 +585,8 @@ static void interrupts_by_flag_and_pin(void **state)
 	rig_destroy(&b.rig);
 }
 
-/* The event index spares the driver its notifications, but none that matters: with real waiting on both sides. */
+/* The event index spares the driver its notifications, but none that matters: with real waiting on
+ * both sides. */
 static void no_notification_is_lost(void **state)
 {
 	uint32_t id, len;
@@ -625,10 +639,11 @@ static void the_control_queue(void **state)
 static void malformed_rings(void **state)
 {
 	static const char *const rows[] = {
-		"head",	       "next",	    "loop",	   "indirect off", "indirect nested", "indirect next",
-		"indirect size", "indirect 0", "indirect long", "indirect loop", "indirect out",  "index",
-		"order",       "desc lost", "avail lost",  "used lost",	   "table lost",      "rx empty",
-		"rx short",    "rx lost",   "ctrl ack",
+		"head",		 "next",	  "loop",	"indirect off",	 "indirect nested",
+		"indirect next", "indirect size", "indirect 0", "indirect long", "indirect loop",
+		"indirect out",	 "index",	  "order",	"desc lost",	 "avail lost",
+		"used lost",	 "table lost",	  "rx empty",	"rx short",	 "rx lost",
+		"ctrl ack",
 	};
 
 	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
@@ -644,7 +659,8 @@ static void malformed_rings(void **state)
 		rig_create(&b.rig, true);
 		b.out = arena_alloc(&b.rig, 8192, 4096);
 		v = &b.v[0];
-		vnet_negotiate(v, func_add(&b.rig, "virtio-net,loopback"), (off ? 0 : F_INDIRECT) | F_MRG_RXBUF | F_CTRL_VQ);
+		vnet_negotiate(v, func_add(&b.rig, "virtio-net,loopback"),
+			       (off ? 0 : F_INDIRECT) | F_MRG_RXBUF | F_CTRL_VQ);
 		for (unsigned int q = 0; q < VQUEUES; q++)
 			vnet_add_queue(v, q, 16, (uint16_t)q);
 		vio_set(v, VIO_CONFIG_VECTOR, 2, 3);
@@ -655,12 +671,14 @@ static void malformed_rings(void **state)
 		if (!strncmp(what, "indirect", 8))
 			d[0] = (struct vdesc){iova_of(&b.rig, table), 64, VDESC_INDIRECT, 0};
 		for (unsigned int k = 0; k < 4; k++)
-			table[k] = (struct vdesc){iova_of(&b.rig, b.out), 100, k < 3 ? VDESC_NEXT : 0, (uint16_t)(k + 1)};
+			table[k] = (struct vdesc){iova_of(&b.rig, b.out), 100,
+						  k < 3 ? VDESC_NEXT : 0, (uint16_t)(k + 1)};
 		v->q[index].next_desc = 0;
 		if (!strcmp(what, "next"))
 			d[0].flags = VDESC_NEXT, d[0].next = 16;
 		else if (!strcmp(what, "loop"))
-			d[0].flags = VDESC_NEXT, d[0].next = 1, d[1] = (struct vdesc){d[0].addr, 1, VDESC_NEXT, 0};
+			d[0].flags = VDESC_NEXT, d[0].next = 1,
+			d[1] = (struct vdesc){d[0].addr, 1, VDESC_NEXT, 0};
 		else if (!strcmp(what, "indirect nested"))
 			table[2].flags |= VDESC_INDIRECT;
 		else if (!strcmp(what, "indirect next"))
@@ -676,7 +694,8 @@ static void malformed_rings(void **state)
 		else if (!strcmp(what, "indirect out"))
 			table[3].flags = VDESC_NEXT, table[3].next = 4;
 		else if (!strcmp(what, "order"))
-			d[0].flags = VDESC_NEXT | VDESC_WRITE, d[0].next = 1, d[1] = d[0], d[1].flags = 0;
+			d[0].flags = VDESC_NEXT | VDESC_WRITE, d[0].next = 1, d[1] = d[0],
+			d[1].flags = 0;
 		else if (!strcmp(what, "table lost"))
 			d[0].flags = VDESC_INDIRECT, d[0].addr = LOST, d[0].len = 16;
 		else if (!strcmp(what, "rx short"))
@@ -684,7 +703,8 @@ static void malformed_rings(void **state)
 		else if (!strcmp(what, "rx lost"))
 			d[0].flags = VDESC_WRITE, d[0].addr = LOST;
 		if (!strcmp(what + strlen(what) - 4, "lost") && !rx && strcmp(what, "table lost")) {
-			/* A ring where nothing is: the address is given before the queue is enabled. */
+			/* A ring where nothing is: the address is given before the queue is
+			 * enabled. */
 			vnet_negotiate(v, v->f, 0);
 			vnet_add_queue(v, VRX, 16, 0);
 			vio_set(v, VIO_QUEUE_SELECT, 2, VTX);
@@ -693,9 +713,12 @@ static void malformed_rings(void **state)
 			v->q[VTX].avail = arena_alloc(&b.rig, 4096, 4096);
 			v->q[VTX].used = arena_alloc(&b.rig, 4096, 4096);
 			v->q[VTX].desc[0] = (struct vdesc){iova_of(&b.rig, b.out), 100, 0, 0};
-			vio_set(v, VIO_QUEUE_DESC, 8, what[0] == 'd' ? LOST : iova_of(&b.rig, v->q[VTX].desc));
-			vio_set(v, VIO_QUEUE_DRIVER, 8, what[0] == 'a' ? LOST : iova_of(&b.rig, v->q[VTX].avail));
-			vio_set(v, VIO_QUEUE_DEVICE, 8, what[0] == 'u' ? LOST : iova_of(&b.rig, v->q[VTX].used));
+			vio_set(v, VIO_QUEUE_DESC, 8,
+				what[0] == 'd' ? LOST : iova_of(&b.rig, v->q[VTX].desc));
+			vio_set(v, VIO_QUEUE_DRIVER, 8,
+				what[0] == 'a' ? LOST : iova_of(&b.rig, v->q[VTX].avail));
+			vio_set(v, VIO_QUEUE_DEVICE, 8,
+				what[0] == 'u' ? LOST : iova_of(&b.rig, v->q[VTX].used));
 			vio_set(v, VIO_QUEUE_ENABLE, 2, 1);
 			vio_set(v, VIO_CONFIG_VECTOR, 2, 3);
 		}
@@ -723,7 +746,8 @@ static void malformed_rings(void **state)
 	}
 }
 
-/* 4.1.4.9: firmware reaches the registers through configuration space, in one access or byte by byte. */
+/* 4.1.4.9: firmware reaches the registers through configuration space, in one access or byte by
+ * byte. */
 static void the_way_through_configuration_space(void **state)
 {
 	struct vnet v = {0};
@@ -761,7 +785,8 @@ static void the_way_through_configuration_space(void **state)
 	}
 	/* What it cannot reach. */
 	for (unsigned int i = 0; i < 5; i++) {
-		static const uint32_t bad[5][3] = {{0, 0, 4}, {4, 0x8000, 4}, {4, 2, 4}, {4, 0, 3}, {4, 0, 8}};
+		static const uint32_t bad[5][3] = {
+			{0, 0, 4}, {4, 0x8000, 4}, {4, 2, 4}, {4, 0, 3}, {4, 0, 8}};
 
 		cfg_write(v.f, at + 4, 1, bad[i][0]);
 		cfg_write(v.f, at + 8, 4, bad[i][1]);

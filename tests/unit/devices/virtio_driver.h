@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A small virtio-net driver for tests: split rings in the arena, registers by their offsets in virtio 1.3 section 4.1.4.3.
+ * A small virtio-net driver for tests: split rings in the arena, registers by their offsets in
+ * virtio 1.3 section 4.1.4.3.
  */
 #ifndef TESTS_UNIT_DEVICES_VIRTIO_DRIVER_H
 #define TESTS_UNIT_DEVICES_VIRTIO_DRIVER_H
 
 #include "rig.h"
 
-#define VIO_BAR	    4
-#define VIO_ISR	    0x1000
-#define VIO_DEVICE  0x2000
-#define VIO_NOTIFY  0x3000
+#define VIO_BAR	   4
+#define VIO_ISR	   0x1000
+#define VIO_DEVICE 0x2000
+#define VIO_NOTIFY 0x3000
 
 #define VIO_DEVICE_FEATURE_SELECT 0x00
 #define VIO_DEVICE_FEATURE	  0x04
@@ -90,16 +91,19 @@ static inline uint8_t vio_status(struct vnet *v)
 	return (uint8_t)vio_get(v, VIO_STATUS, 1);
 }
 
-/* Adds a chain and makes it available; its head. The driver keeps no account of free descriptors: the ring goes round. */
+/* Adds a chain and makes it available; its head. The driver keeps no account of free descriptors:
+ * the ring goes round. */
 uint16_t vq_add(struct vnet *v, unsigned int index, const struct vseg *seg, unsigned int n);
-uint16_t vq_add_indirect(struct vnet *v, unsigned int index, const struct vseg *seg, unsigned int n);
+uint16_t vq_add_indirect(struct vnet *v, unsigned int index, const struct vseg *seg,
+			 unsigned int n);
 /* Makes descriptor @head available, whatever it is. */
 void vq_offer(struct vnet *v, unsigned int index, uint16_t head);
 void vq_kick(struct vnet *v, unsigned int index);
 /* The next used element, if there is one. */
 bool vq_take(struct vnet *v, unsigned int index, uint32_t *id, uint32_t *len);
 
-/* One buffer of @len for reception, and one frame (its 12 bytes of header first) for transmission. */
+/* One buffer of @len for reception, and one frame (its 12 bytes of header first) for transmission.
+ */
 void vnet_post(struct vnet *v, void *p, uint32_t len);
 void vnet_send(struct vnet *v, void *p, uint32_t len);
 #define VNET_HDR 12u

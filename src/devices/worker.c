@@ -26,7 +26,7 @@
 
 /* Waking a sleeper takes ten microseconds, so a worker that ran out of work looks this often before
  * it sleeps. */
-#define LOOKS_BEFORE_SLEEP 300
+#define LOOKS_BEFORE_SLEEP 500
 
 struct posted {
 	uint32_t bar;

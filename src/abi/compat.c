@@ -197,9 +197,10 @@ static int unmap_range(struct iommufd *ctx, struct ioas *ioas, struct vfio_iommu
 		return space_unmap_all(ioas->space, unmapped);
 	}
 	if (!space_huge_pages(ioas->space)) {
-		rc = space_cut(ioas->space, u->iova);
-		if (!rc && !__builtin_add_overflow(u->iova, u->size, &end))
+		if (!__builtin_add_overflow(u->iova, u->size, &end))
 			rc = space_cut(ioas->space, end);
+		if (!rc)
+			rc = space_cut(ioas->space, u->iova);
 		if (rc)
 			return rc;
 	}

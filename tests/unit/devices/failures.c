@@ -110,12 +110,16 @@ static void every_allocation_of_a_device(void **state)
 
 static int fallocate_errno, pwritev2_errno, madvise_errno; /* 0: the real call */
 static bool only_plain;					   /* pwritev2() fails with flags only */
+static unsigned int synchronous,
+	flushes;		 /* calls of pwritev2() with RWF_DSYNC, and of fdatasync() */
 static unsigned int interrupted; /* so many calls of pwritev2() more are */
 
 int __real_fallocate64(int fd, int mode, off_t off, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
 ssize_t __real_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
 ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, int flags);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
 int __real_madvise(void *p, size_t len, int advice);
 int __wrap_madvise(void *p, size_t len, int advice);
 
@@ -139,7 +143,14 @@ ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t off, in
 		errno = pwritev2_errno;
 		return -1;
 	}
+	__atomic_fetch_add(&synchronous, !!(flags & RWF_DSYNC), __ATOMIC_RELAXED);
 	return __real_pwritev64v2(fd, &part, 1, off, flags);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	__atomic_fetch_add(&flushes, 1, __ATOMIC_RELAXED);
+	return __real_fdatasync(fd);
 }
 
 int __wrap_madvise(void *p, size_t len, int advice)
@@ -252,6 +263,45 @@ static void a_file_system_without_synchronous_writes(void **state)
 	teardown(&b);
 }
 
+static unsigned int counted(unsigned int *counter)
+{
+	return __atomic_exchange_n(counter, 0, __ATOMIC_RELAXED);
+}
+
+/* What the driver is told to be durable has been asked of the file system when it is told. */
+static void what_is_to_be_durable(void **state)
+{
+	struct bench b;
+
+	setup(&b, true);
+	counted(&synchronous);
+	counted(&flushes);
+	assert_int_equal(io(&b, NVME_IO_WRITE, 0, 8, b.data, 0), 0);
+	assert_int_equal(io(&b, NVME_IO_WRITE_ZEROES, 0, 8, b.data, 0), 0);
+	assert_int_equal(counted(&synchronous) + counted(&flushes), 0); /* the write cache's */
+	assert_int_equal(io(&b, NVME_IO_FLUSH, 0, 1, b.data, 0), 0);
+	assert_int_equal(counted(&flushes), 1);
+	assert_int_equal(io(&b, NVME_IO_WRITE, 0, 8, b.data, BIT(30)), 0);
+	assert_true(counted(&synchronous) > 0);
+	assert_int_equal(io(&b, NVME_IO_WRITE_ZEROES, 0, 8, b.data, BIT(30)), 0);
+	assert_int_equal(counted(&flushes), 1);
+	assert_int_equal(
+		nvme_do(&b.h, 0,
+			nvme_feature_cmd(NVME_ADMIN_SET_FEATURES, NVME_FEAT_WRITE_CACHE, 0), NULL),
+		0);
+	assert_int_equal(counted(&flushes), 1); /* what the cache held */
+	assert_int_equal(io(&b, NVME_IO_WRITE, 0, 8, b.data, 0), 0);
+	assert_true(counted(&synchronous) > 0);
+	assert_int_equal(io(&b, NVME_IO_WRITE_ZEROES, 0, 8, b.data, 0), 0);
+	assert_int_equal(counted(&flushes), 1);
+	reg_write(b.h.f, 0, NVME_CC, 4, NVME_CC_USUAL | 1 << 14);
+	WAIT_UNTIL((nvme_csts(&b.h) >> 2 & 3) == 2);
+	assert_int_equal(counted(&flushes), 1);
+	teardown(&b);
+	assert_int_equal(counted(&flushes),
+			 1); /* a controller that goes away is no loss of power */
+}
+
 /* Zeroing memory that cannot be given back, at every alignment within a page. */
 static void memory_that_is_not_given_back(void **state)
 {
@@ -282,6 +332,7 @@ int main(void)
 		cmocka_unit_test(every_allocation_of_a_device),
 		cmocka_unit_test(a_file_system_without_holes),
 		cmocka_unit_test(a_file_system_without_synchronous_writes),
+		cmocka_unit_test(what_is_to_be_durable),
 		cmocka_unit_test(memory_that_is_not_given_back),
 	};
 

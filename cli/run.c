@@ -96,12 +96,13 @@ static int set_preload(const char *library, const char *sanitizer)
 
 /*
  * The trap needs every register as it is when a store faults, which valgrind keeps only when told
- * to; and across a jump that it follows while it translates it forgets where it is.
+ * to; and across a jump that it follows while it translates it forgets where it is. It runs one
+ * thread at a time, and a program that polls must not keep a device's from its turn.
  */
 static int set_valgrind(void)
 {
 	static const char options[] =
-		"--vex-iropt-register-updates=allregs-at-mem-access --vex-guest-chase=no";
+		"--vex-iropt-register-updates=allregs-at-mem-access --vex-guest-chase=no --fair-sched=try";
 	const char *was = getenv("VALGRIND_OPTS");
 	char *all;
 	int rc;

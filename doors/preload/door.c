@@ -123,6 +123,8 @@ static void __attribute__((constructor(101))) start(void)
 	}
 	*(void **)&door.lsan_disable = dlsym(RTLD_DEFAULT, "__lsan_disable");
 	*(void **)&door.lsan_enable = dlsym(RTLD_DEFAULT, "__lsan_enable");
+	*(void **)&door.tsan_ignore = dlsym(RTLD_DEFAULT, "AnnotateIgnoreWritesBegin");
+	*(void **)&door.tsan_heed = dlsym(RTLD_DEFAULT, "AnnotateIgnoreWritesEnd");
 	signals_init();
 	open_log();
 	note_limits();

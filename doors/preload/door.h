@@ -40,7 +40,9 @@ struct door {
 	cpu_set_t affinity; /* when the process started */
 	uint64_t memlock;   /* RLIMIT_MEMLOCK when the process started */
 	bool memlock_lowered, kvm;
-	void (*lsan_disable)(void), (*lsan_enable)(void); /* of the program's sanitizer; NULL */
+	/* Of the program's sanitizers; NULL. */
+	void (*lsan_disable)(void), (*lsan_enable)(void);
+	void (*tsan_ignore)(const char *file, int line), (*tsan_heed)(const char *file, int line);
 };
 extern struct door door;
 

@@ -12,7 +12,7 @@
 #include "doors/preload/signals.h"
 #include "doors/preload/trace.h"
 
-#define MAX_DEFERRED 64
+#define MAX_DEFERRED 4096
 
 static struct engine *engine;
 static pthread_mutex_t engine_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -195,18 +195,25 @@ static void tell_deferred(struct memory *m)
 
 /*
  * What the engine allocates is nobody's leak: it lives in memory that a leak checker does not look
- * at, until the process ends.
+ * at, until the process ends. Nor is it anybody's race: the engine's locks are its own, and a thread
+ * sanitizer, which sees malloc() and free() only, would miss what orders them.
  */
 void engine_enter(void)
 {
-	if (!door_thread.depth++ && door.lsan_disable)
+	if (door_thread.depth++)
+		return;
+	if (door.lsan_disable)
 		door.lsan_disable();
+	if (door.tsan_ignore)
+		door.tsan_ignore(__FILE__, __LINE__);
 }
 
 void engine_leave(void)
 {
 	if (door_thread.depth == 1 && door.lsan_enable)
 		door.lsan_enable();
+	if (door_thread.depth == 1 && door.tsan_heed)
+		door.tsan_heed(__FILE__, __LINE__);
 	if (door_thread.depth == 1 && __builtin_expect(__atomic_load_n(&deferred.n, __ATOMIC_RELAXED) != 0, 0)) {
 		struct engine *e = engine_here();
 

@@ -246,12 +246,15 @@ struct start {
 static void *run(void *arg)
 {
 	struct start s = *(struct start *)arg;
+	void *result;
 
 	free(arg);
 	door_thread.engine = true;
 	engine_enter();
 	prctl(PR_SET_NAME, s.name);
-	return s.fn(s.arg);
+	result = s.fn(s.arg);
+	engine_leave();
+	return result;
 }
 
 typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);

@@ -3,89 +3,12 @@
  * The walker compiled for AMD I/O page tables, version 1.
  */
 #include "pagetable/fmt_amdv1.h"
-#include "pagetable/walk_write.h"
+
+#define FORMAT amdv1_format
+#include "pagetable/walk_instance.h"
 
 /* Every size up to 256 GiB. 512 GiB is left out, as Linux does: some parts get it wrong. */
 #define AMDV1_SIZES FIELD(38, 12)
-
-static __attribute__((noinline)) int map_full(struct pt *pt, uint64_t iova, uint64_t pa,
-					      uint64_t len, int prot)
-{
-	return walk_map_full(&amdv1_format, pt, iova, pa, len, prot);
-}
-
-static int map(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot)
-{
-	int rc = walk_map_fast(&amdv1_format, pt, iova, pa, len, prot);
-
-	return likely(rc <= 0) ? rc : map_full(pt, iova, pa, len, prot);
-}
-
-static __attribute__((noinline)) int unmap_full(struct pt *pt, uint64_t iova, uint64_t len,
-						struct pt_gather *g, uint64_t *unmapped)
-{
-	return walk_unmap_full(&amdv1_format, pt, iova, len, g, unmapped);
-}
-
-static __attribute__((noinline)) int keep(struct pt *pt, uint64_t iova, struct pt_gather *g)
-{
-	walk_keep(&amdv1_format, pt, iova, g);
-	return 0;
-}
-
-static int unmap(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
-		 uint64_t *unmapped)
-{
-	int rc = walk_unmap_fast(&amdv1_format, pt, iova, len, unmapped);
-
-	if (likely(rc <= 0))
-		return rc;
-	return rc == WALK_EMPTIED ? keep(pt, iova, g) : unmap_full(pt, iova, len, g, unmapped);
-}
-
-static int translate(const struct pt *pt, uint64_t iova, struct pt_leaf *out)
-{
-	return walk_translate(&amdv1_format, pt, iova, out);
-}
-
-static size_t translate_batch(const struct pt *pt, const uint64_t *iova, size_t n,
-			      struct pt_leaf *out)
-{
-	return walk_translate_batch(&amdv1_format, pt, iova, n, out);
-}
-
-static int mark(struct pt *pt, uint64_t iova, bool dirty)
-{
-	return walk_mark(&amdv1_format, pt, iova, dirty);
-}
-
-static int cut(struct pt *pt, uint64_t iova)
-{
-	return walk_cut(&amdv1_format, pt, iova);
-}
-
-static int read_dirty(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
-		      int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg)
-{
-	struct walk_report report = {.cb = cb, .arg = arg};
-
-	return walk_read_dirty(&amdv1_format, pt, iova, last, clear, &report);
-}
-
-static size_t explain(const struct pt *pt, uint64_t iova, struct pt_step *steps)
-{
-	return walk_explain(&amdv1_format, pt, iova, steps);
-}
-
-static int dump(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg)
-{
-	return walk_dump(&amdv1_format, pt, cb, arg);
-}
-
-static void gather_all(struct pt *pt, struct pt_gather *g)
-{
-	walk_drop(&amdv1_format, pt, pt->root, g);
-}
 
 const struct pt_ops pt_amdv1 = {
 	.name = "amdv1",
@@ -97,14 +20,5 @@ const struct pt_ops pt_amdv1 = {
 	.max_oas = 52,
 	.page_sizes = AMDV1_SIZES,
 	.coherent_bits = AMDV1_FC,
-	.map = map,
-	.unmap = unmap,
-	.translate = translate,
-	.translate_batch = translate_batch,
-	.mark = mark,
-	.cut = cut,
-	.read_dirty = read_dirty,
-	.explain = explain,
-	.dump = dump,
-	.gather_all = gather_all,
+	WALK_INSTANCE,
 };

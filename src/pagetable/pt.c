@@ -15,17 +15,21 @@ static unsigned int width(unsigned int wanted, unsigned int most)
 	return wanted && wanted < most ? wanted : most;
 }
 
-/* The wanted sizes of those that fit the widths, up to the first level whose own size is not
- * wanted. */
+/*
+ * The wanted sizes of those that fit the widths, up to the first level whose own size is not
+ * wanted. The lowest level may do with runs, larger than its entries.
+ */
 static uint64_t usable_sizes(const struct pt_ops *ops, const struct pt_config *cfg, uint64_t most)
 {
-	uint64_t sizes = ops->page_sizes & most;
+	uint64_t sizes = ops->page_sizes & most, lowest = MASK(ops->page_lg2 + ops->index_lg2);
 
 	if (cfg->page_sizes)
 		sizes &= cfg->page_sizes;
 	if (cfg->flags & PT_NO_HUGE)
 		sizes &= BIT(ops->page_lg2);
-	for (unsigned int lg2 = ops->page_lg2; lg2 < 64; lg2 += ops->index_lg2) {
+	if (!(sizes & lowest))
+		return 0;
+	for (unsigned int lg2 = ops->page_lg2 + ops->index_lg2; lg2 < 64; lg2 += ops->index_lg2) {
 		if (!(sizes & BIT(lg2)))
 			return sizes & MASK(lg2);
 	}

@@ -191,6 +191,7 @@ struct pt_ops {
 
 extern const struct pt_ops pt_vtd_ss; /* Intel VT-d second stage */
 extern const struct pt_ops pt_amdv1;  /* AMD I/O page tables, version 1 */
+extern const struct pt_ops pt_mock;   /* AMD's with pages of 2 KiB (make mock) */
 
 /**
  * pt_map() - map [iova, iova + len) to [pa, pa + len)

@@ -21,6 +21,9 @@ const struct geometry geometries[] = {
 	{"amd 6", &pt_amdv1, 6, 0, PT_DIRTY},
 	{"amd 4, no runs", &pt_amdv1, 4, VTD_SIZES, PT_DIRTY},
 	{"amd 4, 32K", &pt_amdv1, 4, BIT(12) | BIT(15), PT_DIRTY},
+	{"mock 4", &pt_mock, 4, 0, PT_DIRTY},
+	{"mock 5", &pt_mock, 5, 0, PT_DIRTY | PT_COHERENT},
+	{"mock 4, huge", &pt_mock, 4, BIT(12) | BIT(20), PT_DIRTY},
 };
 const size_t nr_geometries = ARRAY_SIZE(geometries);
 
@@ -30,6 +33,11 @@ uint64_t next_random(uint64_t *state)
 	*state ^= *state >> 7;
 	*state ^= *state << 17;
 	return *state * 0x2545f4914f6cdd1dull;
+}
+
+unsigned int naive_page_lg2(const struct geometry *g)
+{
+	return g->ops == &pt_mock ? 11 : 12;
 }
 
 /* D51397, table 32 and figures 9-x: R 0, W 1, PS 7 (leaf above the lowest level), SNP 11. */
@@ -48,11 +56,14 @@ static uint64_t vtd_encode(const struct geometry *g, uint64_t pa, unsigned int l
 	return e;
 }
 
-/* 48882, table 14: xxx0 at bit 12 is 8 KiB, xx01 16 KiB, x011 32 KiB, ... each under Next Level 7.
+/*
+ * 48882, table 14: xxx0 at bit 12 is 8 KiB, xx01 16 KiB, x011 32 KiB, ... each under Next Level 7.
+ * The mock's address field counts pages of 2 KiB.
  */
 static uint64_t amd_encode(const struct geometry *g, uint64_t pa, unsigned int lg2, int prot)
 {
-	uint64_t e = pa + 1;
+	unsigned int page = naive_page_lg2(g);
+	uint64_t e = ((pa >> page) << 12) + 1;
 
 	if (prot & PT_READ)
 		e += 1ull << 61;
@@ -60,10 +71,10 @@ static uint64_t amd_encode(const struct geometry *g, uint64_t pa, unsigned int l
 		e += 1ull << 62;
 	if (g->flags & PT_COHERENT)
 		e += 1ull << 60;
-	if ((lg2 - 12) % 9 == 0)
+	if ((lg2 - page) % 9 == 0)
 		return e;
-	for (unsigned int bit = 12; bit < lg2 - 1; bit++)
-		e += 1ull << bit;
+	for (unsigned int bit = page; bit < lg2 - 1; bit++)
+		e += 1ull << (bit - page + 12);
 	return e + (7 << 9);
 }
 
@@ -72,20 +83,20 @@ uint64_t naive_encode(const struct geometry *g, uint64_t pa, unsigned int lg2, i
 	return g->ops == &pt_vtd_ss ? vtd_encode(g, pa, lg2, prot) : amd_encode(g, pa, lg2, prot);
 }
 
-static uint64_t naive_entry(const struct pt_mem *m, uint64_t table_pa, uint64_t iova,
-			    unsigned int level)
+static uint64_t naive_entry(const struct geometry *g, const struct pt_mem *m, uint64_t table_pa,
+			    uint64_t iova, unsigned int level)
 {
 	const uint64_t *table = pt_mem_table(m, table_pa);
 
 	assert_non_null(table);
-	return table[(iova >> (12 + 9 * level)) % 512];
+	return table[(iova >> (naive_page_lg2(g) + 9 * level)) % 512];
 }
 
 static struct naive_leaf vtd_walk(const struct geometry *g, const struct pt_mem *m, uint64_t table,
 				  uint64_t iova)
 {
 	for (unsigned int level = g->levels - 1;; level--) {
-		uint64_t e = naive_entry(m, table, iova, level), size = 1ull << (12 + 9 * level);
+		uint64_t e = naive_entry(g, m, table, iova, level), size = 1ull << (12 + 9 * level);
 		uint64_t address = e & 0x000ffffffffff000ull;
 
 		if (!(e & 3))
@@ -110,16 +121,17 @@ static struct naive_leaf vtd_walk(const struct geometry *g, const struct pt_mem 
 }
 
 /* All entries of a run must be the same but for their flags, and agree that it is aligned. */
-static void amd_run(const struct pt_mem *m, uint64_t table, uint64_t iova, unsigned int level,
-		    struct naive_leaf *leaf)
+static void amd_run(const struct geometry *g, const struct pt_mem *m, uint64_t table,
+		    uint64_t iova, unsigned int level, struct naive_leaf *leaf)
 {
-	uint64_t size = 1ull << leaf->lg2, step = 1ull << (12 + 9 * level),
+	unsigned int page = naive_page_lg2(g);
+	uint64_t size = 1ull << leaf->lg2, step = 1ull << (page + 9 * level),
 		 start = iova - iova % size;
-	uint64_t own = naive_entry(m, table, iova, level) & ~0x60ull;
+	uint64_t own = naive_entry(g, m, table, iova, level) & ~0x60ull;
 
-	assert_in_range(leaf->lg2, 13 + 9 * level, 20 + 9 * level);
+	assert_in_range(leaf->lg2, page + 1 + 9 * level, page + 8 + 9 * level);
 	for (uint64_t at = start; at - start < size; at += step) {
-		uint64_t e = naive_entry(m, table, at, level);
+		uint64_t e = naive_entry(g, m, table, at, level);
 
 		assert_int_equal(e & ~0x60ull, own);
 		leaf->accessed |= !!(e & 0x20);
@@ -130,11 +142,13 @@ static void amd_run(const struct pt_mem *m, uint64_t table, uint64_t iova, unsig
 static struct naive_leaf amd_walk(const struct geometry *g, const struct pt_mem *m, uint64_t table,
 				  uint64_t iova)
 {
+	unsigned int page = naive_page_lg2(g);
+
 	for (unsigned int level = g->levels - 1;; level--) {
-		uint64_t e = naive_entry(m, table, iova, level), next = (e >> 9) % 8;
-		uint64_t address = e & 0x000ffffffffff000ull;
+		uint64_t e = naive_entry(g, m, table, iova, level), next = (e >> 9) % 8;
+		uint64_t address = ((e & 0x000ffffffffff000ull) >> 12) << page;
 		struct naive_leaf leaf = {.present = true,
-					  .lg2 = 12 + 9 * level,
+					  .lg2 = page + 9 * level,
 					  .prot = (e >> 61) & 3,
 					  .accessed = e & 0x20,
 					  .dirty = e & 0x40};
@@ -149,9 +163,9 @@ static struct naive_leaf amd_walk(const struct geometry *g, const struct pt_mem 
 			continue;
 		}
 		if (next == 7) {
-			for (leaf.lg2 = 13; address & (1ull << (leaf.lg2 - 1)); leaf.lg2++)
+			for (leaf.lg2 = page + 1; address & (1ull << (leaf.lg2 - 1)); leaf.lg2++)
 				;
-			amd_run(m, table, iova, level, &leaf);
+			amd_run(g, m, table, iova, level, &leaf);
 			address &= ~((1ull << leaf.lg2) - 1);
 		}
 		assert_int_equal(address % (1ull << leaf.lg2), 0);
@@ -168,9 +182,9 @@ struct naive_leaf naive_walk(const struct geometry *g, const struct pt_mem *m, u
 
 unsigned int naive_choose(const struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len)
 {
-	unsigned int best = 12;
+	unsigned int best = pt->ops->page_lg2;
 
-	for (unsigned int lg2 = 12; lg2 < 64; lg2++) {
+	for (unsigned int lg2 = best; lg2 < 64; lg2++) {
 		uint64_t size = 1ull << lg2;
 
 		if ((pt_page_sizes(pt) & size) && iova % size == 0 && pa % size == 0 && len >= size)

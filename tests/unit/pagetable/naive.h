@@ -23,6 +23,9 @@ extern const size_t nr_geometries;
 
 uint64_t next_random(uint64_t *state);
 
+/* Of the smallest page. */
+unsigned int naive_page_lg2(const struct geometry *g);
+
 struct naive_leaf {
 	bool present;
 	uint64_t pa; /* of the IOVA */

@@ -125,6 +125,7 @@ static int caller_fd_install(struct caller *c, struct abi_file *f)
 		[ABI_IOMMUFD] = "/dev/iommu",	  [ABI_CONTAINER] = "/dev/vfio/vfio",
 		[ABI_GROUP] = "/dev/vfio/group",  [ABI_DEVICE] = "anon_inode:[vfio-device]",
 		[ABI_FAULT] = "anon_inode:fault", [ABI_VEVENTQ] = "anon_inode:veventq",
+		[ABI_OTHER] = "anon_inode:other",
 	};
 	const struct door_file_init init = {
 		.kind = DOOR_ENGINE, .abi = f, .node.kind = NODE_ANONYMOUS, .name = names[f->ops->kind]};

@@ -17,14 +17,7 @@ union any_command {
 	struct iommu_hwpt_alloc hwpt_alloc;
 	struct iommu_hwpt_get_dirty_bitmap get_dirty_bitmap;
 	struct iommu_viommu_alloc viommu_alloc;
-	uint8_t bytes[64];
-};
-
-struct command {
-	const char *name;
-	unsigned int word;
-	uint32_t min_size, full_size;
-	int (*execute)(struct call *call);
+	uint8_t bytes[ABI_COMMAND_MAX];
 };
 
 #define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
@@ -32,7 +25,7 @@ struct command {
 	[IOMMUFD_CMD_##nr - IOMMUFD_CMD_BASE] = {#nr, IOMMU_##nr, END_OF(struct type, last),       \
 						 sizeof(struct type), fn}
 
-static const struct command commands[] = {
+static const struct abi_command commands[] = {
 	COMMAND(DESTROY, abi_destroy, iommu_destroy, id),
 	COMMAND(IOAS_ALLOC, abi_ioas_alloc, iommu_ioas_alloc, out_ioas_id),
 	COMMAND(IOAS_ALLOW_IOVAS, abi_ioas_allow_iovas, iommu_ioas_allow_iovas, allowed_iovas),
@@ -125,18 +118,62 @@ struct memory_payer call_payer(struct iommufd *ctx, struct caller *c)
 	return payer;
 }
 
+static int user_copy_in(void *arg, void *dst, uint64_t src, size_t len)
+{
+	return copy_in(arg, dst, src, len);
+}
+
+static int user_copy_out(void *arg, uint64_t dst, const void *src, size_t len)
+{
+	return copy_out(arg, dst, src, len);
+}
+
+static const struct user_ops caller_user_ops = {
+	.copy_in = user_copy_in,
+	.copy_out = user_copy_out,
+};
+
+struct user_data call_user_data(struct call *call, uint32_t type, uint64_t addr, uint64_t len)
+{
+	return (struct user_data){&caller_user_ops, call->caller, type, addr, len};
+}
+
+struct user_array call_user_array(struct call *call, uint32_t type, uint64_t addr, uint32_t entry_len,
+				  uint32_t entry_num)
+{
+	return (struct user_array){&caller_user_ops, call->caller, type, addr, entry_len, entry_num};
+}
+
+static const struct abi_command no_such_command = {.name = "no command of this number"};
+
+/* NULL: a number behind all commands. */
+static const struct abi_command *find_command(const struct host *h, unsigned int nr)
+{
+	const struct abi_commands *more = h->commands;
+	unsigned int last = 0;
+
+	if (nr < IOMMUFD_CMD_BASE)
+		return NULL;
+	if (nr - IOMMUFD_CMD_BASE < ARRAY_SIZE(commands))
+		return &commands[nr - IOMMUFD_CMD_BASE];
+	for (size_t n = 0; more && n < more->n; n++) {
+		if (_IOC_NR(more->rows[n].word) == nr)
+			return &more->rows[n];
+		last = (unsigned int)max_u64(last, _IOC_NR(more->rows[n].word));
+	}
+	return nr < last ? &no_such_command : NULL;
+}
+
 static long iommufd_ioctl(struct abi_file *f, unsigned int word, uint64_t arg, struct caller *c)
 {
 	struct iommufd *ctx = container_of(f, struct iommufd_file, file)->ctx;
-	unsigned int nr = _IOC_NR(word) - IOMMUFD_CMD_BASE;
-	const struct command *cmd;
+	const struct abi_command *cmd = find_command(ctx->host, _IOC_NR(word));
 	union any_command buf;
 	struct call call = {.ctx = ctx, .caller = c, .sink = &ctx->host->sink, .user = arg, .cmd = &buf};
 	int rc;
 
-	if (_IOC_NR(word) < IOMMUFD_CMD_BASE || nr >= ARRAY_SIZE(commands))
+	if (!cmd)
 		return abi_compat_ioctl(ctx, word, arg, c);
-	cmd = &commands[nr];
 	if (copy_in(c, &call.user_size, arg, sizeof(call.user_size)))
 		return no(&call, EFAULT, "ENV.2", "size", arg, "a readable structure");
 	if (word != cmd->word)

@@ -26,7 +26,7 @@ struct reader {
 
 static int put_group(void *arg, const struct page_group *g)
 {
-	const bool has_pasid = g->pasid != UINT32_MAX;
+	const bool has_pasid = g->pasid != IOMMU_NO_PASID;
 	struct reader *r = arg;
 	uint64_t at = r->at;
 
@@ -35,7 +35,7 @@ static int put_group(void *arg, const struct page_group *g)
 			.flags = (has_pasid ? IOMMU_PGFAULT_FLAGS_PASID_VALID : 0) |
 				 (i + 1 == g->nr_requests ? IOMMU_PGFAULT_FLAGS_LAST_PAGE : 0),
 			.dev_id = g->device_id,
-			.pasid = has_pasid ? g->pasid : 0,
+			.pasid = g->pasid,
 			.grpid = g->grpid,
 			.perm = g->requests[i].perm,
 			.addr = g->requests[i].addr,

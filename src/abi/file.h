@@ -14,7 +14,8 @@
 
 #include "abi/caller.h"
 
-enum abi_file_kind { ABI_IOMMUFD, ABI_CONTAINER, ABI_GROUP, ABI_DEVICE, ABI_FAULT, ABI_VEVENTQ };
+/* ABI_OTHER: of a room above, told from others by its ops. */
+enum abi_file_kind { ABI_IOMMUFD, ABI_CONTAINER, ABI_GROUP, ABI_DEVICE, ABI_FAULT, ABI_VEVENTQ, ABI_OTHER };
 
 /* What an mmap() of a file shows. */
 struct abi_mapping {

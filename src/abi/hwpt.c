@@ -30,23 +30,22 @@ struct idevice *call_get_device(struct call *call, uint32_t id, const char *rule
 static int alloc_on_ioas(struct call *call, struct idevice *idev, struct ioas *ioas,
 			 struct iommu_hwpt_alloc *cmd, struct hwpt **out)
 {
-	if (cmd->data_type != IOMMU_HWPT_DATA_NONE)
-		return no(call, EOPNOTSUPP, "HWA.11", "data_type", cmd->data_type,
-			  "NONE 0: a paging HWPT takes no data");
-	return hwpt_paging_alloc(call->ctx, ioas, idev, cmd->flags, out);
+	const struct user_data data = call_user_data(call, cmd->data_type, cmd->data_uptr, cmd->data_len);
+
+	return hwpt_paging_alloc(call->ctx, ioas, idev, cmd->flags, data.len ? &data : NULL, out);
 }
 
 /* No HWPT of ours is a nest parent. */
 static int alloc_on_hwpt(struct call *call, const struct iommu_hwpt_alloc *cmd)
 {
-	const struct iommu *iommu = call->ctx->host->iommu;
+	const struct iommu_make *make = call->ctx->host->iommu->make;
 	uint32_t legal = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
 	if (cmd->flags & ~legal)
 		return no(call, EOPNOTSUPP, "HWA.15", "flags", cmd->flags, "FAULT_ID_VALID 4, PASID 8");
-	if (!cmd->data_len || !iommu->caps.nests_on_hwpt)
+	if (!cmd->data_len || !make->domain_alloc_nested)
 		return no(call, EOPNOTSUPP, "HWA.16", "data_type", cmd->data_type,
-			  "data, and a make that nests on an HWPT; this is %s", iommu->make->name);
+			  "data, and a make that nests on an HWPT; this is %s", make->name);
 	return no(call, EINVAL, "HWA.17", "pt_id", cmd->pt_id, "an HWPT made with NEST_PARENT");
 }
 

@@ -8,7 +8,9 @@
 #include <ioas/abi/iommufd.h>
 
 #include "abi/caller.h"
+#include "abi/command.h"
 #include "abi/file.h"
+#include "iommu/user.h"
 #include "object/iommufd.h"
 
 struct iommufd_file {
@@ -29,6 +31,11 @@ struct call {
 
 /* ENV.10: copy the first min(user size, our size) bytes back. 0 or -EFAULT. */
 int call_respond(struct call *call);
+
+/* What the caller's structure points to, for a make. Valid during the call. */
+struct user_data call_user_data(struct call *call, uint32_t type, uint64_t addr, uint64_t len);
+struct user_array call_user_array(struct call *call, uint32_t type, uint64_t addr, uint32_t entry_len,
+				  uint32_t entry_num);
 
 /* The IOAS @id, busy until call_put_ioas(); NULL after refusing with @rule (ENOENT). */
 struct ioas *call_get_ioas(struct call *call, uint32_t id, const char *rule, const char *field);

@@ -22,6 +22,7 @@ enum lock_rank {
 	LOCK_IOMMU,	/* requesters of an IOMMU and what they are attached to; held while their
 			   sections end */
 	LOCK_DOMAIN,	/* a domain's attachments; held while their sections end */
+	LOCK_VIOMMU,	/* a vIOMMU's devices; held while a command names one */
 	LOCK_REQUESTER, /* writers of a command slot */
 	LOCK_FAULT,	/* an IOMMU's fault ring */
 	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in

@@ -66,7 +66,8 @@ void dma_get_stats(const struct dma_port *p, struct dma_stats *out)
 
 static int fault(struct transfer *t, uint64_t n, enum iommu_fault_reason reason)
 {
-	return iommu_report_fault(t->port->requester, t->iova + t->done, n, t->access, reason);
+	return iommu_report_fault(t->port->requester, IOMMU_NO_PASID, t->iova + t->done, n, t->access,
+				  reason);
 }
 
 static const char *source(const struct transfer *t)

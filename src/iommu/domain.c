@@ -8,35 +8,72 @@
 #include <stdlib.h>
 
 #include "iommu/requester.h"
+#include "iommu/viommu.h"
 
-int domain_alloc(struct iommu *i, uint32_t flags, struct domain **out)
+static void init_common(struct domain *d, struct iommu *i)
 {
-	struct pt_config cfg = {0};
+	d->iommu = i;
+	lock_init(&d->lock, LOCK_DOMAIN);
+	list_init(&d->attachments);
+}
+
+static void set_limits(struct domain *d, const struct domain_config *cfg)
+{
+	d->aperture_start = cfg->aperture_start;
+	d->aperture_last = cfg->aperture_last ? cfg->aperture_last : d->pt->input_last;
+	d->page_sizes = cfg->page_sizes ? cfg->page_sizes : pt_page_sizes(d->pt);
+}
+
+static int alloc(struct iommu *i, struct requester *r, uint32_t flags, const struct user_data *data,
+		 struct domain **out)
+{
+	struct domain_config cfg = {0};
 	struct domain *d;
 	int rc;
 
-	rc = i->make->domain_config(i, flags, &cfg);
+	rc = i->make->domain_config(i, r, flags, data, &cfg);
 	if (rc)
 		return rc;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
-	rc = pt_create(i->tables, &cfg, &d->pt);
+	rc = pt_create(i->tables, &cfg.pt, &d->pt);
 	if (rc) {
 		free(d);
 		return rc;
 	}
-	d->iommu = i;
+	init_common(d, i);
+	set_limits(d, &cfg);
 	d->flags = flags;
-	d->coherent = cfg.flags & PT_COHERENT;
-	lock_init(&d->lock, LOCK_DOMAIN);
-	list_init(&d->attachments);
+	d->coherent = cfg.pt.flags & PT_COHERENT;
 	*out = d;
 	return 0;
 }
 
+int domain_alloc(struct iommu *i, uint32_t flags, struct domain **out)
+{
+	return alloc(i, NULL, flags, NULL, out);
+}
+
+int domain_alloc_for(struct requester *r, uint32_t flags, const struct user_data *data, struct domain **out)
+{
+	return alloc(r->iommu, r, flags, data, out);
+}
+
+void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent, const struct nested_ops *ops)
+{
+	init_common(d, i);
+	d->nested = ops;
+	d->parent = parent;
+	d->coherent = parent->coherent;
+}
+
 void domain_free(struct domain *d)
 {
+	if (d->nested) {
+		d->nested->free(d);
+		return;
+	}
 	pt_destroy(d->pt);
 	free(d);
 }
@@ -46,6 +83,16 @@ struct pt *domain_pt(struct domain *d)
 	return d->pt;
 }
 
+bool domain_is_nested(const struct domain *d)
+{
+	return d->nested;
+}
+
+void domain_set_recoverable(struct domain *d)
+{
+	d->recoverable = true;
+}
+
 struct iommu *domain_iommu(struct domain *d)
 {
 	return d->iommu;
@@ -53,13 +100,13 @@ struct iommu *domain_iommu(struct domain *d)
 
 void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last)
 {
-	*start = 0;
-	*last = d->pt->input_last;
+	*start = d->aperture_start;
+	*last = d->aperture_last;
 }
 
 uint64_t domain_page_sizes(const struct domain *d)
 {
-	return pt_page_sizes(d->pt);
+	return d->page_sizes;
 }
 
 bool domain_enforces_coherency(const struct domain *d)
@@ -71,6 +118,8 @@ int domain_check(const struct domain *d, const struct iommu *i)
 {
 	const struct iommu_caps *caps = &i->caps;
 
+	if (d->nested)
+		return domain_check(d->parent, i);
 	if (d->iommu == i)
 		return 0;
 	/* Tables, slots and epochs are the host's. */

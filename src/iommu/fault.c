@@ -31,13 +31,13 @@ static void record(struct iommu *i, const struct iommu_fault *f)
 	lock_release(&i->fault_lock);
 }
 
-int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
-		       enum iommu_fault_reason reason)
+int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+		       enum iommu_access access, enum iommu_fault_reason reason)
 {
 	struct iommu *i = r->iommu;
 	struct iommu_fault f = {
 		.rid = r->rid,
-		.pasid = ~0u,
+		.pasid = pasid,
 		.iova = iova,
 		.len = len,
 		.access = access,

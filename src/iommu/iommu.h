@@ -28,6 +28,14 @@
 struct iommu;
 struct domain;
 struct requester;
+struct user_data;  /* iommu/user.h */
+struct viommu_ops; /* iommu/viommu.h */
+
+/*
+ * A PASID selects one of several domains of a requester. 0 is none: what a request without a PASID uses (Linux's
+ * IOMMU_NO_PASID; VT-d's RID_PASID, AMD's and SMMU's entry 0 are set so by Linux).
+ */
+#define IOMMU_NO_PASID 0u
 
 enum iommu_access { IOMMU_READ = 1, IOMMU_WRITE = 2, IOMMU_ATOMIC = 3 };
 
@@ -46,7 +54,7 @@ enum iommu_fault_reason {
 
 struct iommu_fault {
 	uint32_t rid;
-	uint32_t pasid; /* ~0: none */
+	uint32_t pasid; /* IOMMU_NO_PASID: none */
 	uint64_t iova;
 	uint64_t len;
 	enum iommu_access access;
@@ -69,7 +77,7 @@ struct page_request {
 	uint32_t perm; /* READ 1, WRITE 2, EXEC 4, PRIV 8 */
 };
 struct page_group {
-	uint32_t pasid; /* ~0: none */
+	uint32_t pasid; /* IOMMU_NO_PASID: none */
 	uint32_t grpid;
 	const struct page_request *requests;
 	size_t nr_requests;
@@ -86,6 +94,7 @@ struct iommu_region {
 	bool msi; /* interrupt window: hardware or software MSI */
 };
 
+/* Of an IOMMU, and, where a requester differs, of what the IOMMU can do for that one (requester_caps()). */
 struct iommu_caps {
 	bool dirty;		/* GET_HW_INFO DIRTY_TRACKING */
 	bool enforce_coherency; /* can force snooping */
@@ -94,8 +103,17 @@ struct iommu_caps {
 	uint8_t ias, oas;	/* bits */
 	bool coherent_walk;	/* walks snoop the processor's caches */
 	uint64_t page_sizes;	/* of leaves, a bitmap */
-	bool nests_on_hwpt;	/* the make nests on an HWPT at all, be this IOMMU able or not (HWA.16) */
-	bool faults_need_pri;	/* only a device with PRI can use a domain whose faults go to a queue */
+	bool pri;		/* the requester can ask for pages */
+	/* A nested domain of the RID brings the guest's PASID table: a fault with a PASID that nobody attached is its (6.1). */
+	bool user_pasid_table;
+};
+
+/* What a domain is to be made of. */
+struct domain_config {
+	struct pt_config pt;
+	uint64_t aperture_last; /* 0: all that the table can hold, from 0 on */
+	uint64_t aperture_start;
+	uint64_t page_sizes; /* that mirrors use; 0: those of the table */
 };
 
 struct iommu_make {
@@ -109,13 +127,37 @@ struct iommu_make {
 	 * true size). @in_type 0: the default one. -EOPNOTSUPP for a type it does not know.
 	 */
 	int (*hw_info)(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len);
-	/* 4.2: which page table a domain with these DOMAIN_ flags gets. -EOPNOTSUPP. */
-	int (*domain_config)(struct iommu *i, uint32_t flags, struct pt_config *cfg);
+	/*
+	 * 4.2: which page table a domain with these DOMAIN_ flags gets, @cfg zeroed. -EOPNOTSUPP. @r is the requester that it is
+	 * made for, NULL when there is none; @data is NULL when the caller gave none, and a make that takes none says -EOPNOTSUPP.
+	 */
+	int (*domain_config)(struct iommu *i, struct requester *r, uint32_t flags, const struct user_data *data,
+			     struct domain_config *cfg);
 	/* Reserved regions of every requester behind this IOMMU; returns how many, writes at most
 	 * @max. */
 	size_t (*regions)(struct iommu *i, struct iommu_region *out, size_t max);
 	/* The reason as this make's specification numbers it; 0 for what the IOMMU never saw. */
 	uint32_t (*fault_code)(const struct iommu *i, const struct iommu_fault *f);
+
+	/* From here on a member may be NULL. */
+
+	/*
+	 * The make's part of attaching @r, or one PASID of it, to @d (NULL: blocked, which cannot fail) in the place of
+	 * @old (NULL: blocked). Called before the switch, which happens exactly when it returns 0. -EINVAL: incompatible, another
+	 * domain might do; any other error goes to the caller as it is. Under iommu->lock. After a failure elsewhere in a
+	 * group it is called once more, the other way round.
+	 */
+	int (*attach)(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old);
+	/*
+	 * HWA.18: a nested domain for @r directly on @parent (DOMAIN_NEST_PARENT, of this make), with DOMAIN_PASID at most in
+	 * @flags. See iommu/viommu.h. NULL: the make does not nest on an HWPT at all, be this IOMMU able or not (HWA.16).
+	 */
+	int (*domain_alloc_nested)(struct requester *r, struct domain *parent, uint32_t flags,
+				   const struct user_data *data, struct domain **out);
+	/* The kind of vIOMMU that @type names, for a VM that owns @r; NULL: no such thing (VIO.A3). */
+	const struct viommu_ops *(*viommu_type)(struct requester *r, uint32_t type);
+	/* Domains can be attached to PASIDs (7.4). */
+	bool pasids;
 };
 
 #define IOMMU_FAULT_RING 64
@@ -170,8 +212,14 @@ void iommu_destroy(struct iommu *i);
 
 /* 4.2. -EOPNOTSUPP for flags that the make refuses, -ENOMEM. Empty: maps nothing. */
 int domain_alloc(struct iommu *i, uint32_t flags, struct domain **out);
+/* The same for @r, with what the make wants to know more about it (may be NULL). */
+int domain_alloc_for(struct requester *r, uint32_t flags, const struct user_data *data, struct domain **out);
+/* A nested domain: whatever make->domain_alloc_nested() or viommu_ops.domain_alloc() gave goes the same way. */
 void domain_free(struct domain *d); /* nothing may be attached */
-struct pt *domain_pt(struct domain *d);
+struct pt *domain_pt(struct domain *d); /* NULL: nested */
+bool domain_is_nested(const struct domain *d);
+/* Faults of this domain are answered by a queue's reader; set before anything is attached. */
+void domain_set_recoverable(struct domain *d);
 struct iommu *domain_iommu(struct domain *d);
 void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last);
 uint64_t domain_page_sizes(const struct domain *d);
@@ -190,13 +238,31 @@ void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt
  * died). */
 void iommu_invalidate_all(struct iommu *i);
 
+struct requester_config {
+	uint32_t rid;
+	const struct iommu_caps *caps; /* copied; NULL: those of the IOMMU */
+	void *make_data;	       /* the make's; it outlives the requester */
+	void *owner;		       /* who made it: object/'s host_device */
+};
 int requester_create(struct iommu *i, uint32_t rid, struct requester **out);
-void requester_destroy(struct requester *r); /* detached */
+int requester_create_with(struct iommu *i, const struct requester_config *cfg, struct requester **out);
+void requester_destroy(struct requester *r); /* detached, every PASID too */
 uint32_t requester_rid(const struct requester *r);
+struct iommu *requester_iommu(const struct requester *r);
+const struct iommu_caps *requester_caps(const struct requester *r);
+void *requester_make_data(const struct requester *r);
+void *requester_owner(const struct requester *r);
 /* NULL blocks. Switches without a window in which neither is in force; the old one is quiet on
  * return. -EINVAL: incompatible. */
 int requester_attach(struct requester *r, struct domain *d);
+/*
+ * The same for one PASID, not 0; NULL detaches it. -EOPNOTSUPP: the make has no such thing; -EINVAL: beyond the requester's
+ * PASIDs, or incompatible; -ENOMEM.
+ */
+int requester_attach_pasid(struct requester *r, uint32_t pasid, struct domain *d);
 struct domain *requester_domain(struct requester *r);
+/* What @pasid (0: the RID) is attached to; NULL: nothing. Under the lock of whoever attaches. */
+struct domain *requester_pasid_domain(struct requester *r, uint32_t pasid);
 
 /*
  * The DMA thread's side. requester_begin() and requester_end() bracket a stretch of work (they
@@ -227,11 +293,14 @@ struct translation {
  */
 int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
 		    struct translation *out);
+/* The same for a request with a PASID (0: without). Such a one is no interrupt message, whatever its address. */
+int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+			  enum iommu_access access, struct translation *out);
 
 /* Record and report a fault found by the DMA room (FAULT_GONE, FAULT_NO_PEER, FAULT_MSI,
  * FAULT_BUS_MASTER). -EFAULT. */
-int iommu_report_fault(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
-		       enum iommu_fault_reason reason);
+int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+		       enum iommu_access access, enum iommu_fault_reason reason);
 
 /* A group of page requests of @r, outside of any section: handed on, or answered at once with failure. */
 void iommu_request_pages(struct requester *r, struct page_group *g);

@@ -11,13 +11,25 @@
 
 int requester_create(struct iommu *i, uint32_t rid, struct requester **out)
 {
+	return requester_create_with(i, &(struct requester_config){.rid = rid}, out);
+}
+
+int requester_create_with(struct iommu *i, const struct requester_config *cfg, struct requester **out)
+{
 	struct requester *r = aligned_alloc(_Alignof(struct requester), sizeof(*r));
 	int rc;
 
 	if (!r)
 		return -ENOMEM;
 	*r = (struct requester){
-		.iommu = i, .memory = i->memory, .slots = memory_slot(i->memory, 0), .rid = rid};
+		.iommu = i,
+		.memory = i->memory,
+		.slots = memory_slot(i->memory, 0),
+		.rid = cfg->rid,
+		.caps = cfg->caps ? *cfg->caps : i->caps,
+		.make_data = cfg->make_data,
+		.owner = cfg->owner,
+	};
 	rc = iotlb_init(&r->iotlb);
 	if (rc) {
 		free(r);
@@ -48,6 +60,26 @@ void requester_destroy(struct requester *r)
 uint32_t requester_rid(const struct requester *r)
 {
 	return r->rid;
+}
+
+struct iommu *requester_iommu(const struct requester *r)
+{
+	return r->iommu;
+}
+
+const struct iommu_caps *requester_caps(const struct requester *r)
+{
+	return &r->caps;
+}
+
+void *requester_make_data(const struct requester *r)
+{
+	return r->make_data;
+}
+
+void *requester_owner(const struct requester *r)
+{
+	return r->owner;
 }
 
 struct domain *requester_domain(struct requester *r)
@@ -205,12 +237,13 @@ int requester_attach(struct requester *r, struct domain *d)
 	old = r->domain;
 	if (old == d)
 		goto out;
-	if (d) {
-		rc = domain_check(d, i);
-		if (rc)
-			goto out;
+	rc = d ? domain_check(d, i) : 0;
+	if (!rc && i->make->attach)
+		rc = i->make->attach(r, IOMMU_NO_PASID, d, old);
+	if (rc)
+		goto out;
+	if (d)
 		link_to(d, &r->attachment[!r->which]);
-	}
 	__atomic_store_n(&r->domain, d, __ATOMIC_RELEASE);
 	requester_post_all(r);
 	quiesce_one(r, true);

@@ -74,6 +74,8 @@ struct requester {
 	struct iommu *iommu __attribute__((aligned(64)));
 	struct domain *domain; /* under iommu->lock, read atomically by the DMA thread */
 	uint32_t rid;
+	struct iommu_caps caps;
+	void *make_data, *owner;
 	struct list link; /* iommu->requesters */
 	struct attachment
 		attachment[2]; /* to the domain, and to the next one while it is replaced */

@@ -18,7 +18,7 @@ struct miss {
 
 static int miss_fault(const struct miss *m, enum iommu_fault_reason reason)
 {
-	return iommu_report_fault(m->r, m->iova, m->len, m->access, reason);
+	return iommu_report_fault(m->r, IOMMU_NO_PASID, m->iova, m->len, m->access, reason);
 }
 
 /* Interrupt messages are not translated, whatever is attached (VT-d 3.14, AMD 2.1.2). */
@@ -148,6 +148,8 @@ static int translate_miss(const struct miss *m)
 	d = requester_domain(m->r);
 	if (!d)
 		return miss_fault(m, FAULT_BLOCKED);
+	if (domain_is_nested(d))
+		return miss_fault(m, FAULT_NOT_PRESENT);
 	rc = walk(m, d->pt, &leaf);
 	if (rc)
 		return rc;

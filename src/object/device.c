@@ -58,20 +58,16 @@ static void attached(struct idevice *idev, struct hwpt *hwpt)
 
 static int refuse_incompatible(struct idevice *idev, struct hwpt *hwpt, int rc)
 {
-	if (rc != -EINVAL)
-		return rc;
-	return refuse(&idev->ctx->host->sink, EINVAL, "ATT.8", "pt_id", hwpt->obj.id,
-		      "a page table that this device's IOMMU can use");
+	if (!rc)
+		return 0;
+	return refuse(&idev->ctx->host->sink, -rc, "ATT.8", "pt_id", hwpt->obj.id, "%s",
+		      rc == -ENODEV ? "an HWPT without a fault queue: this device has no PRI"
+				    : "a page table that this device's IOMMU can use");
 }
 
 /* ATT.8. Group's lock held. */
 static int switch_group(struct idevice *idev, struct hwpt *hwpt)
 {
-	struct iommu *iommu = idev->ctx->host->iommu;
-
-	if (hwpt->fault && iommu->caps.faults_need_pri)
-		return refuse(iommu->sink, ENODEV, "ATT.8", "pt_id", hwpt->obj.id,
-			      "an HWPT without a fault queue: this device has no PRI");
 	return refuse_incompatible(idev, hwpt, host_group_attach(idev->hdev->group, hwpt->domain));
 }
 
@@ -281,9 +277,10 @@ static int attach_new(struct idevice *idev, struct ioas *ioas, attach_fn attach,
 	struct hwpt *hwpt;
 	int rc;
 
-	rc = hwpt_create(ctx, ioas, idev, 0, true, &hwpt);
+	rc = hwpt_create(ctx, ioas, idev, 0, NULL, &hwpt);
 	if (rc)
 		return rc;
+	hwpt->automatic = true;
 	rc = attach_and_fill(idev, hwpt, attach, left);
 	if (rc) {
 		object_abort_and_free(ctx, &hwpt->obj);
@@ -372,7 +369,7 @@ bool idevice_is_attached(struct idevice *idev)
 	return is;
 }
 
-int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice **out)
+static int bind_device(struct iommufd *ctx, struct host_device *hdev, bool within, struct idevice **out)
 {
 	struct idevice *idev;
 	int rc;
@@ -391,7 +388,9 @@ int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice *
 	rc = object_reserve(ctx, &idev->obj, OBJECT_DEVICE);
 	if (rc)
 		goto out_free;
-	iommufd_get(ctx);
+	idev->within = within;
+	if (!within)
+		iommufd_get(ctx);
 	object_hold(ctx, &idev->obj); /* the driver's */
 	pthread_mutex_lock(&hdev->group->lock);
 	hdev->idev = idev;
@@ -407,9 +406,20 @@ out_claim:
 	return rc;
 }
 
+int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice **out)
+{
+	return bind_device(ctx, hdev, false, out);
+}
+
+int idevice_bind_within(struct iommufd *ctx, struct host_device *hdev, struct idevice **out)
+{
+	return bind_device(ctx, hdev, true, out);
+}
+
 void idevice_unbind(struct idevice *idev)
 {
 	struct iommufd *ctx = idev->ctx;
+	const bool within = idev->within;
 	struct host_group *g = idev->hdev->group;
 
 	idevice_detach(idev);
@@ -420,7 +430,8 @@ void idevice_unbind(struct idevice *idev)
 	pthread_mutex_unlock(&g->lock);
 	host_group_release(g, ctx);
 	free(idev);
-	iommufd_put(ctx);
+	if (!within)
+		iommufd_put(ctx);
 }
 
 /* Only unbinding ends a device, so nobody comes here with one that was published. */

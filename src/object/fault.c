@@ -57,26 +57,13 @@ static void add(struct fault_queue *q, struct page_group *g)
 	pthread_mutex_unlock(&q->lock);
 }
 
-static struct host_device *device_of(struct host *h, const struct requester *r)
-{
-	struct list *pos, *tmp;
-
-	list_for_each(pos, tmp, &h->devices) {
-		struct host_device *hdev = list_entry(pos, struct host_device, link);
-
-		if (hdev->requester == r)
-			return hdev;
-	}
-	return NULL;
-}
-
 /* Under the group's lock: the queue of the HWPT to which @hdev is attached, if it has one. */
 static struct fault_queue *queue_of(struct host_device *hdev, struct page_group *g)
 {
 	struct idevice *idev = hdev->idev;
 	struct hwpt *hwpt = hdev->group->hwpt;
 
-	if (!idev || !idev->attached || !hwpt->fault || g->pasid != NO_PASID)
+	if (!idev || !idev->attached || !hwpt->fault || g->pasid != IOMMU_NO_PASID)
 		return NULL;
 	g->hwpt = hwpt;
 	g->device = idev;
@@ -86,7 +73,7 @@ static struct fault_queue *queue_of(struct host_device *hdev, struct page_group 
 
 void fault_deliver(void *arg, struct requester *r, struct page_group *g)
 {
-	struct host_device *hdev = device_of(arg, r);
+	struct host_device *hdev = requester_owner(r);
 	struct fault_queue *q = NULL;
 
 	if (hdev) {

@@ -48,6 +48,12 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 	return 0;
 }
 
+static void free_group(struct host_group *g)
+{
+	pthread_mutex_destroy(&g->lock);
+	free(g);
+}
+
 static void destroy(struct host *h)
 {
 	struct list *pos, *tmp;
@@ -61,8 +67,7 @@ static void destroy(struct host *h)
 	list_for_each(pos, tmp, &h->groups) {
 		struct host_group *g = list_entry(pos, struct host_group, link);
 
-		pthread_mutex_destroy(&g->lock);
-		free(g);
+		free_group(g);
 	}
 	if (h->iommu)
 		iommu_destroy(h->iommu);
@@ -88,6 +93,7 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 	h->sink = cfg->sink;
 	h->iommufd_container = cfg->iommufd_container;
 	h->strict = cfg->strict;
+	h->commands = cfg->commands;
 	h->dma_entry_limit = cfg->dma_entry_limit ? cfg->dma_entry_limit : DMA_ENTRY_LIMIT;
 	pthread_mutex_init(&h->open_lock, NULL);
 	pthread_mutex_init(&h->lock, NULL);
@@ -114,7 +120,8 @@ void host_put(struct host *h)
 		destroy(h);
 }
 
-struct host_group *host_find_group(struct host *h, unsigned int id)
+/* host->lock held. */
+static struct host_group *find_group(struct host *h, unsigned int id)
 {
 	struct list *pos, *tmp;
 
@@ -127,7 +134,18 @@ struct host_group *host_find_group(struct host *h, unsigned int id)
 	return NULL;
 }
 
-struct host_device *host_find_device(struct host *h, const char *name)
+struct host_group *host_find_group(struct host *h, unsigned int id)
+{
+	struct host_group *g;
+
+	pthread_mutex_lock(&h->lock);
+	g = find_group(h, id);
+	pthread_mutex_unlock(&h->lock);
+	return g;
+}
+
+/* host->lock held. */
+static struct host_device *find_device(struct host *h, const char *name)
 {
 	struct list *pos, *tmp;
 
@@ -140,27 +158,47 @@ struct host_device *host_find_device(struct host *h, const char *name)
 	return NULL;
 }
 
+struct host_device *host_find_device(struct host *h, const char *name)
+{
+	struct host_device *d;
+
+	pthread_mutex_lock(&h->lock);
+	d = find_device(h, name);
+	pthread_mutex_unlock(&h->lock);
+	return d;
+}
+
 struct host_device *host_find_cdev(struct host *h, unsigned int cdev)
 {
+	struct host_device *found = NULL;
 	struct list *pos, *tmp;
 
+	pthread_mutex_lock(&h->lock);
 	list_for_each(pos, tmp, &h->devices) {
 		struct host_device *d = list_entry(pos, struct host_device, link);
 
 		if (d->cdev == cdev)
-			return d;
+			found = d;
 	}
-	return NULL;
+	pthread_mutex_unlock(&h->lock);
+	return found;
 }
 
-static struct host_group *add_group(struct host *h, int want)
+static unsigned int lowest_free_group(struct host *h)
 {
-	struct host_group *g;
-	unsigned int id = want < 0 ? 0 : (unsigned int)want;
+	unsigned int id = 0;
 
-	while (want < 0 && host_find_group(h, id))
+	while (find_group(h, id))
 		id++;
-	g = host_find_group(h, id);
+	return id;
+}
+
+/* host->lock held. */
+static struct host_group *add_group(struct host *h, int wanted)
+{
+	unsigned int id = wanted < 0 ? lowest_free_group(h) : (unsigned int)wanted;
+	struct host_group *g = find_group(h, id);
+
 	if (g)
 		return g;
 	g = calloc(1, sizeof(*g));
@@ -174,30 +212,53 @@ static struct host_group *add_group(struct host *h, int want)
 	return g;
 }
 
-int host_add_device(struct host *h, const char *name, uint32_t rid, int group,
-		    struct host_device **out)
+/* The device joins its group and the host; nobody can fail any more. */
+static int publish(struct host *h, struct host_device *d, int group)
 {
-	struct host_device *d;
-	int rc;
+	int rc = 0;
 
-	if (host_find_device(h, name))
-		return -EEXIST;
-	d = calloc(1, sizeof(*d));
-	if (!d)
-		return -ENOMEM;
-	snprintf(d->name, sizeof(d->name), "%s", name);
-	rc = requester_create(h->iommu, rid, &d->requester);
-	if (rc)
-		goto out_free;
+	pthread_mutex_lock(&h->lock);
+	if (find_device(h, d->name)) {
+		rc = -EEXIST;
+		goto out_unlock;
+	}
 	d->group = add_group(h, group);
 	if (!d->group) {
 		rc = -ENOMEM;
-		goto out_requester;
+		goto out_unlock;
 	}
 	d->cdev = h->nr_devices++;
+	pthread_mutex_lock(&d->group->lock);
 	list_add_tail(&d->group->devices, &d->group_link);
 	d->group->nr_devices++;
+	pthread_mutex_unlock(&d->group->lock);
 	list_add_tail(&h->devices, &d->link);
+out_unlock:
+	pthread_mutex_unlock(&h->lock);
+	return rc;
+}
+
+int host_add_device_with(struct host *h, const struct host_device_config *cfg, struct host_device **out)
+{
+	struct host_device *d = calloc(1, sizeof(*d));
+	int rc;
+
+	if (!d)
+		return -ENOMEM;
+	snprintf(d->name, sizeof(d->name), "%s", cfg->name);
+	rc = requester_create_with(h->iommu,
+				   &(struct requester_config){
+					   .rid = cfg->rid,
+					   .caps = cfg->caps,
+					   .make_data = cfg->make_data,
+					   .owner = d,
+				   },
+				   &d->requester);
+	if (rc)
+		goto out_free;
+	rc = publish(h, d, cfg->group);
+	if (rc)
+		goto out_requester;
 	*out = d;
 	return 0;
 
@@ -206,6 +267,33 @@ out_requester:
 out_free:
 	free(d);
 	return rc;
+}
+
+int host_add_device(struct host *h, const char *name, uint32_t rid, int group, struct host_device **out)
+{
+	return host_add_device_with(
+		h, &(struct host_device_config){.name = name, .rid = rid, .group = group}, out);
+}
+
+void host_remove_device(struct host_device *d)
+{
+	struct host_group *g = d->group;
+	struct host *h = g->host;
+	bool empty;
+
+	pthread_mutex_lock(&h->lock);
+	pthread_mutex_lock(&g->lock);
+	list_del(&d->group_link);
+	empty = --g->nr_devices == 0;
+	pthread_mutex_unlock(&g->lock);
+	list_del(&d->link);
+	if (empty)
+		list_del(&g->link);
+	pthread_mutex_unlock(&h->lock);
+	if (empty)
+		free_group(g);
+	requester_destroy(d->requester);
+	free(d);
 }
 
 int host_group_attach(struct host_group *g, struct domain *d)

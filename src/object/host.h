@@ -6,7 +6,8 @@
  * (@hw: a struct pci_dev, which this room knows nothing about). Who owns a group's DMA is decided here, by one rule for both roads
  * (7.1, 10.2): a legacy container, or one iommufd context.
  *
- * Groups and devices are added before the host is used and stay until it is destroyed. host->lock guards ownership.
+ * Groups and devices may come and go at any time: who adds one also removes it, when it is neither bound nor open. Whoever finds one
+ * by its name relies on its adder for its life. host->lock guards the lists and ownership.
  */
 #ifndef IOAS_OBJECT_HOST_H
 #define IOAS_OBJECT_HOST_H
@@ -63,6 +64,7 @@ struct host {
 	bool strict;		  /* the sane side of semantics 14's switches */
 	bool no_mmap;		  /* no region offers MMAP: the program has opened /dev/kvm. Atomic */
 	unsigned int dma_entry_limit; /* type1, default 65535 */
+	const struct abi_commands *commands; /* what a room above adds to /dev/iommu; NULL: nothing */
 	uint32_t refs;
 };
 
@@ -76,6 +78,7 @@ struct host_config {
 	void *fault_arg;
 	bool iommufd_container, strict;
 	unsigned int dma_entry_limit; /* 0: 65535 */
+	const struct abi_commands *commands; /* abi/command.h: more commands of /dev/iommu; may be NULL */
 };
 
 int host_create(const struct host_config *cfg, struct host **out, char *why, size_t why_len);
@@ -87,6 +90,16 @@ void host_put(struct host *h);
  * or founds that group. host_device.hw is set by the caller afterwards.
  */
 int host_add_device(struct host *h, const char *name, uint32_t rid, int group, struct host_device **out);
+struct host_device_config {
+	const char *name;
+	uint32_t rid;
+	int group;
+	const struct iommu_caps *caps; /* struct requester_config; may be NULL */
+	void *make_data;
+};
+int host_add_device_with(struct host *h, const struct host_device_config *cfg, struct host_device **out);
+/* Neither bound nor open. Its group goes with its last device. */
+void host_remove_device(struct host_device *d);
 /* Attach every requester of the group to @d (NULL: blocked), all or nothing. Under the group's lock. */
 int host_group_attach(struct host_group *g, struct domain *d);
 struct host_device *host_find_device(struct host *h, const char *name);

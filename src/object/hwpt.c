@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "iommu/user.h"
 #include "object/private.h"
 
 #define HWPT_FAULT_ID_VALID BIT(2)
@@ -22,14 +23,14 @@ static const struct space_mirror_ops hwpt_mirror_ops = {
 	.invalidate = mirror_invalidate,
 };
 
-static int check_flags(struct iommu *iommu, uint32_t flags)
+static int check_flags(const struct requester *r, uint32_t flags)
 {
-	const struct refuse_sink *sink = iommu->sink;
+	const struct refuse_sink *sink = requester_iommu(r)->sink;
 
 	if (flags & ~(uint32_t)HWPT_KNOWN_FLAGS)
 		return refuse(sink, EOPNOTSUPP, "HWA.8", "flags", flags,
 			      "NEST_PARENT 1, DIRTY_TRACKING 2, FAULT_ID_VALID 4, PASID 8");
-	if ((flags & DOMAIN_DIRTY) && !iommu->caps.dirty)
+	if ((flags & DOMAIN_DIRTY) && !requester_caps(r)->dirty)
 		return refuse(sink, EOPNOTSUPP, "HWA.9", "flags", flags,
 			      "no DIRTY_TRACKING: this IOMMU has none");
 	if ((flags & HWPT_FAULT_ID_VALID) && (flags & DOMAIN_NEST_PARENT))
@@ -38,15 +39,17 @@ static int check_flags(struct iommu *iommu, uint32_t flags)
 	return 0;
 }
 
-static int make_domain(struct hwpt *hwpt, struct iommu *iommu)
+static int make_domain(struct hwpt *hwpt, struct requester *r, const struct user_data *data)
 {
+	struct iommu *iommu = requester_iommu(r);
 	uint64_t page;
 	int rc;
 
-	rc = domain_alloc(iommu, hwpt->flags & ~(uint32_t)HWPT_FAULT_ID_VALID, &hwpt->domain);
+	rc = domain_alloc_for(r, hwpt->flags & ~(uint32_t)HWPT_FAULT_ID_VALID, data, &hwpt->domain);
 	if (rc == -EOPNOTSUPP)
-		refuse(iommu->sink, EOPNOTSUPP, "HWA.11", "flags", hwpt->flags,
-		       "a set of flags that %s accepts", iommu->make->name);
+		refuse(iommu->sink, EOPNOTSUPP, "HWA.11", data ? "data_type" : "flags",
+		       data ? data->type : hwpt->flags, "a set of flags and data that %s accepts",
+		       iommu->make->name);
 	if (rc)
 		return rc;
 	/* Decided here, never changed later (4.1, cache coherency). */
@@ -67,13 +70,13 @@ static int make_domain(struct hwpt *hwpt, struct iommu *iommu)
 }
 
 int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
-		bool automatic, struct hwpt **out)
+		const struct user_data *data, struct hwpt **out)
 {
-	struct iommu *iommu = ctx->host->iommu;
+	struct requester *r = idev->hdev->requester;
 	struct hwpt *hwpt;
 	int rc;
 
-	rc = check_flags(iommu, flags);
+	rc = check_flags(r, flags);
 	if (rc)
 		return rc;
 	hwpt = calloc(1, sizeof(*hwpt));
@@ -81,12 +84,11 @@ int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, ui
 		return -ENOMEM;
 	hwpt->ioas = ioas;
 	hwpt->flags = flags;
-	hwpt->automatic = automatic;
 	list_init(&hwpt->link);
 	rc = object_reserve(ctx, &hwpt->obj, OBJECT_HWPT_PAGING);
 	if (rc)
 		goto out_free;
-	rc = make_domain(hwpt, iommu);
+	rc = make_domain(hwpt, r, data);
 	if (rc)
 		goto out_id;
 	object_hold(ctx, &ioas->obj);
@@ -109,12 +111,12 @@ int hwpt_fill(struct hwpt *hwpt)
 }
 
 int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
-		      struct hwpt **out)
+		      const struct user_data *data, struct hwpt **out)
 {
 	struct hwpt *hwpt;
 	int rc;
 
-	rc = hwpt_create(ctx, ioas, idev, flags, false, &hwpt);
+	rc = hwpt_create(ctx, ioas, idev, flags, data, &hwpt);
 	if (rc)
 		return rc;
 	rc = hwpt_fill(hwpt);
@@ -134,6 +136,7 @@ int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_
 		return refuse(&ctx->host->sink, ENOENT, "HWA.6", "fault_id", fault_id, "the id of a fault queue");
 	object_hold(ctx, obj);
 	hwpt->fault = container_of(obj, struct fault_queue, obj);
+	domain_set_recoverable(hwpt->domain);
 	object_put(ctx, obj);
 	return 0;
 }

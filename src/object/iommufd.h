@@ -18,12 +18,38 @@
 #include "object/host.h"
 #include "space/space.h"
 
-enum object_type { OBJECT_ANY, OBJECT_DEVICE, OBJECT_FAULT, OBJECT_HWPT_PAGING, OBJECT_IOAS, OBJECT_TYPES };
+enum object_type {
+	OBJECT_ANY,
+	OBJECT_ACCESS,
+	OBJECT_DEVICE,
+	OBJECT_FAULT,
+	OBJECT_HW_QUEUE,
+	OBJECT_HWPT_NESTED,
+	OBJECT_HWPT_PAGING,
+	OBJECT_IOAS,
+	OBJECT_OTHER, /* struct other_object */
+	OBJECT_VDEVICE,
+	OBJECT_VEVENTQ,
+	OBJECT_VIOMMU,
+	OBJECT_TYPES
+};
+
+struct iommufd;
 
 struct object {
 	uint32_t id;
 	enum object_type type;
 	uint32_t users, busy;
+};
+
+/*
+ * What a room above keeps in a context, under an id that DESTROY takes: reserved, published and looked up as any other. destroy() undoes
+ * and frees one that nobody can see any more; it may unbind a device (idevice_bind_within()).
+ */
+struct other_object {
+	struct object obj;
+	const void *kind; /* whose it is; the room's own */
+	void (*destroy)(struct iommufd *ctx, struct other_object *o);
 };
 
 struct ioas {
@@ -62,6 +88,7 @@ struct idevice {
 	struct iommufd *ctx;
 	struct host_device *hdev;
 	bool attached; /* to hdev->group->hwpt; under the group's lock */
+	bool within;   /* idevice_bind_within() */
 };
 
 struct iommufd {
@@ -103,7 +130,7 @@ uint64_t object_count(struct iommufd *ctx);
 int ioas_alloc(struct iommufd *ctx, struct ioas **out); /* reserved, not published */
 /* HWA.7-14, pt_id an IOAS. Reserved and filled, not published; the IOAS gets a user. */
 int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
-		      struct hwpt **out);
+		      const struct user_data *data, struct hwpt **out);
 
 /* HWA.6, the last step before publishing: faults go to the queue @fault_id from now on. -ENOENT. */
 int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_id);
@@ -121,12 +148,17 @@ int fault_queue_answer(struct fault_queue *q, uint32_t cookie, bool success); /*
 
 /* 7.1: binds; published on return with one extra user. -EPERM, -EBUSY, -ENOMEM. */
 int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice **out);
-void idevice_unbind(struct idevice *idev); /* detaches first */
-/* 7.2 and 7.3: *pt_id in and out. */
+/* The same without a hold on the context, for an owner that is itself an object of it and unbinds when that is destroyed. */
+int idevice_bind_within(struct iommufd *ctx, struct host_device *hdev, struct idevice **out);
+void idevice_unbind(struct idevice *idev); /* detaches everything first */
+/* 7.2 to 7.5, of the RID (IOMMU_NO_PASID) or of one PASID: *pt_id in and out. */
 int idevice_attach(struct idevice *idev, uint32_t *pt_id);
 int idevice_replace(struct idevice *idev, uint32_t *pt_id);
 void idevice_detach(struct idevice *idev);
 bool idevice_is_attached(struct idevice *idev);
+int idevice_attach_pasid(struct idevice *idev, uint32_t pasid, uint32_t *pt_id);
+int idevice_replace_pasid(struct idevice *idev, uint32_t pasid, uint32_t *pt_id);
+void idevice_detach_pasid(struct idevice *idev, uint32_t pasid);
 
 /* The compat IOAS (9.1): with a busy hold on it, or NULL (ENODEV). */
 struct ioas *iommufd_compat_get(struct iommufd *ctx);

@@ -15,11 +15,23 @@
 /* DESTROY gives up on a command that does not end after this long (2.3). */
 #define DESTROY_PATIENCE_SECONDS 60
 
+static void other_destroy(struct iommufd *ctx, struct object *obj)
+{
+	struct other_object *o = container_of(obj, struct other_object, obj);
+
+	o->destroy(ctx, o);
+}
+
+static const struct object_type_ops other_type_ops = {
+	.destroy = other_destroy,
+};
+
 static const struct object_type_ops *const type_ops[OBJECT_TYPES] = {
 	[OBJECT_DEVICE] = &idevice_type_ops,
 	[OBJECT_FAULT] = &fault_type_ops,
 	[OBJECT_HWPT_PAGING] = &hwpt_type_ops,
 	[OBJECT_IOAS] = &ioas_type_ops,
+	[OBJECT_OTHER] = &other_type_ops,
 };
 
 int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
@@ -205,6 +217,7 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
 		[OBJECT_FAULT] = {"DEST.7", "a fault queue whose file is closed and that no HWPT uses"},
 		[OBJECT_HWPT_PAGING] = {"DEST.2", "an HWPT that nothing is attached to"},
 		[OBJECT_IOAS] = {"DEST.2", "an IOAS without HWPTs"},
+		[OBJECT_OTHER] = {"DEST.2", "an object that nothing uses"},
 	};
 
 	return refuse(&ctx->host->sink, EBUSY, why[type].rule, "id", id, "%s", why[type].legal);

@@ -2,7 +2,7 @@
 /*
  * Shared by the object room's own files.
  *
- * Lock order: ioas->lock, host_group.lock, fault_queue.lock, space's lock, ctx->lock.
+ * Lock order: ioas->lock, host->lock, host_group.lock, fault_queue.lock, space's lock, ctx->lock.
  */
 #ifndef IOAS_OBJECT_PRIVATE_H
 #define IOAS_OBJECT_PRIVATE_H
@@ -23,10 +23,8 @@ void object_wait_idle(struct iommufd *ctx, struct object *obj);
 
 /* The two halves of hwpt_paging_alloc(): the domain, empty and not shown to the IOAS; then its contents (HWA.13, HWA.14). */
 int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
-		bool automatic, struct hwpt **out);
+		const struct user_data *data, struct hwpt **out);
 int hwpt_fill(struct hwpt *hwpt);
-
-#define NO_PASID UINT32_MAX
 
 /* struct iommu's page_request; @arg is the host. */
 void fault_deliver(void *arg, struct requester *r, struct page_group *g);

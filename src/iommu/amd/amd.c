@@ -62,13 +62,14 @@ static int amd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *
 }
 
 /* 4.2. PASID wants a guest (v2) table and NEST_PARENT guest translation: there is neither. */
-static int amd_domain_config(struct iommu *i, uint32_t flags, struct pt_config *cfg)
+static int amd_domain_config(struct iommu *i, struct requester *r, uint32_t flags,
+			     const struct user_data *data, struct domain_config *cfg)
 {
 	const struct amd *a = i->make_data;
 
-	if (flags & ~(uint32_t)DOMAIN_DIRTY || (flags & DOMAIN_DIRTY && !i->caps.dirty))
+	if (data || flags & ~(uint32_t)DOMAIN_DIRTY || (flags & DOMAIN_DIRTY && !i->caps.dirty))
 		return -EOPNOTSUPP;
-	*cfg = (struct pt_config){
+	cfg->pt = (struct pt_config){
 		.ops = &pt_amdv1,
 		.levels = a->levels,
 		.ias = i->caps.ias,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iommu/domain.h"
+
 #define HW_INFO_INTEL_VTD 1 /* 16.4 */
 
 /* 16.3, iommu_hw_info_vtd. */
@@ -45,8 +47,6 @@ static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.ias = (uint8_t)v->aw,
 		.oas = 52,
 		.page_sizes = v->page_sizes,
-		.nests_on_hwpt = true,
-		.faults_need_pri = true,
 	};
 	return 0;
 }
@@ -73,15 +73,16 @@ static int vtd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *
  * 4.2. A first-stage table, which Linux would prefer for {} and {PASID}, does not exist here; PASID
  * is accepted as it is by Linux on hardware without (attaching one is what fails).
  */
-static int vtd_domain_config(struct iommu *i, uint32_t flags, struct pt_config *cfg)
+static int vtd_domain_config(struct iommu *i, struct requester *r, uint32_t flags,
+			     const struct user_data *data, struct domain_config *cfg)
 {
 	const struct vtd *v = i->make_data;
 
-	if (flags & ~(uint32_t)(DOMAIN_DIRTY | DOMAIN_PASID))
+	if (data || flags & ~(uint32_t)(DOMAIN_DIRTY | DOMAIN_PASID))
 		return -EOPNOTSUPP;
 	if (flags & DOMAIN_DIRTY && !(v->ecap & VTD_ECAP_SSADS))
 		return -EOPNOTSUPP;
-	*cfg = (struct pt_config){
+	cfg->pt = (struct pt_config){
 		.ops = &pt_vtd_ss,
 		.levels = (v->aw - PAGE_SHIFT) / 9,
 		.ias = v->aw,
@@ -90,6 +91,19 @@ static int vtd_domain_config(struct iommu *i, uint32_t flags, struct pt_config *
 		.flags = flags & DOMAIN_DIRTY ? PT_DIRTY : 0,
 	};
 	return 0;
+}
+
+/* A domain whose faults are recoverable is for devices that can ask for pages. */
+static int vtd_attach(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old)
+{
+	return d && d->recoverable && !requester_caps(r)->pri ? -ENODEV : 0;
+}
+
+/* ECAP.NEST is 0. */
+static int vtd_alloc_nested(struct requester *r, struct domain *parent, uint32_t flags,
+			    const struct user_data *data, struct domain **out)
+{
+	return -EOPNOTSUPP;
 }
 
 static size_t vtd_regions(struct iommu *i, struct iommu_region *out, size_t max)
@@ -155,4 +169,6 @@ const struct iommu_make vtd_make = {
 	.domain_config = vtd_domain_config,
 	.regions = vtd_regions,
 	.fault_code = vtd_fault_code,
+	.attach = vtd_attach,
+	.domain_alloc_nested = vtd_alloc_nested,
 };

@@ -93,7 +93,7 @@ static void expect_fault(struct fixture *f, uint64_t iova, enum iommu_access acc
 	assert_int_equal(f->bed.last_fault.iova, iova);
 	assert_int_equal(f->bed.last_fault.len, 4);
 	assert_int_equal(f->bed.last_fault.rid, 0x0108);
-	assert_int_equal(f->bed.last_fault.pasid, ~0u);
+	assert_int_equal(f->bed.last_fault.pasid, IOMMU_NO_PASID);
 	assert_int_equal(stats(f->r).faults, before.faults + 1);
 }
 
@@ -478,7 +478,7 @@ static void test_fault_codes(void **state)
 
 		setup(&f, makes[m], 0, KB4);
 		for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
-			assert_int_equal(iommu_report_fault(f.r, rows[n].iova, rows[n].len,
+			assert_int_equal(iommu_report_fault(f.r, IOMMU_NO_PASID, rows[n].iova, rows[n].len,
 							    rows[n].access, rows[n].reason),
 					 -EFAULT);
 			assert_int_equal(f.bed.last_fault.reason, rows[n].reason);

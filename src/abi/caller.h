@@ -38,6 +38,8 @@ struct caller_ops {
 	int (*fd_dup)(struct caller *c, int fd);
 	/* The accounts of the caller: user mode and process mode; a reference is not taken. */
 	struct memory_account *(*account)(struct caller *c, bool process_mode);
+	/* The caller's address space; NULL, or no such function: this process's. */
+	struct memory_mm *(*memory)(struct caller *c);
 	/* Identity of the caller's process, for rules about "another process". */
 	uint64_t (*process)(struct caller *c);
 };
@@ -62,6 +64,11 @@ struct abi_eventfd {
 static inline int copy_in(struct caller *c, void *dst, uint64_t src, size_t len)
 {
 	return c->ops->copy_in(c, dst, src, len);
+}
+
+static inline struct memory_mm *caller_memory(struct caller *c)
+{
+	return c->ops->memory ? c->ops->memory(c) : NULL;
 }
 
 static inline int copy_out(struct caller *c, uint64_t dst, const void *src, size_t len)

@@ -151,8 +151,8 @@ static int map_va(struct iommufd *ctx, struct ioas *ioas, const struct vfio_iomm
 		return refuse(&ctx->host->sink, EINVAL, "MAP.6", "size", m->size, "at least 1 byte");
 	map.prot = (m->flags & VFIO_DMA_MAP_FLAG_READ ? SPACE_READ : 0) |
 		   (m->flags & VFIO_DMA_MAP_FLAG_WRITE ? SPACE_WRITE : 0);
-	rc = pages_from_va(ctx->host->memory, &payer, m->vaddr, m->size, map.prot & SPACE_WRITE,
-			   false, &map.pages);
+	rc = pages_from_mm(ctx->host->memory, caller_memory(c), &payer, m->vaddr, m->size,
+			   map.prot & SPACE_WRITE, false, &map.pages);
 	if (rc)
 		return rc;
 	rc = space_map(ioas->space, &map);

@@ -86,7 +86,8 @@ int abi_ioas_map(struct call *call)
 	if (rc)
 		goto out_put;
 	payer = call_payer(call->ctx, call->caller);
-	rc = pages_from_va(call->ctx->host->memory, &payer, cmd->user_va, cmd->length,
+	rc = pages_from_mm(call->ctx->host->memory, caller_memory(call->caller), &payer,
+			   cmd->user_va, cmd->length,
 			   cmd->flags & IOMMU_IOAS_MAP_WRITEABLE, false, &pages);
 	if (rc)
 		goto out_put;

@@ -87,8 +87,8 @@ static int fill_dma(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, s
 
 	map.prot = (m->flags & VFIO_DMA_MAP_FLAG_READ ? SPACE_READ : 0) |
 		   (m->flags & VFIO_DMA_MAP_FLAG_WRITE ? SPACE_WRITE : 0);
-	rc = pages_from_va(t->host->memory, &payer, m->vaddr, m->size, map.prot & SPACE_WRITE, true,
-			   &map.pages);
+	rc = pages_from_mm(t->host->memory, caller_memory(c), &payer, m->vaddr, m->size,
+			   map.prot & SPACE_WRITE, true, &map.pages);
 	if (rc)
 		return rc;
 	rc = space_map(t->space, &map);

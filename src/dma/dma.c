@@ -114,9 +114,9 @@ static int copy_memory(struct transfer *t, const struct translation *tr, uint64_
 	if (tr->slot->kind == MEMORY_REGISTERED && copy_word(t, tr->ptr, n))
 		return 0;
 	if (t->access == IOMMU_READ)
-		rc = memory_copy(t->port->memory, tr->slot, t->dst + t->done, tr->ptr, n);
+		rc = memory_copy_from(t->port->memory, tr->slot, t->dst + t->done, tr->ptr, n);
 	else
-		rc = memory_copy(t->port->memory, tr->slot, tr->ptr, source(t), n);
+		rc = memory_copy_to(t->port->memory, tr->slot, tr->ptr, source(t), n);
 	return rc ? fault(t, n, FAULT_GONE) : 0;
 }
 

@@ -159,6 +159,7 @@ static int translate_miss(const struct miss *m)
 	case MEMORY_REGISTERED:
 	case MEMORY_SHARED:
 	case MEMORY_FILE:
+	case MEMORY_FOREIGN:
 		return answer_memory(m, d->pt, &leaf, slot);
 	case MEMORY_BAR:
 		return answer_bar(m, &leaf, slot);

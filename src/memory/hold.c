@@ -70,6 +70,32 @@ static void plug(struct slot *s, char *where, uint64_t len)
 		s->holed = true;
 }
 
+/* What another process maps at pages [first, first + n) of the slot's GiB. */
+static int map_foreign(struct slot *s, uint64_t first, uint64_t n)
+{
+	const struct memory_mm *mm = s->key.mm;
+	uint64_t va = (s->key.gib << MEMORY_SLOT_SHIFT) + (first << PAGE_SHIFT);
+	char *to = s->hold + (first << PAGE_SHIFT);
+	const struct memory_vma file = {
+		.start = va,
+		.last = va + (n << PAGE_SHIFT) - 1,
+		.kind = VMA_SHARED,
+		.read = true,
+		.write = s->key.writable,
+		.dev = s->key.dev,
+		.ino = s->key.ino,
+		.offset = va + s->key.delta,
+	};
+
+	if (mm->ops->map(mm->arg, &file, n << PAGE_SHIFT, to)) {
+		plug(s, to, n << PAGE_SHIFT);
+		return -ENODEV;
+	}
+	madvise(to, n << PAGE_SHIFT, MADV_DONTDUMP);
+	bitmap_set(s->held, first, n);
+	return 0;
+}
+
 /* Can it be duplicated at all? Not if it is of huge pages or of a device. Tried beside the
  * reservation, for plug()'s sake. */
 static bool can_duplicate(const struct slot *s, uint64_t page)
@@ -89,6 +115,8 @@ static int duplicate(struct slot *s, uint64_t first, uint64_t n)
 	char *from = (char *)(uintptr_t)((s->key.gib << MEMORY_SLOT_SHIFT) + (first << PAGE_SHIFT));
 	char *to = s->hold + (first << PAGE_SHIFT);
 
+	if (s->key.mm)
+		return map_foreign(s, first, n);
 	if (!can_duplicate(s, first))
 		return -ENODEV;
 	if (mremap(from, 0, n << PAGE_SHIFT, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED) {

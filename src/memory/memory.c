@@ -17,7 +17,6 @@ int memory_create(const struct memory_config *cfg, struct memory **out)
 	if (!m)
 		return -ENOMEM;
 	lock_init(&m->lock, LOCK_MEMORY);
-	m->tracked = cfg->tracked;
 	m->ops = memory_default_ops;
 	if (cfg->ops && cfg->ops->probe)
 		m->ops.probe = cfg->ops->probe;
@@ -34,7 +33,7 @@ int memory_create(const struct memory_config *cfg, struct memory **out)
 		free(m);
 		return rc;
 	}
-	origin_init(m);
+	origin_init(m, cfg->tracked);
 	pool_init(&m->pages, sizeof(struct pages));
 	*out = m;
 	return 0;
@@ -42,9 +41,9 @@ int memory_create(const struct memory_config *cfg, struct memory **out)
 
 void memory_destroy(struct memory *m)
 {
-	assert(list_empty(&m->changing));
-	origin_destroy(m);
+	assert(list_empty(&m->self.changing));
 	slots_destroy(m);
+	origin_destroy(m);
 	pool_destroy(&m->pages);
 	free(m);
 }
@@ -55,8 +54,14 @@ void memory_set_revoked(struct memory *m, void (*revoked)(void *arg), void *arg)
 	m->revoked_arg = arg;
 }
 
-int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
-		size_t len)
+/* Whose memory a FOREIGN slot is. It is pinned, so it stays. */
+static struct memory_mm *slot_mm(const struct memory *m, const struct memory_slot *slot)
+{
+	return m->info[slot - m->slots]->key.mm;
+}
+
+static int copy_here(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
+		     size_t len)
 {
 	switch (slot->kind) {
 	case MEMORY_REGISTERED:
@@ -69,4 +74,26 @@ int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, con
 	default:
 		return -EFAULT;
 	}
+}
+
+int memory_copy_from(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
+		size_t len)
+{
+	struct memory_mm *mm;
+
+	if (likely(slot->kind != MEMORY_FOREIGN))
+		return copy_here(m, slot, dst, src, len);
+	mm = slot_mm(m, slot);
+	return mm->ops->read(mm->arg, dst, (uintptr_t)src, len);
+}
+
+int memory_copy_to(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
+		 size_t len)
+{
+	struct memory_mm *mm;
+
+	if (likely(slot->kind != MEMORY_FOREIGN))
+		return copy_here(m, slot, dst, src, len);
+	mm = slot_mm(m, slot);
+	return mm->ops->write(mm->arg, (uintptr_t)dst, src, len);
 }

@@ -14,6 +14,10 @@
  * there becomes *stale*: a leaf that points there faults, and a later pin of the same VA gets
  * another slot. Invariant: a live leaf never reaches the VA's next owner.
  *
+ * The memory of another process (struct memory_mm) is pinned by the same rules: what it shares is
+ * held by a mapping of the engine's own and outlives the process, what is private to it is copied
+ * by whoever made the mm and is stale once the process has changed it or is gone.
+ *
  * Slot 0 is never given out, so that PA 0 is never memory.
  *
  * Locks: LOCK_MEMORY (base/lock.h) guards everything here but the slots that translation reads,
@@ -46,6 +50,7 @@ enum memory_kind {
 	MEMORY_FILE,	   /* our mapping of a file */
 	MEMORY_BAR,	   /* a device's registers: never a pointer; see struct memory_bar */
 	MEMORY_TABLE,	   /* page-table memory: not reachable by DMA */
+	MEMORY_FOREIGN,	   /* another process's own memory; base is an address there */
 };
 
 /* A BAR behind a VA or a slot; opaque here, dma/ knows what device is. */
@@ -129,10 +134,12 @@ bool memory_stale(struct memory *m, uint64_t pa, uint64_t len);
 /* The BAR bytes at @pa of a MEMORY_BAR slot. 0 or -EFAULT. */
 int memory_bar_at(struct memory *m, uint64_t pa, struct memory_bar *out);
 
-/* Copy by the rules of @slot's kind: plain for registered memory, guarded otherwise. 0 or -EFAULT.
- */
-int memory_copy(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
+/* Copy from memory of @slot (at @src), or to it (at @dst), by the rules of its kind: plain for
+ * registered memory, guarded otherwise. 0 or -EFAULT. */
+int memory_copy_from(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
 		size_t len);
+int memory_copy_to(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
+		 size_t len);
 
 /*
  * Reserve consecutive slots of kind MEMORY_TABLE for @len bytes at @base (1 GiB aligned); returns
@@ -164,6 +171,38 @@ void memory_change_end(struct memory *m, struct memory_change *c);
 void memory_va_changed(struct memory *m, uint64_t va, uint64_t len);
 /* mprotect(): the memory stays, only what is remembered of its protection is forgotten. */
 void memory_va_protected(struct memory *m, uint64_t va, uint64_t len);
+
+/*
+ * The address space of another process. Every member of the ops is needed; those of memory_ops, and
+ * what else an address there takes. Called without locks, but for @map.
+ */
+struct memory_mm;
+struct memory_mm_ops {
+	int (*probe)(void *arg, uint64_t va, uint64_t len, bool write);
+	int (*vma)(void *arg, uint64_t va, struct memory_vma *out);
+	/*
+	 * Maps [offset, offset + len) of the file of a VMA_SHARED that @vma told of, over what is
+	 * at @where. 0 or -errno: such memory cannot be held. Under the memory's lock: must not
+	 * wait.
+	 */
+	int (*map)(void *arg, const struct memory_vma *file, uint64_t len, void *where);
+	int (*read)(void *arg, void *dst, uint64_t src, size_t len);
+	int (*write)(void *arg, uint64_t dst, const void *src, size_t len);
+	void (*release)(void *arg);
+};
+int memory_mm_create(struct memory *m, const struct memory_mm_ops *ops, void *arg,
+		     struct memory_mm **out);
+/* Its creator's reference. Pages objects and slots have some of their own: @release is called when
+ * the last has gone. */
+void memory_mm_put(struct memory_mm *mm);
+/* The process has ended, or is another program now. When this returns no DMA to its own memory
+ * runs; what it shared and is pinned stays. */
+void memory_mm_gone(struct memory_mm *mm);
+/* As memory_change_begin() and the others, of its address space. */
+void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va,
+			    uint64_t len);
+void memory_mm_change_end(struct memory_mm *mm, struct memory_change *c);
+void memory_mm_protected(struct memory_mm *mm, uint64_t va, uint64_t len);
 
 /* @device (memory_bar.device) goes away: its BAR slots answer no more. Returns when no DMA uses it.
  */
@@ -198,6 +237,9 @@ struct pages;
  * is looked at yet. */
 int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,
 		  bool writable, bool allow_bar, struct pages **out);
+/* The same of another process; @mm NULL: of this one. */
+int pages_from_mm(struct memory *m, struct memory_mm *mm, const struct memory_payer *payer,
+		  uint64_t va, uint64_t len, bool writable, bool allow_bar, struct pages **out);
 /* Bytes [start, start + len) of a file; takes over @fd in success and failure. */
 int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start,
 		    uint64_t len, bool writable, struct pages **out);

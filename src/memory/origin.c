@@ -15,30 +15,43 @@
 /* No range begins behind its end. */
 static const struct range no_hint = {.start = 1, .last = 0};
 
-static void drop_vmas(struct memory *m, uint64_t va, uint64_t last)
+static void drop_vmas(struct memory_mm *mm, uint64_t va, uint64_t last)
 {
 	struct range r;
 
-	for (bool more = range_first_overlap(&m->vmas, va, last, &r); more;
-	     more = range_next_overlap(&m->vmas, last, &r)) {
+	for (bool more = range_first_overlap(&mm->vmas, va, last, &r); more;
+	     more = range_next_overlap(&mm->vmas, last, &r)) {
 		free(r.value);
-		range_erase(&m->vmas, r.start, NULL);
+		range_erase(&mm->vmas, r.start, NULL);
 	}
 }
 
 /* What was remembered of [va, last] holds no longer, nor will an answer that is on its way. */
-static void forget(struct memory *m, uint64_t va, uint64_t last)
+static void forget(struct memory_mm *mm, uint64_t va, uint64_t last)
 {
-	m->recent[++m->changes % ARRAY_SIZE(m->recent)] = (struct span){va, last};
-	drop_vmas(m, va, last);
+	mm->recent[++mm->changes % ARRAY_SIZE(mm->recent)] = (struct span){va, last};
+	drop_vmas(mm, va, last);
 }
 
-void origin_init(struct memory *m)
+static void mm_init(struct memory_mm *mm, struct memory *m, bool tracked)
+{
+	mm->memory = m;
+	mm->tracked = tracked;
+	range_init(&mm->vmas, NULL);
+	list_init(&mm->changing);
+}
+
+static void mm_clear(struct memory_mm *mm)
+{
+	drop_vmas(mm, 0, U64MAX);
+	range_destroy(&mm->vmas);
+}
+
+void origin_init(struct memory *m, bool tracked)
 {
 	range_init(&m->registered, NULL);
 	m->registered_hint = no_hint;
-	range_init(&m->vmas, NULL);
-	list_init(&m->changing);
+	mm_init(&m->self, m, tracked);
 }
 
 void origin_destroy(struct memory *m)
@@ -50,11 +63,10 @@ void origin_destroy(struct memory *m)
 		range_erase(&m->registered, r.start, NULL);
 	}
 	range_destroy(&m->registered);
-	drop_vmas(m, 0, U64MAX);
-	range_destroy(&m->vmas);
+	mm_clear(&m->self);
 }
 
-void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va,
+void origin_from_vma(struct memory_mm *mm, const struct memory_vma *vma, uint64_t va,
 		     struct stretch *out)
 {
 	struct range r;
@@ -63,17 +75,19 @@ void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va
 		.first = va, .last = vma->last, .read = vma->read, .write = vma->write};
 	switch (vma->kind) {
 	case VMA_PRIVATE:
-		out->key.kind = MEMORY_PRIVATE;
+		out->key = private_key(mm);
 		break;
 	case VMA_SHARED:
-		out->key = (struct slot_key){.kind = MEMORY_SHARED,
+		out->key = (struct slot_key){.mm = key_mm(mm),
+					     .kind = MEMORY_SHARED,
 					     .dev = vma->dev,
 					     .ino = vma->ino,
 					     .delta = vma->offset - vma->start,
 					     .writable = vma->write};
 		break;
 	case VMA_BAR:
-		out->key = (struct slot_key){.kind = MEMORY_BAR,
+		out->key = (struct slot_key){.mm = key_mm(mm),
+					     .kind = MEMORY_BAR,
 					     .dev = (uintptr_t)vma->bar.device,
 					     .ino = vma->bar.region,
 					     .delta = vma->bar.offset - vma->start};
@@ -81,38 +95,48 @@ void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va
 	default:
 		out->key.kind = MEMORY_FREE;
 	}
-	if (range_first_overlap(&m->registered, va, out->last, &r))
+	if (!mm->ops && range_first_overlap(&mm->memory->registered, va, out->last, &r))
 		out->last = r.start - 1;
 }
 
-bool origin_find(struct memory *m, uint64_t va, struct stretch *out)
+bool origin_find(struct memory_mm *mm, uint64_t va, struct stretch *out)
 {
+	struct memory *m = mm->memory;
 	struct range r;
 
-	if (registered_covers(m, va, va) || range_find(&m->registered, va, &m->registered_hint)) {
+	if (!mm->ops &&
+	    (registered_covers(m, va, va) || range_find(&m->registered, va, &m->registered_hint))) {
 		*out = (struct stretch){
 			va, m->registered_hint.last, {.kind = MEMORY_REGISTERED}, true, true};
 		return true;
 	}
-	if (!range_find(&m->vmas, va, &r))
+	if (!range_find(&mm->vmas, va, &r))
 		return false;
-	origin_from_vma(m, r.value, va, out);
+	origin_from_vma(mm, r.value, va, out);
 	return true;
 }
 
-void origin_remember(struct memory *m, const struct memory_vma *vma, uint64_t changes)
+int origin_ask(struct memory_mm *mm, uint64_t va, struct memory_vma *out)
+{
+	if (!mm->ops)
+		return mm->memory->ops.vma(mm->memory->ops_arg, va, out);
+	return __atomic_load_n(&mm->gone, __ATOMIC_RELAXED) ? -EFAULT :
+							      mm->ops->vma(mm->arg, va, out);
+}
+
+void origin_remember(struct memory_mm *mm, const struct memory_vma *vma, uint64_t changes)
 {
 	struct memory_vma *copy;
 
-	if (!m->tracked || origin_changed(m, vma->start, vma->last, changes))
+	if (!mm->tracked || mm->gone || origin_changed(mm, vma->start, vma->last, changes))
 		return;
 	copy = malloc(sizeof(*copy));
 	if (!copy)
 		return;
 	*copy = *vma;
 	/* Neighbours may have been merged with what was mapped beside them. */
-	drop_vmas(m, vma->start, vma->last);
-	if (range_insert(&m->vmas, vma->start, vma->last, copy))
+	drop_vmas(mm, vma->start, vma->last);
+	if (range_insert(&mm->vmas, vma->start, vma->last, copy))
 		free(copy);
 }
 
@@ -134,11 +158,11 @@ void origin_count(struct memory *m, uint64_t va, uint64_t last, int n)
 	}
 }
 
-bool origin_changing(const struct memory *m, uint64_t va, uint64_t last)
+bool origin_changing(const struct memory_mm *mm, uint64_t va, uint64_t last)
 {
 	struct list *pos, *tmp;
 
-	list_for_each (pos, tmp, &m->changing) {
+	list_for_each (pos, tmp, &mm->changing) {
 		const struct memory_change *c = list_entry(pos, struct memory_change, link);
 
 		if (c->va <= last && va <= c->last)
@@ -147,12 +171,12 @@ bool origin_changing(const struct memory *m, uint64_t va, uint64_t last)
 	return false;
 }
 
-bool origin_changed(const struct memory *m, uint64_t va, uint64_t last, uint64_t changes)
+bool origin_changed(const struct memory_mm *mm, uint64_t va, uint64_t last, uint64_t changes)
 {
-	if (m->changes - changes > ARRAY_SIZE(m->recent))
+	if (mm->changes - changes > ARRAY_SIZE(mm->recent))
 		return true;
-	for (uint64_t n = changes + 1; n <= m->changes; n++) {
-		const struct span *s = &m->recent[n % ARRAY_SIZE(m->recent)];
+	for (uint64_t n = changes + 1; n <= mm->changes; n++) {
+		const struct span *s = &mm->recent[n % ARRAY_SIZE(mm->recent)];
 
 		if (s->first <= last && va <= s->last)
 			return true;
@@ -208,8 +232,11 @@ int memory_unregister(struct memory *m, uint64_t va, uint64_t len)
 	return rc;
 }
 
-void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len)
+/* Changes. */
+
+void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va, uint64_t len)
 {
+	struct memory *m = mm->memory;
 	bool stale = false;
 
 	/* Of no length it meets nothing. */
@@ -219,23 +246,48 @@ void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va,
 		c->last = U64MAX;
 	c->last |= len ? PAGE_MASK : 0;
 	lock_acquire(&m->lock);
-	list_add_tail(&m->changing, &c->link);
+	list_add_tail(&mm->changing, &c->link);
 	if (len) {
-		forget(m, c->va, c->last);
-		stale = slots_change(m, c->va, c->last);
+		forget(mm, c->va, c->last);
+		stale = slots_change(mm, c->va, c->last);
 	}
 	lock_release(&m->lock);
 	if (stale && m->ops.revoked)
 		m->ops.revoked(m->revoked_arg);
 }
 
-void memory_change_end(struct memory *m, struct memory_change *c)
+void memory_mm_change_end(struct memory_mm *mm, struct memory_change *c)
 {
+	struct memory *m = mm->memory;
+
 	lock_acquire(&m->lock);
 	if (c->va <= c->last)
-		forget(m, c->va, c->last);
+		forget(mm, c->va, c->last);
 	list_del(&c->link);
 	lock_release(&m->lock);
+}
+
+void memory_mm_protected(struct memory_mm *mm, uint64_t va, uint64_t len)
+{
+	uint64_t last;
+
+	if (!len)
+		return;
+	if (__builtin_add_overflow(va, len - 1, &last))
+		last = U64MAX;
+	lock_acquire(&mm->memory->lock);
+	forget(mm, va, last);
+	lock_release(&mm->memory->lock);
+}
+
+void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len)
+{
+	memory_mm_change_begin(&m->self, c, va, len);
+}
+
+void memory_change_end(struct memory *m, struct memory_change *c)
+{
+	memory_mm_change_end(&m->self, c);
 }
 
 void memory_va_changed(struct memory *m, uint64_t va, uint64_t len)
@@ -248,13 +300,57 @@ void memory_va_changed(struct memory *m, uint64_t va, uint64_t len)
 
 void memory_va_protected(struct memory *m, uint64_t va, uint64_t len)
 {
-	uint64_t last;
+	memory_mm_protected(&m->self, va, len);
+}
 
-	if (!len)
-		return;
-	if (__builtin_add_overflow(va, len - 1, &last))
-		last = U64MAX;
-	lock_acquire(&m->lock);
-	forget(m, va, last);
-	lock_release(&m->lock);
+/* Other processes. */
+
+int memory_mm_create(struct memory *m, const struct memory_mm_ops *ops, void *arg,
+		     struct memory_mm **out)
+{
+	struct memory_mm *mm = calloc(1, sizeof(*mm));
+
+	if (!mm)
+		return -ENOMEM;
+	mm_init(mm, m, true);
+	mm->ops = ops;
+	mm->arg = arg;
+	mm->refs = 1;
+	*out = mm;
+	return 0;
+}
+
+void mm_get(struct memory_mm *mm)
+{
+	if (mm && mm->ops)
+		__atomic_fetch_add(&mm->refs, 1, __ATOMIC_RELAXED);
+}
+
+bool mm_drop(struct memory_mm *mm)
+{
+	return mm && mm->ops && __atomic_fetch_sub(&mm->refs, 1, __ATOMIC_ACQ_REL) == 1;
+}
+
+void mm_free(struct memory_mm *mm)
+{
+	mm_clear(mm);
+	mm->ops->release(mm->arg);
+	free(mm);
+}
+
+void memory_mm_put(struct memory_mm *mm)
+{
+	if (mm_drop(mm))
+		mm_free(mm);
+}
+
+void memory_mm_gone(struct memory_mm *mm)
+{
+	struct memory_change c;
+
+	lock_acquire(&mm->memory->lock);
+	__atomic_store_n(&mm->gone, true, __ATOMIC_RELAXED);
+	lock_release(&mm->memory->lock);
+	memory_mm_change_begin(mm, &c, 0, U64MAX);
+	memory_mm_change_end(mm, &c);
 }

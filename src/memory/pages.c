@@ -26,6 +26,9 @@ static int pages_create(struct memory *m, const struct memory_payer *payer,
 		return -ENOMEM;
 	*p = *template;
 	p->memory = m;
+	if (!p->mm)
+		p->mm = &m->self;
+	mm_get(p->mm);
 	p->refs = 1;
 	p->account = payer ? payer->account : NULL;
 	if (p->account)
@@ -34,16 +37,23 @@ static int pages_create(struct memory *m, const struct memory_payer *payer,
 	return 0;
 }
 
-int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,
-		  bool writable, bool allow_bar, struct pages **out)
+int pages_from_mm(struct memory *m, struct memory_mm *mm, const struct memory_payer *payer,
+		  uint64_t va, uint64_t len, bool writable, bool allow_bar, struct pages **out)
 {
 	return pages_create(m, payer,
-			    &(struct pages){.start = va,
+			    &(struct pages){.mm = mm,
+					    .start = va,
 					    .length = len,
 					    .fd = -1,
 					    .writable = writable,
 					    .allow_bar = allow_bar},
 			    out);
+}
+
+int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,
+		  bool writable, bool allow_bar, struct pages **out)
+{
+	return pages_from_mm(m, NULL, payer, va, len, writable, allow_bar, out);
 }
 
 int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start,
@@ -77,6 +87,7 @@ void pages_put(struct pages *p)
 		memory_account_put(p->account);
 	if (p->fd >= 0)
 		close(p->fd);
+	memory_mm_put(p->mm);
 	lock_acquire(&m->lock);
 	pool_free(&m->pages, p);
 	lock_release(&m->lock);
@@ -107,15 +118,13 @@ uint64_t pages_start(const struct pages *p)
 /* Asks about op->need and what follows, up to @last or a hole. Without the lock. */
 static int resolve(struct pin_op *op, uint64_t last)
 {
-	struct memory *m = op->pages->memory;
-
 	for (uint64_t va = op->need; va <= last; va = op->vmas[op->nr_vmas++].last + 1) {
 		struct memory_vma *vmas = realloc(op->vmas, (op->nr_vmas + 1) * sizeof(*vmas));
 
 		if (!vmas)
 			return -ENOMEM;
 		op->vmas = vmas;
-		if (m->ops.vma(m->ops_arg, va, &vmas[op->nr_vmas]))
+		if (origin_ask(op->pages->mm, va, &vmas[op->nr_vmas]))
 			return va == op->need ? -EFAULT : 0;
 	}
 	return 0;
@@ -124,20 +133,21 @@ static int resolve(struct pin_op *op, uint64_t last)
 /* What a pin of [first, last] does about -EAGAIN. Takes and leaves with the lock held. */
 static int resolve_unlocked(struct pin_op *op, uint64_t first, uint64_t last)
 {
-	struct memory *m = op->pages->memory;
+	struct memory_mm *mm = op->pages->mm;
+	struct memory *m = mm->memory;
 	int rc;
 
 	if (op->nr_vmas && op->vmas[op->nr_vmas - 1].last >= op->need)
 		op->nr_vmas = 0;
 	if (!op->nr_vmas)
-		op->changes = m->changes;
+		op->changes = mm->changes;
 	lock_release(&m->lock);
 	rc = resolve(op, last);
 	lock_acquire(&m->lock);
-	if (origin_changed(m, first, last, op->changes))
+	if (origin_changed(mm, first, last, op->changes))
 		op->nr_vmas = 0;
 	for (size_t i = 0; i < op->nr_vmas; i++)
-		origin_remember(m, &op->vmas[i], op->changes);
+		origin_remember(mm, &op->vmas[i], op->changes);
 	return rc;
 }
 
@@ -146,11 +156,20 @@ static void wait_for_turn(struct pages *p, uint64_t first, uint64_t last)
 	struct memory *m = p->memory;
 
 	while (p->root.busy ||
-	       (p->fd < 0 && !list_empty(&m->changing) && origin_changing(m, first, last))) {
+	       (p->fd < 0 && !list_empty(&p->mm->changing) &&
+		origin_changing(p->mm, first, last))) {
 		lock_release(&m->lock);
 		sched_yield();
 		lock_acquire(&m->lock);
 	}
+}
+
+static int probe_run(struct pages *p, const struct pin_run *r)
+{
+	struct memory *m = p->memory;
+
+	return r->foreign ? p->mm->ops->probe(p->mm->arg, (uintptr_t)r->base, r->len, r->write) :
+			    m->ops.probe(m->ops_arg, (uintptr_t)r->base, r->len, r->write);
 }
 
 /* Faults in what has just been given a PA. Takes and leaves with the lock held. */
@@ -163,8 +182,7 @@ static int probe_runs(struct pin_op *op)
 	p->root.busy = true;
 	lock_release(&m->lock);
 	for (size_t i = 0; i < op->nr_runs && !rc; i++)
-		rc = m->ops.probe(m->ops_arg, (uintptr_t)op->runs[i].base, op->runs[i].len,
-				  op->runs[i].write);
+		rc = probe_run(p, &op->runs[i]);
 	lock_acquire(&m->lock);
 	p->root.busy = false;
 	return rc ? -EFAULT : 0;

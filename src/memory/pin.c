@@ -75,14 +75,14 @@ static bool covers(const struct span *s, const struct cursor *c)
 
 static int source(struct pin_op *op, uint64_t va, struct stretch *out)
 {
-	struct memory *m = op->pages->memory;
+	struct memory_mm *mm = op->pages->mm;
 	size_t low = 0, high = op->nr_vmas;
 
 	if (op->pages->fd >= 0) {
 		*out = op->file;
 		return 0;
 	}
-	if (origin_find(m, va, out))
+	if (origin_find(mm, va, out))
 		return 0;
 	while (low < high) {
 		size_t mid = (low + high) / 2;
@@ -96,7 +96,7 @@ static int source(struct pin_op *op, uint64_t va, struct stretch *out)
 		op->need = va;
 		return -EAGAIN;
 	}
-	origin_from_vma(m, &op->vmas[low], va, out);
+	origin_from_vma(mm, &op->vmas[low], va, out);
 	return 0;
 }
 
@@ -116,7 +116,7 @@ static bool permitted(const struct pages *p, const struct stretch *s)
 
 static bool same_origin(const struct stretch *a, const struct stretch *b)
 {
-	return a->key.kind == b->key.kind && a->key.dev == b->key.dev && a->key.ino == b->key.ino &&
+	return a->key.kind == b->key.kind && a->key.mm == b->key.mm && a->key.dev == b->key.dev && a->key.ino == b->key.ino &&
 	       a->key.delta == b->key.delta && a->key.writable == b->key.writable;
 }
 
@@ -150,11 +150,13 @@ static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, ui
 		.base = op->pages->memory->slots[slot->index].base + (addr & MEMORY_SLOT_MASK),
 		.len = pages << PAGE_SHIFT,
 		.write = op->pages->writable && !slot->read_only,
+		.foreign = slot->key.kind == MEMORY_FOREIGN,
 	};
 
 	if (slot->key.kind == MEMORY_REGISTERED || slot->key.kind == MEMORY_BAR)
 		return 0;
-	if (last && last->base + last->len == run.base && last->write == run.write) {
+	if (last && last->base + last->len == run.base && last->write == run.write &&
+	    last->foreign == run.foreign) {
 		last->len += run.len;
 		return 0;
 	}
@@ -185,7 +187,7 @@ static int acquire(struct pin_op *op, const struct cursor *c, uint16_t *slot)
 	if (rc && key.kind == MEMORY_SHARED) {
 		/* It cannot be held (huge pages, a device's memory): then it is treated as if it
 		 * were private. */
-		key = (struct slot_key){.kind = MEMORY_PRIVATE};
+		key = private_key(op->pages->mm);
 		rc = slot_pin(m, &key, addr, n, -1, slot);
 	}
 	if (rc)

@@ -25,6 +25,7 @@
  * is made when what is wanted is stale in the older ones.
  */
 struct slot_key {
+	struct memory_mm *mm; /* whose address; NULL: this process's, or FILE */
 	uint64_t gib;	   /* VA >> 30; FILE: offset >> 30 */
 	uint64_t dev, ino; /* SHARED, FILE: the file; BAR: device and region */
 	uint64_t delta;	   /* SHARED: file offset - VA; BAR: BAR offset - VA */
@@ -38,7 +39,7 @@ struct slot {
 	uint64_t pinned;   /* pages, each pin of a page counted */
 	uint32_t index;
 
-	/* PRIVATE: pages pinned in each block; pages that are stale. A block with nothing pinned
+	/* PRIVATE, FOREIGN: pages pinned in each block; pages that are stale. A block with nothing pinned
 	 * has no stale page. */
 	uint32_t *block_pinned;
 	uint64_t *stale;
@@ -62,6 +63,20 @@ struct span {
 	uint64_t first, last;
 };
 
+/* An address space: what is known of it. */
+struct memory_mm {
+	struct memory *memory;
+	const struct memory_mm_ops *ops; /* NULL: this process's */
+	void *arg;
+	uint32_t refs;
+	bool gone;
+	bool tracked;	      /* every change is reported */
+	struct range_tree vmas; /* remembered answers of ops.vma: struct memory_vma *; tracked only */
+	uint64_t changes;	/* counts changes of the address space */
+	struct span recent[16]; /* the last ones: change n is in recent[n % 16] */
+	struct list changing;	/* struct memory_change: begun, not ended */
+};
+
 struct memory {
 	struct memory_slot *slots; /* MEMORY_SLOTS of them, read without the lock */
 	struct slot **info;	   /* what else there is to know of each */
@@ -72,15 +87,10 @@ struct memory {
 	struct slot *hint;  /* pinned last, or NULL */
 
 	struct lock lock;
-	bool tracked;
 	struct range_tree registered; /* struct registered */
 	struct range registered_hint; /* one of them, or start > last */
-	struct range_tree
-		vmas;	  /* remembered answers of ops.vma: struct memory_vma *; tracked only */
-	uint64_t changes; /* counts changes of the address space */
-	struct span recent[16]; /* the last ones: change n is in recent[n % 16] */
-	struct list changing;	/* struct memory_change: begun, not ended */
-	struct pool pages;	/* struct pages */
+	struct memory_mm self;	      /* this process's */
+	struct pool pages;	      /* struct pages */
 
 	struct memory_ops ops;
 	void *ops_arg;
@@ -99,6 +109,7 @@ struct pin_node {
 
 struct pages {
 	struct memory *memory;
+	struct memory_mm *mm; /* whose addresses; a file's: &memory->self */
 	struct memory_account *account;
 	uint64_t start, length; /* VA or file offset */
 	struct pin_node root;
@@ -114,15 +125,22 @@ struct stretch {
 	struct slot_key key; /* kind FREE: nothing that can be pinned */
 	bool read, write;
 };
-void origin_init(struct memory *m);
+void origin_init(struct memory *m, bool tracked);
 void origin_destroy(struct memory *m);
 /* A registered range or a remembered VMA at @va. */
-bool origin_find(struct memory *m, uint64_t va, struct stretch *out);
+bool origin_find(struct memory_mm *mm, uint64_t va, struct stretch *out);
 /* From @va to the end of @vma, or to the next registered range. */
-void origin_from_vma(struct memory *m, const struct memory_vma *vma, uint64_t va,
+void origin_from_vma(struct memory_mm *mm, const struct memory_vma *vma, uint64_t va,
 		     struct stretch *out);
-/* Remembers @vma, which was asked for when memory.changes was @changes. Harmless when it cannot. */
-void origin_remember(struct memory *m, const struct memory_vma *vma, uint64_t changes);
+/* Remembers @vma, which was asked for when mm->changes was @changes. Harmless when it cannot. */
+void origin_remember(struct memory_mm *mm, const struct memory_vma *vma, uint64_t changes);
+/* memory_ops.vma or the mm's own. Without the lock. */
+int origin_ask(struct memory_mm *mm, uint64_t va, struct memory_vma *out);
+/* References to another process's mm; of this one's, or NULL, nothing is counted. mm_drop(): it was
+ * the last, and mm_free() is due, which is no work for under a lock of the caller's of memory_mm. */
+void mm_get(struct memory_mm *mm);
+bool mm_drop(struct memory_mm *mm);
+void mm_free(struct memory_mm *mm);
 /* Counts @n pins (may be negative) of each page of registered memory. */
 void origin_count(struct memory *m, uint64_t va, uint64_t last, int n);
 /* Does the range that was looked at last hold all of [va, last]? */
@@ -130,9 +148,24 @@ static inline bool registered_covers(const struct memory *m, uint64_t va, uint64
 {
 	return va >= m->registered_hint.start && last <= m->registered_hint.last;
 }
-/* Is a change of [va, last] under way? Has one been (perhaps) since memory.changes was @changes? */
-bool origin_changing(const struct memory *m, uint64_t va, uint64_t last);
-bool origin_changed(const struct memory *m, uint64_t va, uint64_t last, uint64_t changes);
+/* Is a change of [va, last] under way? Has one been (perhaps) since mm->changes was @changes? */
+bool origin_changing(const struct memory_mm *mm, uint64_t va, uint64_t last);
+bool origin_changed(const struct memory_mm *mm, uint64_t va, uint64_t last, uint64_t changes);
+/* The key's mm of an origin in @mm. */
+static inline struct memory_mm *key_mm(struct memory_mm *mm)
+{
+	return mm->ops ? mm : NULL;
+}
+/* What is private to a process is used where it lies, in this one or another. */
+static inline bool is_private(uint8_t kind)
+{
+	return kind == MEMORY_PRIVATE || kind == MEMORY_FOREIGN;
+}
+static inline struct slot_key private_key(struct memory_mm *mm)
+{
+	return (struct slot_key){.mm = key_mm(mm),
+				 .kind = mm->ops ? MEMORY_FOREIGN : MEMORY_PRIVATE};
+}
 
 /* slots.c. */
 int slots_create(struct memory *m);
@@ -144,8 +177,8 @@ void slots_destroy(struct memory *m);
 int slot_pin(struct memory *m, struct slot_key *key, uint64_t addr, uint64_t pages, int fd,
 	     uint16_t *index);
 void slot_unpin(struct memory *m, uint16_t index, uint64_t addr, uint64_t pages);
-/* The program changes [va, last]. True when something pinned there became stale. */
-bool slots_change(struct memory *m, uint64_t va, uint64_t last);
+/* The process changes [va, last]. True when something pinned there became stale. */
+bool slots_change(struct memory_mm *mm, uint64_t va, uint64_t last);
 
 /* hold.c. Fills slot->hold and slot->held. */
 int hold_create(struct slot *s);
@@ -170,13 +203,14 @@ struct pin_run {
 	char *base;
 	uint64_t len;
 	bool write;
+	bool foreign; /* base is an address of the pages' mm */
 };
 struct pin_op {
 	struct pages *pages;
 	struct stretch file;	 /* pages->fd >= 0 */
 	struct memory_vma *vmas; /* answers of ops.vma, ascending */
 	size_t nr_vmas;
-	uint64_t changes; /* memory.changes when the first of them was asked for */
+	uint64_t changes; /* mm->changes when the first of them was asked for */
 	uint64_t need;	  /* the VA that -EAGAIN asks for */
 	struct pin_run *runs;
 	size_t nr_runs;

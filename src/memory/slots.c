@@ -51,6 +51,7 @@ int slots_create(struct memory *m)
 static void slot_free(struct slot *s)
 {
 	hold_destroy(s);
+	memory_mm_put(s->key.mm);
 	free(s->block_pinned);
 	free(s->stale);
 	free(s);
@@ -74,14 +75,15 @@ void slots_destroy(struct memory *m)
  */
 static struct slot **bucket(struct memory *m, const struct slot_key *key)
 {
-	uint64_t place = key->gib * 2 + (key->kind == MEMORY_FILE ? 1 + key->ino * 0x10001 : 0);
+	uint64_t place = key->gib * 2 + (key->kind == MEMORY_FILE ? 1 + key->ino * 0x10001 : 0) +
+			 (uintptr_t)key->mm * 16;
 
 	return &m->buckets[(place * 0x9e3779b97f4a7c15ull) >> 48];
 }
 
 static bool key_equal(const struct slot_key *a, const struct slot_key *b)
 {
-	return a->gib == b->gib && a->kind == b->kind && a->dev == b->dev && a->ino == b->ino &&
+	return a->gib == b->gib && a->kind == b->kind && a->mm == b->mm && a->dev == b->dev && a->ino == b->ino &&
 	       a->delta == b->delta && a->writable == b->writable;
 }
 
@@ -129,6 +131,7 @@ static int slot_prepare(struct slot *s)
 {
 	switch (s->key.kind) {
 	case MEMORY_PRIVATE:
+	case MEMORY_FOREIGN:
 		s->block_pinned = calloc(SLOT_BLOCKS, sizeof(*s->block_pinned));
 		s->stale = calloc(SLOT_WORDS, sizeof(*s->stale));
 		return s->block_pinned && s->stale ? 0 : -ENOMEM;
@@ -144,6 +147,7 @@ static char *slot_base(const struct slot *s)
 {
 	switch (s->key.kind) {
 	case MEMORY_PRIVATE:
+	case MEMORY_FOREIGN:
 	case MEMORY_REGISTERED:
 		return (char *)(uintptr_t)(s->key.gib << MEMORY_SLOT_SHIFT);
 	case MEMORY_SHARED:
@@ -163,6 +167,7 @@ static int slot_create(struct memory *m, const struct slot_key *key, struct slot
 	if (!s)
 		return -ENOMEM;
 	s->key = *key;
+	mm_get(key->mm);
 	if (slot_prepare(s))
 		goto out_free;
 	index = index_find(m);
@@ -237,8 +242,10 @@ static bool slot_keep(const struct memory *m, const struct slot *s)
 	case MEMORY_PRIVATE:
 	case MEMORY_REGISTERED:
 		return true;
+	case MEMORY_FOREIGN:
+		return !s->key.mm->gone;
 	case MEMORY_SHARED:
-		return m->tracked && !s->detached;
+		return (s->key.mm ? !s->key.mm->gone : m->self.tracked) && !s->detached;
 	default:
 		return false;
 	}
@@ -277,7 +284,7 @@ int slot_pin(struct memory *m, struct slot_key *key, uint64_t addr, uint64_t pag
 		return rc;
 	}
 	s->pinned += pages;
-	if (key->kind == MEMORY_PRIVATE)
+	if (is_private(key->kind))
 		blocks_add(s, first, pages);
 	else if (key->kind == MEMORY_REGISTERED)
 		origin_count(m, addr, addr + (pages << PAGE_SHIFT) - 1, 1);
@@ -292,7 +299,7 @@ void slot_unpin(struct memory *m, uint16_t index, uint64_t addr, uint64_t pages)
 
 	assert(s->pinned >= pages);
 	s->pinned -= pages;
-	if (s->key.kind == MEMORY_PRIVATE)
+	if (is_private(s->key.kind))
 		blocks_sub(m, s, first, pages);
 	else if (s->key.kind == MEMORY_REGISTERED)
 		origin_count(m, addr, addr + (pages << PAGE_SHIFT) - 1, -1);
@@ -308,8 +315,6 @@ static bool slot_mark_stale(struct memory *m, struct slot *s, uint64_t first, ui
 {
 	bool any = false;
 
-	if (!s->pinned)
-		return false;
 	for (uint64_t page = first; page < first + n;) {
 		uint64_t end = min_u64((page | (BLOCK_PAGES - 1)) + 1, first + n);
 
@@ -324,19 +329,25 @@ static bool slot_mark_stale(struct memory *m, struct slot *s, uint64_t first, ui
 	return any;
 }
 
+/* One of @mm's. */
 static bool slot_change(struct memory *m, struct slot *s, uint64_t va, uint64_t last)
 {
 	uint64_t start = s->key.gib << MEMORY_SLOT_SHIFT, end = start + MEMORY_SLOT_MASK;
 	uint64_t first, n;
 
-	if (s->key.kind != MEMORY_PRIVATE && s->key.kind != MEMORY_SHARED)
+	if (!is_private(s->key.kind) && s->key.kind != MEMORY_SHARED)
 		return false;
 	if (last < start || va > end)
 		return false;
 	first = (max_u64(va, start) - start) >> PAGE_SHIFT;
 	n = ((min_u64(last, end) - start) >> PAGE_SHIFT) - first + 1;
-	if (s->key.kind == MEMORY_PRIVATE)
+	if (is_private(s->key.kind) && s->pinned)
 		return slot_mark_stale(m, s, first, n);
+	if (is_private(s->key.kind)) {
+		if (!slot_keep(m, s))
+			slot_remove(m, s);
+		return false;
+	}
 	if (bitmap_any(s->held, first, n)) {
 		s->detached = true;
 		if (!s->pinned)
@@ -345,8 +356,9 @@ static bool slot_change(struct memory *m, struct slot *s, uint64_t va, uint64_t 
 	return false;
 }
 
-bool slots_change(struct memory *m, uint64_t va, uint64_t last)
+bool slots_change(struct memory_mm *mm, uint64_t va, uint64_t last)
 {
+	struct memory *m = mm->memory;
 	uint64_t gib = va >> MEMORY_SLOT_SHIFT, last_gib = last >> MEMORY_SLOT_SHIFT;
 	bool stale = false;
 	struct slot *next;
@@ -356,14 +368,16 @@ bool slots_change(struct memory *m, uint64_t va, uint64_t last)
 			if (!m->info[i])
 				continue;
 			left--;
-			stale |= slot_change(m, m->info[i], va, last);
+			if (m->info[i]->key.mm == key_mm(mm))
+				stale |= slot_change(m, m->info[i], va, last);
 		}
 		return stale;
 	}
 	for (; gib <= last_gib; gib++)
-		for (struct slot *s = *bucket(m, &(struct slot_key){.gib = gib}); s; s = next) {
+		for (struct slot *s = *bucket(m, &(struct slot_key){.mm = key_mm(mm), .gib = gib});
+		     s; s = next) {
 			next = s->next;
-			if (s->key.gib == gib)
+			if (s->key.gib == gib && s->key.mm == key_mm(mm))
 				stale |= slot_change(m, s, va, last);
 		}
 	return stale;

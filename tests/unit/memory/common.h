@@ -67,7 +67,7 @@ static inline int pa_read(struct memory *m, uint64_t pa, void *dst, size_t len)
 
 	if (slot->has_stale && memory_stale(m, pa, len))
 		return -EFAULT;
-	return memory_copy(m, slot, dst, slot->base + (pa & MEMORY_SLOT_MASK), len);
+	return memory_copy_from(m, slot, dst, slot->base + (pa & MEMORY_SLOT_MASK), len);
 }
 
 static inline int pa_write(struct memory *m, uint64_t pa, const void *src, size_t len)
@@ -76,7 +76,7 @@ static inline int pa_write(struct memory *m, uint64_t pa, const void *src, size_
 
 	if (slot->has_stale && memory_stale(m, pa, len))
 		return -EFAULT;
-	return memory_copy(m, slot, slot->base + (pa & MEMORY_SLOT_MASK), src, len);
+	return memory_copy_to(m, slot, slot->base + (pa & MEMORY_SLOT_MASK), src, len);
 }
 
 static inline void assert_pa_byte(struct memory *m, uint64_t pa, char byte)

@@ -259,7 +259,7 @@ static void bars(void **state)
 	assert_int_equal(run, 2 * PAGE_SIZE);
 	assert_int_equal(memory_slot(m, pa)->kind, MEMORY_BAR);
 	assert_null(memory_slot(m, pa)->base);
-	assert_int_equal(memory_copy(m, memory_slot(m, pa), &bar, &bar, 1), -EFAULT);
+	assert_int_equal(memory_copy_from(m, memory_slot(m, pa), &bar, &bar, 1), -EFAULT);
 	assert_int_equal(memory_bar_at(m, pa + 5, &bar), 0);
 	assert_ptr_equal(bar.device, device);
 	assert_int_equal(bar.region, 2);
@@ -297,7 +297,7 @@ static void tables_take_consecutive_slots(void **state)
 	assert_int_equal(memory_nr_slots(memory), 6);
 	assert_int_equal(memory_add_tables(memory, (char *)(80 * GiB), MEMORY_SLOTS * GiB, &more),
 			 -ENOMEM);
-	assert_int_equal(memory_copy(memory, memory_slot(memory, pa), &more, &more, 1), -EFAULT);
+	assert_int_equal(memory_copy_from(memory, memory_slot(memory, pa), &more, &more, 1), -EFAULT);
 	pages_unpin(p, 0, PAGE_SIZE);
 	pages_put(p);
 	munmap(va, PAGE_SIZE);

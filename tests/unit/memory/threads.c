@@ -47,7 +47,7 @@ static void *pinner(void *arg)
 			if (__atomic_load_n(&slot->has_stale, __ATOMIC_ACQUIRE) &&
 			    memory_stale(memory, pa, 1))
 				continue;
-			memory_copy(memory, slot, &byte, slot->base + (pa & MEMORY_SLOT_MASK), 1);
+			memory_copy_from(memory, slot, &byte, slot->base + (pa & MEMORY_SLOT_MASK), 1);
 		}
 		if (step(&seed) % 2 && n > 1 && !pages_pin(p, 0, PAGE_SIZE))
 			pages_unpin(p, 0, PAGE_SIZE);

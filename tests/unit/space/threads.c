@@ -116,7 +116,7 @@ static void *reader(void *arg)
 			assert_int_equal(slot->kind, MEMORY_PRIVATE);
 			if (!__atomic_load_n(&slot->has_stale, __ATOMIC_ACQUIRE) ||
 			    !memory_stale(w->memory, leaf.pa, 1)) {
-				memory_copy(w->memory, slot, &byte,
+				memory_copy_from(w->memory, slot, &byte,
 					    slot->base + (leaf.pa & MEMORY_SLOT_MASK), 1);
 				found++;
 			}

@@ -40,6 +40,7 @@ static const struct option_key nvme_keys[] = {
 	{"readonly", OPTION_BOOL, "off", 0, 0, "write-protect every namespace"},
 	{"lba", OPTION_NUMBER, "512", 512, 4096, "bytes of a logical block: 512 or 4096"},
 	{"queues", OPTION_NUMBER, "16", 1, NVME_MAX_QUEUES, "I/O queue pairs"},
+	{"msi", OPTION_NUMBER, "32", 0, 32, "MSI vectors, a power of two; 0: MSI-X only"},
 	{"serial", OPTION_STRING, NULL, 0, 0, "serial number, at most 20 characters"},
 	{NULL},
 };
@@ -107,7 +108,8 @@ static void nvme_destroy(struct pci_dev *dev)
 	free(n);
 }
 
-static int setup_function(struct pci_dev *dev, struct nvme *n)
+static int setup_function(struct pci_dev *dev, struct nvme *n, uint64_t msi, char *why,
+			  size_t why_len)
 {
 	static const struct pci_ids ids = {
 		.vendor = 0x1b36,
@@ -120,8 +122,16 @@ static int setup_function(struct pci_dev *dev, struct nvme *n)
 	};
 	int rc;
 
+	if (msi && !is_pow2(msi)) {
+		snprintf(why, why_len, "nvme: msi=%llu: give a power of two",
+			 (unsigned long long)msi);
+		return -EINVAL;
+	}
 	pci_set_ids(dev, &ids);
 	rc = pci_add_bar(dev, 0, BAR_SIZE, true, false);
+	/* Without masking of its own: INTMS masks (section 3.1.3). */
+	if (!rc && msi)
+		rc = pci_add_msi(dev, (unsigned int)msi, false);
 	if (!rc)
 		rc = pci_add_msix(dev, 0, n->nr_queues + 1, MSIX_TABLE, MSIX_PBA);
 	pci_set_intx_pin(dev, 1);
@@ -161,7 +171,7 @@ static int nvme_create(struct pci_dev *dev, const struct options *o, char *why, 
 		goto fail;
 	rc = set_serial(n, options_string(o, "serial"), why, why_len);
 	if (!rc)
-		rc = setup_function(dev, n);
+		rc = setup_function(dev, n, options_number(o, "msi"), why, why_len);
 	if (!rc)
 		rc = open_namespaces(n, o, why, why_len);
 	if (!rc)
@@ -206,7 +216,24 @@ static bool wants_pin(const struct nvme *n)
 /* Lock held. */
 static void update_intx(struct nvme *n)
 {
-	pci_set_intx(n->dev, !pci_msix_enabled(n->dev) && wants_pin(n));
+	bool messages = pci_msix_enabled(n->dev) || pci_msi_enabled(n->dev);
+
+	pci_set_intx(n->dev, !messages && wants_pin(n));
+}
+
+/* A message for what became pending while it was masked (section 7.5.1.1). Lock held. */
+static void unmask_msi(struct nvme *n, uint32_t bits)
+{
+	uint32_t pending = 0;
+
+	for (unsigned int i = 0; i <= n->nr_queues; i++)
+		if (n->cq[i].exists && n->cq[i].ien && n->cq[i].vector < 32 &&
+		    __atomic_load_n(&n->cq[i].tail, __ATOMIC_RELAXED) !=
+			    __atomic_load_n(&n->cq[i].head, __ATOMIC_RELAXED))
+			pending |= BIT(n->cq[i].vector);
+	for (unsigned int i = 0; i < 32; i++)
+		if (pending & bits & BIT(i))
+			pci_raise(n->dev, i);
 }
 
 /* Lock held. */
@@ -294,6 +321,8 @@ static void write_register(struct nvme *n, uint64_t off, unsigned int size, uint
 		update_intx(n);
 		break;
 	case NVME_INTMC:
+		if (pci_msi_enabled(n->dev))
+			unmask_msi(n, n->intm & (uint32_t)val);
 		n->intm &= ~(uint32_t)val;
 		update_intx(n);
 		break;
@@ -415,6 +444,8 @@ static void notify(struct nvme *n, struct nvme_cq *cq)
 		return;
 	}
 	pci_lock(n->dev);
+	if (pci_msi_enabled(n->dev) && !(cq->vector < 32 && (n->intm & BIT(cq->vector))))
+		pci_raise(n->dev, cq->vector);
 	update_intx(n);
 	pci_unlock(n->dev);
 }

@@ -5,6 +5,7 @@
  */
 #include "nvme_driver.h"
 
+#include <errno.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -628,6 +629,40 @@ static void the_pin_follows_the_queues(void **state)
 	rig_destroy(&r);
 }
 
+/* MSI: a message for each completion queue's vector; INTMS holds it back until INTMC. */
+static void messages_without_msix(void **state)
+{
+	struct nvme_sqe e = {.opcode = NVME_IO_FLUSH, .nsid = 1};
+	struct nvme_host h;
+	unsigned int was;
+	struct rig r;
+
+	rig_create(&r, true);
+	assert_int_equal(func_try(&r, "nvme,msi=3", NULL, 0), -EINVAL);
+	nvme_start(&h, func_add(&r, "nvme,queues=4,msi=8"), 16);
+	assert_int_equal(pci_irq_count(h.f->pci, PCI_MSI), 8);
+	pci_irq_enable(h.f->pci, PCI_MSI, true);
+	nvme_add_queue(&h, 1, 16, 3);
+	for (unsigned int i = 0; i < 200; i++) {
+		was = irqs_of(h.f, 3);
+		nvme_submit(&h, 1, &e);
+		WAIT_UNTIL(irqs_of(h.f, 3) > was);
+		assert_int_equal(nvme_wait(&h, 1).status >> 1, 0);
+	}
+	reg_write(h.f, 0, NVME_INTMS, 4, 8);
+	was = irqs_of(h.f, 3);
+	nvme_submit(&h, 1, &e);
+	usleep(2000);
+	assert_int_equal(irqs_of(h.f, 3), was);
+	reg_write(h.f, 0, NVME_INTMC, 4, 4);
+	assert_int_equal(irqs_of(h.f, 3), was);
+	reg_write(h.f, 0, NVME_INTMC, 4, 8);
+	WAIT_UNTIL(irqs_of(h.f, 3) > was);
+	assert_int_equal(nvme_wait(&h, 1).status >> 1, 0);
+	assert_int_equal(h.f->intx_raised, 0);
+	rig_destroy(&r);
+}
+
 /* A head that says more was taken than was posted, or a queue that is deleted with work in it: no
  * harm done. */
 static void doorbells_that_lie(void **state)
@@ -670,6 +705,7 @@ int main(void)
 		cmocka_unit_test(queues_that_cannot_be_reached),
 		cmocka_unit_test(messages_of_completion_queues),
 		cmocka_unit_test(the_pin_follows_the_queues),
+		cmocka_unit_test(messages_without_msix),
 		cmocka_unit_test(doorbells_that_lie),
 	};
 

@@ -64,7 +64,7 @@ static void test_sizes(void **state)
 		{4 * G1, 8 * G1, 20 * G1},
 	};
 
-	for (size_t i = 0; i < nr_geometries; i++) {
+	for_each_plain (i) {
 		for (size_t k = 0; k < ARRAY_SIZE(rows); k++)
 			check_sizes(&geometries[i], rows[k].iova, rows[k].pa, rows[k].len);
 	}
@@ -206,7 +206,7 @@ static void test_refusals(void **state)
 	struct pt_leaf leaf;
 	struct fixture fx;
 
-	for (size_t i = 0; i < nr_geometries; i++) {
+	for_each_plain (i) {
 		const struct geometry *g = &geometries[i];
 		unsigned int page_lg2 = naive_page_lg2(g), bits = page_lg2 + 9 * g->levels;
 		uint64_t most = 1ull << g->ops->max_oas, last, end;
@@ -219,7 +219,7 @@ static void test_refusals(void **state)
 		assert_int_equal(pt_map(fx.pt, 1, 0, K4, 3), -EINVAL);
 		assert_int_equal(pt_map(fx.pt, 0, BIT(page_lg2 - 1), K4, 3), -EINVAL);
 		assert_int_equal(pt_map(fx.pt, 0, 0, K4 + 1, 3), -EINVAL);
-		assert_int_equal(pt_map(fx.pt, 0, 0, K4, 0), g->ops == &pt_vtd_ss ? -EINVAL : 0);
+		assert_int_equal(pt_map(fx.pt, 0, 0, K4, 0), naive_prot(g, 0) < 0 ? -EINVAL : 0);
 		assert_int_equal(pt_unmap(fx.pt, 0, K4, &gather, NULL), 0);
 		assert_int_equal(pt_map(fx.pt, last - 0xfff, 0, 2 * K4, 3), -ERANGE);
 		assert_int_equal(pt_map(fx.pt, last - 0xfff, 0, -K4, 3), -ERANGE);
@@ -333,7 +333,7 @@ static void check_all(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len)
 
 static void test_allocation_failures(void **state)
 {
-	for (size_t i = 0; i < nr_geometries; i++) {
+	for_each_plain (i) {
 		const struct geometry *g = &geometries[i];
 		struct pt_gather gather = {0};
 		unsigned int more = 0;
@@ -372,7 +372,7 @@ static void test_allocation_failures(void **state)
 /* Large leaves that were there before only small ones were allowed are still cut and unmapped. */
 static void test_fewer_page_sizes(void **state)
 {
-	for (size_t i = 0; i < nr_geometries; i++) {
+	for_each_plain (i) {
 		struct pt_gather gather = {0};
 		struct fixture fx;
 		uint64_t unmapped;
@@ -411,7 +411,7 @@ static void test_table_by_pa(void **state)
 /* One buffer mapped and unmapped for ever takes no tables; many of them leave a bounded number. */
 static void test_kept_tables(void **state)
 {
-	for (size_t i = 0; i < nr_geometries; i++) {
+	for_each_plain (i) {
 		struct pt_gather gather = {0};
 		struct fixture fx;
 		size_t used = 0;
@@ -445,7 +445,7 @@ static void test_kept_tables(void **state)
 
 static void test_batch(void **state)
 {
-	for (size_t i = 0; i < nr_geometries; i++) {
+	for_each_plain (i) {
 		struct pt_leaf leaf, leaves[50];
 		uint64_t iova[50], rnd = 7;
 		size_t found = 0;
@@ -502,7 +502,7 @@ static int count_step(void *arg, const struct pt_step *s)
 
 static void test_dump(void **state)
 {
-	for (size_t i = 0; i < nr_geometries; i++) {
+	for_each_plain (i) {
 		struct dumped d = {0};
 		struct fixture fx;
 

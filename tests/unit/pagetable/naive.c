@@ -7,26 +7,6 @@
 
 #include <cmocka.h>
 
-#define VTD_SIZES (BIT(12) | BIT(21) | BIT(30))
-
-const struct geometry geometries[] = {
-	{"vtd 3", &pt_vtd_ss, 3, 0, PT_DIRTY},
-	{"vtd 4", &pt_vtd_ss, 4, 0, PT_DIRTY | PT_COHERENT},
-	{"vtd 5", &pt_vtd_ss, 5, 0, PT_DIRTY},
-	{"vtd 4, no 1G", &pt_vtd_ss, 4, BIT(12) | BIT(21), PT_DIRTY},
-	{"vtd 4, 4K", &pt_vtd_ss, 4, 0, PT_DIRTY | PT_NO_HUGE},
-	{"amd 3", &pt_amdv1, 3, 0, PT_DIRTY},
-	{"amd 4", &pt_amdv1, 4, 0, PT_DIRTY | PT_COHERENT},
-	{"amd 5", &pt_amdv1, 5, 0, PT_DIRTY},
-	{"amd 6", &pt_amdv1, 6, 0, PT_DIRTY},
-	{"amd 4, no runs", &pt_amdv1, 4, VTD_SIZES, PT_DIRTY},
-	{"amd 4, 32K", &pt_amdv1, 4, BIT(12) | BIT(15), PT_DIRTY},
-	{"mock 4", &pt_mock, 4, 0, PT_DIRTY},
-	{"mock 5", &pt_mock, 5, 0, PT_DIRTY | PT_COHERENT},
-	{"mock 4, huge", &pt_mock, 4, BIT(12) | BIT(20), PT_DIRTY},
-};
-const size_t nr_geometries = ARRAY_SIZE(geometries);
-
 uint64_t next_random(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -35,149 +15,132 @@ uint64_t next_random(uint64_t *state)
 	return *state * 0x2545f4914f6cdd1dull;
 }
 
+unsigned int naive_shift(const struct geometry *g, unsigned int level)
+{
+	return g->naive->shift ? g->naive->shift(g, level) : 12 + 9 * level;
+}
+
+unsigned int naive_index_bits(const struct geometry *g, unsigned int level)
+{
+	return g->naive->index_bits ? g->naive->index_bits(g, level) : 9;
+}
+
 unsigned int naive_page_lg2(const struct geometry *g)
 {
-	return g->ops == &pt_mock ? 11 : 12;
+	return naive_shift(g, 0);
 }
 
-/* D51397, table 32 and figures 9-x: R 0, W 1, PS 7 (leaf above the lowest level), SNP 11. */
-static uint64_t vtd_encode(const struct geometry *g, uint64_t pa, unsigned int lg2, int prot)
+unsigned int naive_level(const struct geometry *g, unsigned int lg2)
 {
-	uint64_t e = pa;
+	unsigned int level = 0;
 
-	if (prot & PT_READ)
-		e += 0x1;
-	if (prot & PT_WRITE)
-		e += 0x2;
-	if (lg2 > 12)
-		e += 0x80;
-	if (g->flags & PT_COHERENT)
-		e += 0x800;
-	return e;
+	while (level + 1 < g->levels && naive_shift(g, level + 1) <= lg2)
+		level++;
+	return level;
 }
 
-/*
- * 48882, table 14: xxx0 at bit 12 is 8 KiB, xx01 16 KiB, x011 32 KiB, ... each under Next Level 7.
- * The mock's address field counts pages of 2 KiB.
- */
-static uint64_t amd_encode(const struct geometry *g, uint64_t pa, unsigned int lg2, int prot)
+int naive_prot(const struct geometry *g, int prot)
 {
-	unsigned int page = naive_page_lg2(g);
-	uint64_t e = ((pa >> page) << 12) + 1;
+	return g->naive->prot ? g->naive->prot(prot) : prot;
+}
 
-	if (prot & PT_READ)
-		e += 1ull << 61;
-	if (prot & PT_WRITE)
-		e += 1ull << 62;
-	if (g->flags & PT_COHERENT)
-		e += 1ull << 60;
-	if ((lg2 - page) % 9 == 0)
-		return e;
-	for (unsigned int bit = page; bit < lg2 - 1; bit++)
-		e += 1ull << (bit - page + 12);
-	return e + (7 << 9);
+bool naive_is_plain(const struct geometry *g)
+{
+	for (unsigned int level = 0; level < g->levels; level++) {
+		if (naive_index_bits(g, level) != 9)
+			return false;
+	}
+	return naive_page_lg2(g) <= 12 && g->flags & PT_DIRTY && !g->ias;
 }
 
 uint64_t naive_encode(const struct geometry *g, uint64_t pa, unsigned int lg2, int prot)
 {
-	return g->ops == &pt_vtd_ss ? vtd_encode(g, pa, lg2, prot) : amd_encode(g, pa, lg2, prot);
+	return g->naive->leaf(g, pa, lg2, prot, naive_level(g, lg2));
+}
+
+uint64_t *naive_place(const struct geometry *g, const struct pt_mem *m, uint64_t table_pa,
+		      uint64_t index)
+{
+	uint64_t pa = table_pa + 8 * index;
+	const char *unit = (const char *)pt_mem_table(m, pa - pa % 4096);
+
+	assert_non_null(unit);
+	return (uint64_t *)(uintptr_t)(unit + pa % 4096);
+}
+
+uint64_t naive_load(const struct geometry *g, const uint64_t *place)
+{
+	const uint8_t *byte = (const uint8_t *)place;
+	uint64_t e = 0;
+
+	for (unsigned int i = 0; i < 8; i++)
+		e |= (uint64_t)byte[i] << (g->naive->big_endian ? 56 - 8 * i : 8 * i);
+	return e;
+}
+
+void naive_store(const struct geometry *g, uint64_t *place, uint64_t e)
+{
+	uint8_t *byte = (uint8_t *)place;
+
+	for (unsigned int i = 0; i < 8; i++)
+		byte[i] = (uint8_t)(e >> (g->naive->big_endian ? 56 - 8 * i : 8 * i));
+}
+
+static uint64_t index_of(const struct geometry *g, uint64_t iova, unsigned int level)
+{
+	return (iova >> naive_shift(g, level)) % (1ull << naive_index_bits(g, level));
 }
 
 static uint64_t naive_entry(const struct geometry *g, const struct pt_mem *m, uint64_t table_pa,
 			    uint64_t iova, unsigned int level)
 {
-	const uint64_t *table = pt_mem_table(m, table_pa);
-
-	assert_non_null(table);
-	return table[(iova >> (naive_page_lg2(g) + 9 * level)) % 512];
+	return naive_load(g, naive_place(g, m, table_pa, index_of(g, iova, level)));
 }
 
-static struct naive_leaf vtd_walk(const struct geometry *g, const struct pt_mem *m, uint64_t table,
-				  uint64_t iova)
+/* All entries of a run must be the same but for their flags, which count for all of it. */
+static void check_run(const struct geometry *g, const struct pt_mem *m, uint64_t table,
+		      uint64_t iova, unsigned int level, struct naive_leaf *leaf)
 {
-	for (unsigned int level = g->levels - 1;; level--) {
-		uint64_t e = naive_entry(g, m, table, iova, level), size = 1ull << (12 + 9 * level);
-		uint64_t address = e & 0x000ffffffffff000ull;
+	uint64_t size = 1ull << leaf->lg2, step = 1ull << naive_shift(g, level);
+	uint64_t start = iova - iova % size, mask = ~g->naive->flags;
+	uint64_t own = naive_entry(g, m, table, iova, level) & mask;
 
-		if (!(e & 3))
-			return (struct naive_leaf){0};
-		/* Reserved: everything above the address but TM, and EMT, IPAT, X as long as we use
-		 * none. */
-		assert_int_equal(e & 0xfff000000000047cull, 0);
-		if (level && !(e & 0x80)) {
-			assert_int_equal(e & 0xb83, 3);
-			table = address;
-			continue;
-		}
-		assert_int_equal(address % size, 0);
-		assert_int_equal(!!(e & 0x80), level > 0);
-		return (struct naive_leaf){.present = true,
-					   .pa = address + iova % size,
-					   .lg2 = 12 + 9 * level,
-					   .prot = e & 3,
-					   .accessed = e & 0x100,
-					   .dirty = e & 0x200};
-	}
-}
-
-/* All entries of a run must be the same but for their flags, and agree that it is aligned. */
-static void amd_run(const struct geometry *g, const struct pt_mem *m, uint64_t table,
-		    uint64_t iova, unsigned int level, struct naive_leaf *leaf)
-{
-	unsigned int page = naive_page_lg2(g);
-	uint64_t size = 1ull << leaf->lg2, step = 1ull << (page + 9 * level),
-		 start = iova - iova % size;
-	uint64_t own = naive_entry(g, m, table, iova, level) & ~0x60ull;
-
-	assert_in_range(leaf->lg2, page + 1 + 9 * level, page + 8 + 9 * level);
+	assert_in_range(leaf->lg2, naive_shift(g, level),
+			naive_shift(g, level) + naive_index_bits(g, level));
 	for (uint64_t at = start; at - start < size; at += step) {
 		uint64_t e = naive_entry(g, m, table, at, level);
+		struct naive_entry n = g->naive->decode(g, e, level);
 
-		assert_int_equal(e & ~0x60ull, own);
-		leaf->accessed |= !!(e & 0x20);
-		leaf->dirty |= !!(e & 0x40);
-	}
-}
-
-static struct naive_leaf amd_walk(const struct geometry *g, const struct pt_mem *m, uint64_t table,
-				  uint64_t iova)
-{
-	unsigned int page = naive_page_lg2(g);
-
-	for (unsigned int level = g->levels - 1;; level--) {
-		uint64_t e = naive_entry(g, m, table, iova, level), next = (e >> 9) % 8;
-		uint64_t address = ((e & 0x000ffffffffff000ull) >> 12) << page;
-		struct naive_leaf leaf = {.present = true,
-					  .lg2 = page + 9 * level,
-					  .prot = (e >> 61) & 3,
-					  .accessed = e & 0x20,
-					  .dirty = e & 0x40};
-
-		if (!(e & 1))
-			return (struct naive_leaf){0};
-		assert_int_equal(e & 0x8ff000000000019eull, 0);
-		if (next && next != 7) {
-			assert_int_equal(next, level);
-			assert_int_equal(leaf.prot, 3);
-			table = address;
-			continue;
-		}
-		if (next == 7) {
-			for (leaf.lg2 = page + 1; address & (1ull << (leaf.lg2 - 1)); leaf.lg2++)
-				;
-			amd_run(g, m, table, iova, level, &leaf);
-			address &= ~((1ull << leaf.lg2) - 1);
-		}
-		assert_int_equal(address % (1ull << leaf.lg2), 0);
-		leaf.pa = address + iova % (1ull << leaf.lg2);
-		return leaf;
+		assert_int_equal(e & mask, own);
+		leaf->accessed |= n.accessed;
+		leaf->dirty |= n.dirty;
 	}
 }
 
 struct naive_leaf naive_walk(const struct geometry *g, const struct pt_mem *m, uint64_t root_pa,
 			     uint64_t iova)
 {
-	return g->ops == &pt_vtd_ss ? vtd_walk(g, m, root_pa, iova) : amd_walk(g, m, root_pa, iova);
+	uint64_t table = root_pa;
+
+	for (unsigned int level = g->levels - 1;; level--) {
+		uint64_t e = naive_entry(g, m, table, iova, level);
+		struct naive_entry n = g->naive->decode(g, e, level);
+		struct naive_leaf leaf = {.present = true, .lg2 = n.lg2, .prot = n.prot};
+
+		if (n.kind == NAIVE_INVALID)
+			fail_msg("%s: entry %#lx of level %u", g->name, (long)e, level);
+		if (n.kind == NAIVE_EMPTY)
+			return (struct naive_leaf){0};
+		if (n.kind == NAIVE_TABLE) {
+			assert_true(level > 0);
+			table = n.pa;
+			continue;
+		}
+		check_run(g, m, table, iova, level, &leaf);
+		assert_int_equal(n.pa % (1ull << n.lg2), 0);
+		leaf.pa = n.pa + iova % (1ull << n.lg2);
+		return leaf;
+	}
 }
 
 unsigned int naive_choose(const struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len)
@@ -193,10 +156,111 @@ unsigned int naive_choose(const struct pt *pt, uint64_t iova, uint64_t pa, uint6
 	return best;
 }
 
+size_t naive_split(const struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot,
+		   struct naive_map *out, size_t max)
+{
+	size_t n = 0;
+
+	while (len) {
+		unsigned int lg2 = naive_choose(pt, iova, pa, len);
+
+		assert_true(n < max);
+		out[n++] = (struct naive_map){.iova = iova, .pa = pa, .lg2 = lg2, .prot = prot};
+		iova += 1ull << lg2;
+		pa += 1ull << lg2;
+		len -= 1ull << lg2;
+	}
+	return n;
+}
+
+/* The first map that ends beyond @iova, or NULL. */
+static const struct naive_map *map_at(const struct naive_map *maps, size_t n, uint64_t iova)
+{
+	size_t low = 0;
+
+	while (low < n) {
+		size_t mid = low + (n - low) / 2;
+
+		if (maps[mid].iova + ((1ull << maps[mid].lg2) - 1) >= iova)
+			n = mid;
+		else
+			low = mid + 1;
+	}
+	return &maps[low];
+}
+
+struct image {
+	const struct fixture *fx;
+	const struct naive_map *maps;
+	size_t n;
+	bool empty; /* nothing may be in it */
+};
+
+static void compare_table(struct image *im, uint64_t table_pa, uint64_t base, unsigned int level);
+
+/* The entry that covers [iova, last] at @place. */
+static void compare_entry(struct image *im, const uint64_t *place, uint64_t iova, uint64_t last,
+			  unsigned int level)
+{
+	const struct geometry *g = im->fx->g;
+	const struct naive_map *m = map_at(im->maps, im->n, iova);
+	bool none = im->empty || m == im->maps + im->n || m->iova > last;
+	bool inner = !none && m->lg2 < naive_shift(g, level);
+	uint64_t e = naive_load(g, place), expected = 0;
+	struct naive_entry has = g->naive->decode(g, e, level);
+
+	if (has.kind == NAIVE_TABLE && (inner || none)) {
+		struct image below = *im;
+
+		expected = g->naive->table(g, has.pa, level);
+		below.empty = none;
+		compare_table(&below, has.pa, iova, level - 1);
+	} else if (none) {
+		expected = g->naive->empty ? g->naive->empty(g, level) : 0;
+	} else if (!inner) {
+		expected = g->naive->leaf(g, m->pa, m->lg2, m->prot, level);
+		if (m->lg2 > naive_shift(g, level))
+			e &= ~g->naive->flags, expected &= ~g->naive->flags;
+		else if (g->flags & PT_DIRTY)
+			assert_true(has.accessed == m->accessed && has.dirty == m->dirty);
+		if (g->flags & PT_DIRTY)
+			e &= ~g->naive->flags;
+	}
+	if (e != expected)
+		fail_msg("%s: iova %#lx level %u: %#lx, not %#lx", g->name, (long)iova, level,
+			 (long)e, (long)expected);
+}
+
+static void compare_table(struct image *im, uint64_t table_pa, uint64_t base, unsigned int level)
+{
+	const struct geometry *g = im->fx->g;
+	unsigned int shift = naive_shift(g, level);
+
+	assert_int_equal(table_pa % (8ull << naive_index_bits(g, level)) & 4095, 0);
+	for (uint64_t i = 0; i < 1ull << naive_index_bits(g, level); i++) {
+		const uint64_t *place = naive_place(g, im->fx->mem, table_pa, i);
+		uint64_t iova = base + (i << shift);
+
+		compare_entry(im, place, iova, iova + ((1ull << shift) - 1), level);
+	}
+}
+
+void naive_compare(const struct fixture *fx, const struct naive_map *maps, size_t n)
+{
+	struct image im = {.fx = fx, .maps = maps, .n = n};
+
+	compare_table(&im, pt_root_pa(fx->pt), 0, fx->g->levels - 1);
+}
+
 void fixture_open(struct fixture *fx, const struct geometry *g)
 {
-	fx->cfg = (struct pt_config){
-		.ops = g->ops, .levels = g->levels, .page_sizes = g->page_sizes, .flags = g->flags};
+	fx->g = g;
+	fx->cfg = (struct pt_config){.ops = g->ops,
+				     .levels = g->levels,
+				     .page_sizes = g->page_sizes,
+				     .flags = g->flags,
+				     .ias = g->ias,
+				     .oas = g->oas};
 	assert_int_equal(pt_mem_create(&fx->mem), 0);
 	*pt_mem_pa_base(fx->mem) = 5ull << 30;
 	assert_int_equal(pt_create(fx->mem, &fx->cfg, &fx->pt), 0);

@@ -166,7 +166,7 @@ static void run(const struct geometry *g, unsigned int steps)
 
 static void test_readers(void **state)
 {
-	for (size_t i = 0; i < nr_geometries; i++)
+	for_each_plain (i)
 		run(&geometries[i], 5000);
 }
 

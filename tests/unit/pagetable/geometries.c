@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every format, in every number of levels, and what else changes the tables that come out.
+ */
+#include "naive.h"
+
+#define VTD_SIZES (BIT(12) | BIT(21) | BIT(30))
+
+const struct geometry geometries[] = {
+	{"vtd 3", &pt_vtd_ss, &naive_vtd_ss, 3, 0, PT_DIRTY},
+	{"vtd 4", &pt_vtd_ss, &naive_vtd_ss, 4, 0, PT_DIRTY | PT_COHERENT},
+	{"vtd 5", &pt_vtd_ss, &naive_vtd_ss, 5, 0, PT_DIRTY},
+	{"vtd 4, no 1G", &pt_vtd_ss, &naive_vtd_ss, 4, BIT(12) | BIT(21), PT_DIRTY},
+	{"vtd 4, 4K", &pt_vtd_ss, &naive_vtd_ss, 4, 0, PT_DIRTY | PT_NO_HUGE},
+	{"amd 3", &pt_amdv1, &naive_amdv1, 3, 0, PT_DIRTY},
+	{"amd 4", &pt_amdv1, &naive_amdv1, 4, 0, PT_DIRTY | PT_COHERENT},
+	{"amd 5", &pt_amdv1, &naive_amdv1, 5, 0, PT_DIRTY},
+	{"amd 6", &pt_amdv1, &naive_amdv1, 6, 0, PT_DIRTY},
+	{"amd 4, no runs", &pt_amdv1, &naive_amdv1, 4, VTD_SIZES, PT_DIRTY},
+	{"amd 4, 32K", &pt_amdv1, &naive_amdv1, 4, BIT(12) | BIT(15), PT_DIRTY},
+	{"mock 4", &pt_mock, &naive_mock, 4, 0, PT_DIRTY},
+	{"mock 5", &pt_mock, &naive_mock, 5, 0, PT_DIRTY | PT_COHERENT},
+	{"mock 4, huge", &pt_mock, &naive_mock, 4, BIT(12) | BIT(20), PT_DIRTY},
+};
+const size_t nr_geometries = ARRAY_SIZE(geometries);

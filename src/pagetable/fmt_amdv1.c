@@ -20,5 +20,7 @@ const struct pt_ops pt_amdv1 = {
 	.max_oas = 52,
 	.page_sizes = AMDV1_SIZES,
 	.coherent_bits = AMDV1_FC,
-	WALK_INSTANCE,
+	.fields = amdv1_fields,
+	.marked = amdv1_mark,
+	WALK_INSTANCE(amdv1_format),
 };

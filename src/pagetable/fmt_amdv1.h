@@ -22,6 +22,9 @@
 #define AMDV1_FC   BIT(60)
 #define AMDV1_IR   BIT(61)
 #define AMDV1_IW   BIT(62)
+/* 2.2.3: reserved in a directory entry, in a page entry. */
+#define AMDV1_PDE_RESERVED FIELD(60, 52)
+#define AMDV1_PTE_RESERVED FIELD(58, 52)
 
 enum { AMDV1_NL_LEAF = 0, AMDV1_NL_RUN = 7 };
 enum { AMDV1_PAGE_LG2 = 12, AMDV1_INDEX_LG2 = 9, AMDV1_PROT_SHIFT = 61 };
@@ -106,10 +109,52 @@ static inline uint64_t amdv1_make_leaf(uint64_t pa, unsigned int level, unsigned
 	return e | (uint64_t)AMDV1_NL_RUN << 9 | (MASK(lg2 - 1) & AMDV1_ADDR);
 }
 
+/* Directories may skip levels (Next Level is what it says); to the same or a higher one they must not.
+ */
+static inline struct pt_entry amdv1_decode(const struct pt_regime *r, uint64_t raw,
+					   unsigned int level)
+{
+	struct pt_entry e = {.pa = raw & AMDV1_ADDR,
+			     .may = (uint8_t)(amdv1_prot(raw) | (PT_MAY_ALL & ~3)),
+			     .accessed = amdv1_accessed(raw),
+			     .dirty = amdv1_dirty(raw)};
+	unsigned int nl = amdv1_nl(raw);
+
+	if (!amdv1_present(raw)) {
+		e.fault = PT_FAULT_ABSENT;
+	} else if (nl != AMDV1_NL_LEAF && nl != AMDV1_NL_RUN) {
+		e.kind = PT_STEP_TABLE;
+		e.next = (uint8_t)(nl - 1);
+		e.fault = raw & AMDV1_PDE_RESERVED ? PT_FAULT_RESERVED : PT_FAULT_NONE;
+	} else {
+		e.kind = PT_STEP_LEAF;
+		e.lg2 = (uint8_t)min_u64(amdv1_leaf_lg2(raw, level), 63);
+		e.pa &= ~MASK(e.lg2);
+		if (raw & AMDV1_PTE_RESERVED ||
+		    e.lg2 < AMDV1_PAGE_LG2 + level * AMDV1_INDEX_LG2)
+			e.fault = PT_FAULT_RESERVED;
+	}
+	return e;
+}
+
+static const struct pt_field amdv1_fields[] = {
+	{"PR", AMDV1_PR, PT_IN_ALL},
+	{"A", AMDV1_A, PT_IN_ALL},
+	{"D", AMDV1_D, PT_IN_LEAF},
+	{"NextLevel", AMDV1_NL, PT_IN_ALL},
+	{"U", AMDV1_U, PT_IN_LEAF},
+	{"FC", AMDV1_FC, PT_IN_LEAF},
+	{"IR", AMDV1_IR, PT_IN_ALL},
+	{"IW", AMDV1_IW, PT_IN_ALL},
+	{"ADDR", AMDV1_ADDR, PT_IN_ALL},
+	{NULL, 0, 0},
+};
+
 static const struct pt_format amdv1_format = {
 	.page_lg2 = AMDV1_PAGE_LG2,
 	.index_lg2 = AMDV1_INDEX_LG2,
 	.runs = true,
+	.skips_levels = true,
 	.present = amdv1_present,
 	.is_table = amdv1_is_table,
 	.table_pa = amdv1_table_pa,
@@ -123,6 +168,7 @@ static const struct pt_format amdv1_format = {
 	.expressible = amdv1_expressible,
 	.make_table = amdv1_make_table,
 	.make_leaf = amdv1_make_leaf,
+	.decode = amdv1_decode,
 };
 
 #endif

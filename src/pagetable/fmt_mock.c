@@ -20,5 +20,7 @@ const struct pt_ops pt_mock = {
 	.max_oas = 51,
 	.page_sizes = MOCK_SIZES,
 	.coherent_bits = AMDV1_FC,
-	WALK_INSTANCE,
+	.fields = amdv1_fields,
+	.marked = amdv1_mark,
+	WALK_INSTANCE(mock_format),
 };

@@ -40,10 +40,22 @@ static inline uint64_t mock_make_leaf(uint64_t pa, unsigned int level, unsigned 
 	return amdv1_make_leaf(pa << 1, level, lg2 + 1, prot);
 }
 
+static inline struct pt_entry mock_decode(const struct pt_regime *r, uint64_t raw,
+					  unsigned int level)
+{
+	struct pt_entry e = amdv1_decode(r, raw, level);
+
+	e.pa >>= 1;
+	if (e.kind == PT_STEP_LEAF)
+		e.lg2--;
+	return e;
+}
+
 static const struct pt_format mock_format = {
 	.page_lg2 = MOCK_PAGE_LG2,
 	.index_lg2 = AMDV1_INDEX_LG2,
 	.runs = true,
+	.skips_levels = true,
 	.present = amdv1_present,
 	.is_table = amdv1_is_table,
 	.table_pa = mock_table_pa,
@@ -57,6 +69,7 @@ static const struct pt_format mock_format = {
 	.expressible = amdv1_expressible,
 	.make_table = mock_make_table,
 	.make_leaf = mock_make_leaf,
+	.decode = mock_decode,
 };
 
 #endif

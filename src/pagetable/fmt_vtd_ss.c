@@ -17,5 +17,7 @@ const struct pt_ops pt_vtd_ss = {
 	.max_oas = 52,
 	.page_sizes = BIT(12) | BIT(21) | BIT(30),
 	.coherent_bits = VTD_SS_SNP,
-	WALK_INSTANCE,
+	.fields = vtd_ss_fields,
+	.marked = vtd_ss_mark,
+	WALK_INSTANCE(vtd_ss_format),
 };

@@ -89,9 +89,46 @@ static inline uint64_t vtd_ss_make_leaf(uint64_t pa, unsigned int level, unsigne
 	return pa | (uint64_t)(prot & (PT_READ | PT_WRITE)) | (level ? VTD_SS_PS : 0);
 }
 
+/* 9.8: a leaf's unused address bits are reserved, and PS above the third level. */
+static inline struct pt_entry vtd_ss_decode(const struct pt_regime *r, uint64_t raw,
+					    unsigned int level)
+{
+	struct pt_entry e = {.pa = raw & VTD_SS_ADDR,
+			     .may = (uint8_t)(vtd_ss_prot(raw) | (PT_MAY_ALL & ~3)),
+			     .accessed = vtd_ss_accessed(raw),
+			     .dirty = vtd_ss_dirty(raw)};
+
+	if (!vtd_ss_present(raw)) {
+		e.fault = PT_FAULT_ABSENT;
+	} else if (vtd_ss_is_table(raw, level)) {
+		e.kind = PT_STEP_TABLE;
+	} else {
+		e.kind = PT_STEP_LEAF;
+		e.lg2 = (uint8_t)vtd_ss_leaf_lg2(raw, level);
+		e.memory = (uint8_t)((raw & (VTD_SS_EMT | VTD_SS_IPAT)) >> 3);
+		e.fault = e.pa & MASK(e.lg2) ? PT_FAULT_RESERVED : PT_FAULT_NONE;
+	}
+	return e;
+}
+
+static const struct pt_field vtd_ss_fields[] = {
+	{"R", VTD_SS_R, PT_IN_ALL},
+	{"W", VTD_SS_W, PT_IN_ALL},
+	{"X", VTD_SS_X, PT_IN_ALL},
+	{"EMT", VTD_SS_EMT, PT_IN_LEAF},
+	{"IPAT", VTD_SS_IPAT, PT_IN_LEAF},
+	{"PS", VTD_SS_PS, PT_IN_BLOCK},
+	{"A", VTD_SS_A, PT_IN_ALL},
+	{"D", VTD_SS_D, PT_IN_LEAF},
+	{"SNP", VTD_SS_SNP, PT_IN_LEAF},
+	{"ADDR", VTD_SS_ADDR, PT_IN_ALL},
+	{NULL, 0, 0},
+};
+
 static const struct pt_format vtd_ss_format = {
 	.page_lg2 = VTD_SS_PAGE_LG2,
 	.index_lg2 = VTD_SS_INDEX_LG2,
+	.max_levels = 5,
 	.runs = false,
 	.present = vtd_ss_present,
 	.is_table = vtd_ss_is_table,
@@ -106,6 +143,7 @@ static const struct pt_format vtd_ss_format = {
 	.expressible = vtd_ss_expressible,
 	.make_table = vtd_ss_make_table,
 	.make_leaf = vtd_ss_make_leaf,
+	.decode = vtd_ss_decode,
 };
 
 #endif

@@ -27,8 +27,9 @@ struct pt;
 struct pt_ops;
 
 /*
- * Table memory of one host: one large reservation of address space, handed out in 4 KiB tables. A
- * table's PA is pa_base plus its offset in the reservation. What is known about a table (how many
+ * Table memory of one host: one large reservation of address space, handed out in units of
+ * 4 KiB. A table is one unit, or 2^n of them, contiguous and aligned to their size; its PA is pa_base
+ * plus its offset in the reservation. What is known about a table (how many
  * entries are in use) stands beside it, not in it.
  */
 struct pt_mem;
@@ -43,19 +44,20 @@ size_t pt_mem_size(const struct pt_mem *m);
 /* Where the PA of pt_mem_base() is to be written, once, before the first pt_create(). 1 GiB
  * aligned; 0 until then. */
 uint64_t *pt_mem_pa_base(struct pt_mem *m);
-/* Tables in use: live or gathered. */
+/* Units of 4 KiB in use: tables live or gathered. */
 size_t pt_mem_tables(struct pt_mem *m);
-/* Let at most @n tables be in use at a time; beyond, -ENOMEM. Initially what the reservation holds.
+/* Let at most @n units be in use at a time; beyond, -ENOMEM. Initially what the reservation holds.
  */
 void pt_mem_set_limit(struct pt_mem *m, size_t n);
-/* The table at @pa, or NULL where the reservation has none. For walks by PA, as hardware does them.
- */
+/* The unit of 4 KiB at @pa, or NULL where the reservation has none. For walks by PA, as hardware does
+ * them. */
 const uint64_t *pt_mem_table(const struct pt_mem *m, uint64_t pa);
 
 /* Tables taken out of a tree, not yet free. Begins as {0}; one struct pt_mem's only. */
 struct pt_gather {
 	uint32_t first, last; /* a list through the tables' descriptors */
-	uint32_t n;
+	uint32_t n, units;
+	uint16_t orders; /* those of its blocks, and perhaps others: a bitmap */
 };
 
 static inline bool pt_gather_empty(const struct pt_gather *g)
@@ -67,23 +69,40 @@ static inline bool pt_gather_empty(const struct pt_gather *g)
  */
 void pt_gather_free(struct pt_mem *m, struct pt_gather *g);
 
-/* Permissions of a leaf. */
-enum { PT_READ = 1, PT_WRITE = 2 };
+/*
+ * What a leaf permits, and what memory it says is there. A format widens what it cannot tell apart:
+ * where there is no write-only, PT_WRITE brings PT_READ. Without any of those after PT_WRITE a leaf is
+ * what Linux makes for an IOAS: cached, executable, of the unprivileged, not global.
+ */
+enum {
+	PT_READ = BIT(0),
+	PT_WRITE = BIT(1),
+	PT_NOEXEC = BIT(2),
+	PT_PRIVILEGED = BIT(3), /* not for requests of the unprivileged */
+	PT_MMIO = BIT(4),	/* device memory */
+	PT_UNCACHED = BIT(5),	/* memory, but not to be cached */
+	PT_GLOBAL = BIT(6),	/* in every address space of the table's owner */
+};
 
 /* pt_config.flags */
 #define PT_DIRTY    BIT(0) /* leaves may carry accessed and dirty flags; tracking starts off */
 #define PT_COHERENT BIT(1) /* leaves force coherent (snooped) access whatever the device asks */
 #define PT_NO_HUGE  BIT(2) /* leaves of the smallest size only */
+#define PT_UNSIGNED BIT(3) /* input addresses are not sign-extended, though the format's may be */
+#define PT_S2FWB    BIT(4) /* Arm stage 2: memory attributes as for STE.S2FWB */
+#define PT_SVPBMT   BIT(5) /* RISC-V: leaves may carry memory types */
 
 struct pt_config {
 	const struct pt_ops *ops; /* the format */
-	unsigned int levels;	  /* VT-d second stage 3..5, AMD v1 1..6 (the mode) */
+	unsigned int levels;	  /* VT-d second stage 3..5, AMD v1 1..6 (the mode), ... */
 	unsigned int ias,
 		oas; /* input and output width in bits; 0: all that the levels, the format, hold */
 	uint64_t page_sizes; /* leaf sizes allowed, a bitmap; 0: every one of the format's that fits
 			      */
 	unsigned int flags;
 };
+
+#define PT_MAX_LEVELS 6
 
 /* Tables that became empty are kept for the next map until as many others did. */
 #define PT_NR_KEPT 16
@@ -95,8 +114,12 @@ struct pt {
 	uint64_t *root;
 	uint64_t to_ptr;     /* a table's address minus its PA */
 	uint64_t page_sizes; /* leaf sizes that pt_map() uses */
-	uint64_t input_last, output_last;
-	uint64_t leaf_bits; /* set in every leaf: from the flags */
+	uint64_t input_last, output_last; /* sign-extended: of the lower half */
+	/* Sign-extended: an address plus the bias is at most the span. */
+	uint64_t input_bias, input_span;
+	uint64_t leaf_bits;  /* what the flags change in every leaf, */
+	uint64_t write_bits; /* and in writable ones: struct pt_format, bits */
+	uint32_t index_mask[PT_MAX_LEVELS];
 	uint8_t levels;
 	bool can_dirty;
 	bool dirty_tracking; /* read by readers */
@@ -149,9 +172,65 @@ struct pt_leaf {
 	bool accessed, dirty; /* as pt_mark() left them */
 };
 
-/* One entry on the way to an IOVA, or one of a dump. */
-#define PT_MAX_LEVELS 6
 enum pt_step_kind { PT_STEP_EMPTY, PT_STEP_TABLE, PT_STEP_LEAF };
+
+/* What is wrong with an address or an entry, for who walks tables that others built. */
+enum pt_fault {
+	PT_FAULT_NONE,
+	PT_FAULT_INPUT,	   /* the address is beyond the input width, or its sign is wrong */
+	PT_FAULT_ABSENT,   /* not present */
+	PT_FAULT_RESERVED, /* a reserved bit or encoding, or a leaf where none may be */
+	PT_FAULT_ALIGN,	   /* the address of a leaf is not a multiple of its size */
+	PT_FAULT_OUTPUT,   /* an address beyond the output width */
+	PT_FAULT_ACCESSED, /* the accessed flag is clear and setting it is software's */
+	PT_FAULT_READ,	   /* the table itself cannot be read */
+};
+
+/* What an entry permits; of the entries on the way all must. */
+enum {
+	PT_MAY_READ = BIT(0),
+	PT_MAY_WRITE = BIT(1),
+	PT_MAY_EXEC = BIT(2),		 /* unprivileged */
+	PT_MAY_PRIVILEGED_EXEC = BIT(3), /* privileged */
+	PT_MAY_UNPRIVILEGED = BIT(4),	 /* any unprivileged access */
+	PT_MAY_ALL = MASK(5),
+};
+
+/* An entry decoded: a pure function of its bits, its level and how the hardware is set up. */
+struct pt_entry {
+	uint64_t pa;	/* of the next table or of the leaf's first byte */
+	uint8_t kind;	/* enum pt_step_kind; only PT_STEP_EMPTY with a fault other than ACCESSED */
+	uint8_t fault;	/* enum pt_fault */
+	uint8_t next;	/* the level of the next table */
+	uint8_t lg2;	/* of a leaf */
+	uint8_t may;	/* PT_MAY_* */
+	uint8_t memory; /* memory type, as the format encodes it (AttrIndx, MemAttr, PBMT, PAT) */
+	uint8_t share;	/* Arm: SH */
+	bool accessed, dirty, global;
+};
+
+/*
+ * How hardware walks tables that are not a struct pt's. The tables may hold anything: a walk reads at
+ * most one entry for each level, each once, and only through @read.
+ */
+struct pt_regime {
+	const struct pt_ops *ops;
+	uint64_t root_pa;
+	unsigned int levels, ias, oas; /* as in struct pt_config, but none of them 0 */
+	uint64_t page_sizes;	       /* leaf sizes that are there; others are reserved */
+	unsigned int flags;	       /* PT_WALK_*, PT_UNSIGNED, PT_SVPBMT */
+	/* The entry at @pa: 0, or not 0 for PT_FAULT_READ. */
+	int (*read)(void *arg, uint64_t pa, uint64_t *entry);
+	void *arg;
+};
+
+/* pt_regime.flags */
+#define PT_WALK_ACCESSED BIT(16) /* hardware sets accessed flags: a clear one is no fault */
+#define PT_WALK_DIRTY	 BIT(17) /* and dirty ones: Arm's DBM makes writable */
+#define PT_WALK_NX	 BIT(18) /* x86: XD is no reserved bit */
+#define PT_WALK_FLAT	 BIT(19) /* Arm: tables do not restrict (HPD) */
+
+/* One entry on the way to an IOVA, or one of a dump. */
 struct pt_step {
 	uint64_t iova;	   /* first that the entry covers */
 	uint64_t table_pa; /* of the table it stands in */
@@ -161,18 +240,44 @@ struct pt_step {
 	uint8_t level; /* 0: that of the smallest leaves */
 	uint8_t lg2;   /* bytes covered; the leaf's size for a leaf */
 	uint8_t prot;
-	uint8_t kind; /* enum pt_step_kind */
+	uint8_t kind;  /* enum pt_step_kind */
+	uint8_t fault; /* enum pt_fault */
 };
+
+/* Where a walk of foreign tables ended. */
+struct pt_walk {
+	struct pt_entry entry; /* of the leaf; its fault is the walk's */
+	uint64_t pa;	       /* of the IOVA */
+	uint64_t raw, entry_pa; /* the last entry read, and where: to set its flags there */
+	uint8_t level;		/* its level */
+	uint8_t may;		/* what the whole way permits */
+};
+
+/* A field of an entry and when it means what its name says: for words. */
+enum { PT_IN_TABLE = BIT(0), PT_IN_PAGE = BIT(1), PT_IN_BLOCK = BIT(2) };
+struct pt_field {
+	const char *name; /* NULL ends the list */
+	uint64_t mask;
+	uint8_t in; /* PT_IN_*: tables, leaves of level 0, leaves above it */
+};
+#define PT_IN_LEAF (PT_IN_PAGE | PT_IN_BLOCK)
+#define PT_IN_ALL  (PT_IN_TABLE | PT_IN_LEAF)
 
 /* What a format supplies; its functions are instantiated from walk.h. Call through those below. */
 struct pt_ops {
 	const char *name;
 	unsigned int min_levels, max_levels;
 	unsigned int page_lg2, index_lg2; /* smallest leaf; entries of a table */
+	unsigned int leaf_index_lg2;	  /* entries of a table of level 0; 0: as the others */
+	unsigned int root_more_lg2;	  /* by so much a root may have more entries */
+	bool sign_extended;		  /* input addresses; but for PT_UNSIGNED */
 	unsigned int max_ias, max_oas;	  /* bits */
 	uint64_t
 		page_sizes; /* leaf sizes with enough levels; the lowest of each level among them */
 	uint64_t coherent_bits; /* set in a leaf for PT_COHERENT */
+	/* Sets leaf_bits and write_bits from pt_config.flags; may be NULL. */
+	void (*configure)(struct pt *pt, unsigned int flags);
+	const struct pt_field *fields;
 	int (*map)(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot);
 	int (*unmap)(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
 		     uint64_t *unmapped);
@@ -185,6 +290,12 @@ struct pt_ops {
 			  int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg);
 	size_t (*explain)(const struct pt *pt, uint64_t iova, struct pt_step *steps);
 	int (*dump)(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg);
+	/* Tables that others built: one entry of a table of @level; a walk; an entry's value with the
+	 * accessed, and perhaps the dirty, flag set. */
+	struct pt_entry (*decode)(const struct pt_regime *r, uint64_t raw, unsigned int level);
+	int (*walk)(const struct pt_regime *r, uint64_t iova, struct pt_walk *out,
+		    void (*cb)(void *arg, const struct pt_step *s), void *arg);
+	uint64_t (*marked)(uint64_t e, bool dirty);
 	/* Moves every table, the root included, to @g. */
 	void (*gather_all)(struct pt *pt, struct pt_gather *g);
 };
@@ -293,6 +404,26 @@ int pt_set_coherent(struct pt *pt);
 static inline size_t pt_explain(const struct pt *pt, uint64_t iova, struct pt_step *steps)
 {
 	return pt->ops->explain(pt, iova, steps);
+}
+
+/**
+ * pt_words() - what an entry says, in words: "V R W PPN=0x80200", the specification's names
+ *
+ * As snprintf(): returns the length, writes at most @size bytes, the last of them 0.
+ */
+size_t pt_words(const struct pt_ops *ops, const struct pt_step *s, char *buf, size_t size);
+
+/**
+ * pt_walk_foreign() - translate @iova by tables that others built, as hardware would
+ * @cb: called for each entry read, from the root on, with what it says; may be NULL
+ *
+ * 0: out->pa, out->may and out->entry are valid; permissions are the caller's to check. -EFAULT:
+ * out->entry.fault says why, out->level where.
+ */
+static inline int pt_walk_foreign(const struct pt_regime *r, uint64_t iova, struct pt_walk *out,
+				  void (*cb)(void *arg, const struct pt_step *s), void *arg)
+{
+	return r->ops->walk(r, iova, out, cb, arg);
 }
 
 /* Every present entry, a table before what it holds, runs once. A nonzero return of @cb ends it and

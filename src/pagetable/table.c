@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Table memory of a host: one reservation, a free list, a mark below which everything has been
- * used.
+ * Table memory of a host: one reservation, a free list for each order, a mark below which everything
+ * has been used.
  */
 #include "pagetable/table.h"
 
@@ -46,7 +46,8 @@ static int open_more(struct pt_mem *m)
 {
 	_Static_assert(OPEN_TABLES * sizeof(*m->tables) % PAGE_SIZE == 0, "whole pages of descriptors");
 
-	if (mprotect(&m->tables[m->opened], OPEN_TABLES * sizeof(*m->tables), PROT_READ | PROT_WRITE) ||
+	if (m->opened + OPEN_TABLES > m->size >> TABLE_LG2 ||
+	    mprotect(&m->tables[m->opened], OPEN_TABLES * sizeof(*m->tables), PROT_READ | PROT_WRITE) ||
 	    mprotect(table_at(m, m->opened), OPEN_TABLES << TABLE_LG2, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
 	__atomic_store_n(&m->opened, m->opened + OPEN_TABLES, __ATOMIC_RELEASE);
@@ -133,38 +134,117 @@ const uint64_t *pt_mem_table(const struct pt_mem *m, uint64_t pa)
 	return offset < opened && is_aligned(pa, TABLE_SIZE) ? (uint64_t *)(m->base + offset) : NULL;
 }
 
-/* Puts a list in front of the free list. Lock held. */
+static void free_push(struct pt_mem *m, uint32_t block)
+{
+	uint32_t *list = &m->free[table_order(&m->tables[block])];
+
+	m->tables[block].next = *list;
+	*list = block;
+}
+
+static uint32_t free_pop(struct pt_mem *m, unsigned int order)
+{
+	uint32_t block = m->free[order];
+
+	if (block)
+		m->free[order] = m->tables[block].next;
+	return block;
+}
+
+static void set_block(struct pt_mem *m, uint32_t block, unsigned int order, uint8_t zero)
+{
+	m->tables[block].flags = (uint8_t)(order << TABLE_ORDER_SHIFT) | zero;
+}
+
+/* Frees never used units [first, end) in the largest blocks that their alignment allows. */
+static void free_fresh(struct pt_mem *m, uint32_t first, uint32_t end)
+{
+	while (first < end) {
+		unsigned int order = (unsigned int)min_u64(lowest_bit(first),
+							   log2_floor(end - first));
+
+		set_block(m, first, order, TABLE_ZERO);
+		free_push(m, first);
+		first += 1u << order;
+	}
+}
+
+/* A block of the never used rest, or 0. */
+static uint32_t take_fresh(struct pt_mem *m, unsigned int order)
+{
+	uint32_t block = (uint32_t)align_up(m->fresh, BIT(order));
+
+	while (block + BIT(order) > m->opened) {
+		if (open_more(m))
+			return 0;
+	}
+	free_fresh(m, m->fresh, block);
+	m->fresh = block + (1u << order);
+	set_block(m, block, order, TABLE_ZERO);
+	return block;
+}
+
+/* A part of a larger block that is free, or 0. */
+static uint32_t take_part(struct pt_mem *m, unsigned int order)
+{
+	uint32_t block = 0;
+	unsigned int o = order;
+	uint8_t zero;
+
+	while (!block && ++o < TABLE_ORDERS)
+		block = free_pop(m, o);
+	if (!block)
+		return 0;
+	zero = m->tables[block].flags & TABLE_ZERO;
+	while (o-- > order) {
+		set_block(m, block + (1u << o), o, zero);
+		free_push(m, block + (1u << o));
+	}
+	set_block(m, block, order, zero);
+	return block;
+}
+
+/* Puts a list in front of the free lists. Lock held. */
 static void give_back(struct pt_mem *m, struct pt_gather *g)
 {
-	m->tables[g->last].next = m->free;
-	m->free = g->first;
+	unsigned int order = lowest_bit(g->orders);
+
+	if (g->orders == BIT(order)) {
+		m->tables[g->last].next = m->free[order];
+		m->free[order] = g->first;
+	} else {
+		for (uint32_t i = g->first, next; i; i = next) {
+			next = m->tables[i].next;
+			free_push(m, i);
+		}
+	}
 	*g = (struct pt_gather){0};
 }
 
-int pt_mem_take(struct pt_mem *m, uint32_t n, struct pt_gather *g)
+int pt_mem_take(struct pt_mem *m, uint32_t n, unsigned int order, struct pt_gather *g)
 {
+	uint64_t units = (uint64_t)n << order;
 	struct pt_gather taken = {0};
 	int rc = -ENOMEM;
 
 	lock_acquire(&m->lock);
-	if (n > m->limit || m->used > m->limit - n)
+	if (units > m->limit || m->used > m->limit - units)
 		goto out;
 	while (taken.n < n) {
-		uint32_t table = m->free;
+		uint32_t block = free_pop(m, order);
 
-		if (table) {
-			m->free = m->tables[table].next;
-		} else if (m->fresh < m->opened || !open_more(m)) {
-			table = m->fresh++;
-			m->tables[table].flags = TABLE_ZERO;
-		} else {
+		if (!block)
+			block = take_fresh(m, order);
+		if (!block)
+			block = take_part(m, order);
+		if (!block) {
 			if (taken.n)
 				give_back(m, &taken);
 			goto out;
 		}
-		gather_push(m, &taken, table_at(m, table));
+		gather_push(m, &taken, table_at(m, block));
 	}
-	m->used += n;
+	m->used += units;
 	gather_append(m, g, &taken);
 	rc = 0;
 out:
@@ -177,7 +257,7 @@ void pt_gather_free(struct pt_mem *m, struct pt_gather *g)
 	if (!g->n)
 		return;
 	lock_acquire(&m->lock);
-	m->used -= g->n;
+	m->used -= g->units;
 	give_back(m, g);
 	lock_release(&m->lock);
 }

@@ -9,7 +9,7 @@
  * whatever is not that simple, and the format's out-of-line instance of the full function does it.
  *
  * Words. Level 0 holds the smallest leaves. An entry of level l covers 2^walk_shift(l) bytes, a
- * table of level l one entry of level l + 1. A leaf may be a *run*: several entries that repeat one
+ * table of level l one entry of level l + 1. A leaf may be a *run*: several entries that are one
  * larger leaf. A table's count, beside it, says how many of its entries are present.
  *
  * Order. A table is published by a release store after it was filled, and read by acquire loads.
@@ -31,8 +31,13 @@
 #define WALK static inline __attribute__((always_inline))
 
 struct pt_format {
-	unsigned int page_lg2, index_lg2; /* as in struct pt_ops */
-	bool runs;			  /* leaves may be larger than an entry */
+	/* As in struct pt_ops; max_levels and leaf_index_lg2 may be 0: no more, as the others. */
+	unsigned int page_lg2, index_lg2, leaf_index_lg2, max_levels;
+	bool wide_root;	    /* the root may have more entries than other tables */
+	bool sign_extended; /* input addresses may be */
+	bool runs;	    /* leaves may be larger than an entry */
+	bool run_steps;	    /* the entries of a run each hold their own address */
+	bool skips_levels;  /* foreign tables may: decode() sets pt_entry.next */
 	bool (*present)(uint64_t e);
 	bool (*is_table)(uint64_t e, unsigned int level); /* present, and no leaf */
 	/* Of a present entry: */
@@ -49,6 +54,10 @@ struct pt_format {
 	bool (*expressible)(int prot);
 	uint64_t (*make_table)(uint64_t pa, unsigned int level);
 	uint64_t (*make_leaf)(uint64_t pa, unsigned int level, unsigned int lg2, int prot);
+	/* What is flipped in a leaf made for @pt; NULL: pt->leaf_bits. */
+	uint64_t (*bits)(const struct pt *pt, int prot);
+	/* Of tables that others built: as in struct pt_ops. Never follows anything. */
+	struct pt_entry (*decode)(const struct pt_regime *r, uint64_t raw, unsigned int level);
 };
 
 enum { WALK_SLOW = 1, WALK_EMPTIED = 2 };
@@ -57,6 +66,8 @@ enum { WALK_SLOW = 1, WALK_EMPTIED = 2 };
 
 WALK unsigned int walk_shift(const struct pt_format *f, unsigned int level)
 {
+	if (f->leaf_index_lg2 && f->leaf_index_lg2 != f->index_lg2 && level)
+		return f->page_lg2 + f->leaf_index_lg2 + (level - 1) * f->index_lg2;
 	return f->page_lg2 + level * f->index_lg2;
 }
 
@@ -66,20 +77,57 @@ WALK uint64_t walk_low(const struct pt_format *f, unsigned int level)
 	return BIT(walk_shift(f, level)) - 1;
 }
 
-WALK unsigned int walk_entries(const struct pt_format *f)
+/* The entries of a table of @level, less one. */
+WALK uint64_t walk_mask(const struct pt_format *f, const struct pt *pt, unsigned int level)
 {
-	return 1u << f->index_lg2;
+	if (f->wide_root)
+		return pt->index_mask[level];
+	return MASK(level || !f->leaf_index_lg2 ? f->index_lg2 : f->leaf_index_lg2);
+}
+
+WALK unsigned int walk_entries(const struct pt_format *f, const struct pt *pt, unsigned int level)
+{
+	return (unsigned int)walk_mask(f, pt, level) + 1;
 }
 
 /* The level whose table holds a leaf of this size. */
 WALK unsigned int walk_level(const struct pt_format *f, unsigned int lg2)
 {
-	return (lg2 - f->page_lg2) / f->index_lg2;
+	unsigned int level0 = f->leaf_index_lg2 ? f->leaf_index_lg2 : f->index_lg2;
+
+	if (level0 == f->index_lg2)
+		return (lg2 - f->page_lg2) / f->index_lg2;
+	return lg2 < f->page_lg2 + level0 ? 0 : (lg2 - f->page_lg2 - level0) / f->index_lg2 + 1;
 }
 
-WALK unsigned int walk_index(const struct pt_format *f, uint64_t iova, unsigned int level)
+WALK unsigned int walk_index(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			     unsigned int level)
 {
-	return (iova >> walk_shift(f, level)) & (walk_entries(f) - 1);
+	return (unsigned int)((iova >> walk_shift(f, level)) & walk_mask(f, pt, level));
+}
+
+/* The order of the block that a table of @level, which is no root, takes. */
+WALK unsigned int walk_order(const struct pt_format *f, unsigned int level)
+{
+	unsigned int lg2 = level || !f->leaf_index_lg2 ? f->index_lg2 : f->leaf_index_lg2;
+
+	return lg2 + 3 > TABLE_LG2 ? lg2 + 3 - TABLE_LG2 : 0;
+}
+
+/* Is every byte of [iova, iova + len), len not 0, within the input width? */
+WALK bool walk_inside(const struct pt_format *f, const struct pt *pt, uint64_t iova, uint64_t len)
+{
+	uint64_t at = iova + pt->input_bias;
+
+	if (!f->sign_extended)
+		return iova <= pt->input_last && len - 1 <= pt->input_last - iova;
+	return at <= pt->input_span && len - 1 <= pt->input_span - at && len - 1 <= U64MAX - iova;
+}
+
+/* The address that an index of the root stands for, from its low bits. */
+WALK uint64_t walk_extend(const struct pt_format *f, const struct pt *pt, uint64_t iova)
+{
+	return f->sign_extended && iova & pt->input_bias ? iova | ~pt->input_span : iova;
 }
 
 WALK uint64_t walk_get(const uint64_t *e)
@@ -112,16 +160,21 @@ WALK int walk_check(const struct pt_format *f, const struct pt *pt, uint64_t iov
 {
 	if (unlikely(!len || ((iova | len) & walk_low(f, 0))))
 		return -EINVAL;
-	if (unlikely(iova > pt->input_last || len - 1 > pt->input_last - iova))
-		return -ERANGE;
-	return 0;
+	return likely(walk_inside(f, pt, iova, len)) ? 0 : -ERANGE;
+}
+
+WALK unsigned int walk_levels(const struct pt_format *f, const struct pt *pt)
+{
+	if (f->max_levels && pt->levels > f->max_levels)
+		__builtin_unreachable();
+	return pt->levels;
 }
 
 /* From a table of @level to the one below, if there is one. */
 WALK bool walk_step(const struct pt_format *f, const struct pt *pt, uint64_t iova,
 		    unsigned int level, uint64_t **table)
 {
-	uint64_t e = walk_get(&(*table)[walk_index(f, iova, level)]);
+	uint64_t e = walk_get(&(*table)[walk_index(f, pt, iova, level)]);
 
 	if (unlikely(!f->is_table(e, level)))
 		return false;
@@ -137,7 +190,7 @@ WALK unsigned int walk_down(const struct pt_format *f, const struct pt *pt, uint
 			    unsigned int to, uint64_t **table)
 {
 	*table = pt->root;
-	switch (pt->levels) {
+	switch (walk_levels(f, pt)) {
 	case 6:
 		if (to == 5 || !walk_step(f, pt, iova, 5, table))
 			return 5;
@@ -185,7 +238,7 @@ enum { WALK_DOWN = 1 };
 WALK int walk_translate_at(const struct pt_format *f, const struct pt *pt, uint64_t iova,
 			   unsigned int level, const uint64_t **table, struct pt_leaf *out)
 {
-	const uint64_t *entry = &(*table)[walk_index(f, iova, level)];
+	const uint64_t *entry = &(*table)[walk_index(f, pt, iova, level)];
 	uint64_t e = walk_get(entry);
 
 	if (f->is_table(e, level)) {
@@ -204,9 +257,9 @@ WALK int walk_translate(const struct pt_format *f, const struct pt *pt, uint64_t
 	const uint64_t *table = pt->root;
 	int rc;
 
-	if (unlikely(iova > pt->input_last))
+	if (unlikely(!walk_inside(f, pt, iova, 1)))
 		return -ERANGE;
-	switch (pt->levels) {
+	switch (walk_levels(f, pt)) {
 	case 6:
 		rc = walk_translate_at(f, pt, iova, 5, &table, out);
 		if (rc <= 0)
@@ -248,9 +301,9 @@ WALK size_t walk_translate_some(const struct pt_format *f, const struct pt *pt,
 
 	for (size_t i = 0; i < n; i++) {
 		out[i].lg2 = 0;
-		entry[i] = iova[i] > pt->input_last
-				   ? NULL
-				   : &pt->root[walk_index(f, iova[i], pt->levels - 1u)];
+		entry[i] = walk_inside(f, pt, iova[i], 1)
+				   ? &pt->root[walk_index(f, pt, iova[i], pt->levels - 1u)]
+				   : NULL;
 	}
 	for (unsigned int level = pt->levels - 1u;; level--) {
 		for (size_t i = 0; i < n; i++) {
@@ -259,7 +312,7 @@ WALK size_t walk_translate_some(const struct pt_format *f, const struct pt *pt,
 			if (!entry[i] || !f->present(e)) {
 				entry[i] = NULL;
 			} else if (f->is_table(e, level)) {
-				entry[i] = walk_table(f, pt, e) + walk_index(f, iova[i], level - 1);
+				entry[i] = walk_table(f, pt, e) + walk_index(f, pt, iova[i], level - 1);
 				__builtin_prefetch(entry[i]);
 			} else {
 				walk_fill_leaf(f, iova[i], (uint64_t *)entry[i], e, level, &out[i]);
@@ -334,12 +387,12 @@ WALK size_t walk_explain(const struct pt_format *f, const struct pt *pt, uint64_
 	const uint64_t *table = pt->root;
 	size_t n = 0;
 
-	if (iova > pt->input_last)
+	if (!walk_inside(f, pt, iova, 1))
 		return 0;
 	for (unsigned int level = pt->levels - 1u;; level--) {
 		struct pt_step *s = &steps[n++];
 
-		walk_fill_step(f, pt, table, walk_index(f, iova, level), level,
+		walk_fill_step(f, pt, table, walk_index(f, pt, iova, level), level,
 			       align_down(iova, BIT(walk_shift(f, level))), s);
 		if (s->kind != PT_STEP_TABLE)
 			return n;
@@ -362,13 +415,13 @@ WALK int walk_dump(const struct pt_format *f, const struct pt *pt,
 		struct pt_step s;
 		int rc;
 
-		if (i == walk_entries(f)) {
+		if (i == walk_entries(f, pt, level)) {
 			if (level++ == top)
 				return 0;
 			continue;
 		}
-		walk_fill_step(f, pt, table[level], i, level, base[level] + ((uint64_t)i << shift),
-			       &s);
+		walk_fill_step(f, pt, table[level], i, level,
+			       walk_extend(f, pt, base[level] + ((uint64_t)i << shift)), &s);
 		next[level] = s.kind == PT_STEP_LEAF ? i + (1u << (s.lg2 - shift)) : i + 1;
 		if (s.kind == PT_STEP_EMPTY)
 			continue;
@@ -445,13 +498,13 @@ WALK int walk_read_dirty(const struct pt_format *f, struct pt *pt, uint64_t iova
 
 	if (!pt->can_dirty)
 		return -EOPNOTSUPP;
-	if (iova > last || last > pt->input_last)
+	if (iova > last || !walk_inside(f, pt, iova, last - iova + 1))
 		return -ERANGE;
 	do {
 		level = walk_down(f, pt, iova, 0, &table);
 		shift = walk_shift(f, level);
 		do {
-			entry = &table[walk_index(f, iova, level)];
+			entry = &table[walk_index(f, pt, iova, level)];
 			e = walk_get(entry);
 			if (f->is_table(e, level))
 				break;
@@ -467,7 +520,7 @@ WALK int walk_read_dirty(const struct pt_format *f, struct pt *pt, uint64_t iova
 			}
 			done = end == last;
 			iova = end + 1;
-		} while (!done && walk_index(f, iova, level));
+		} while (!done && walk_index(f, pt, iova, level));
 	} while (!done);
 	return walk_report_flush(report);
 }

@@ -1,67 +1,75 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The walker compiled for one format: the functions of a struct pt_ops. Each fmt_*.c defines FORMAT,
- * the name of its struct pt_format, and includes this once.
+ * the name of its struct pt_format, includes this, and names them by WALK_INSTANCE(FORMAT); a file
+ * with several formats does so for each.
  */
+#include "pagetable/walk_foreign.h"
 #include "pagetable/walk_write.h"
 
-static __attribute__((noinline)) int map_full(struct pt *pt, uint64_t iova, uint64_t pa,
+#ifndef FORMAT_NAME
+#define FORMAT_NAME_(format, name) format##_##name
+#define FORMAT_NAME(format, name)  FORMAT_NAME_(format, name)
+#endif
+#define NAME(name) FORMAT_NAME(FORMAT, name)
+
+static __attribute__((noinline)) int NAME(map_full)(struct pt *pt, uint64_t iova, uint64_t pa,
 					      uint64_t len, int prot)
 {
 	return walk_map_full(&FORMAT, pt, iova, pa, len, prot);
 }
 
-static int map(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot)
+static int NAME(map)(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, int prot)
 {
 	int rc = walk_map_fast(&FORMAT, pt, iova, pa, len, prot);
 
-	return likely(rc <= 0) ? rc : map_full(pt, iova, pa, len, prot);
+	return likely(rc <= 0) ? rc : NAME(map_full)(pt, iova, pa, len, prot);
 }
 
-static __attribute__((noinline)) int unmap_full(struct pt *pt, uint64_t iova, uint64_t len,
+static __attribute__((noinline)) int NAME(unmap_full)(struct pt *pt, uint64_t iova, uint64_t len,
 						struct pt_gather *g, uint64_t *unmapped)
 {
 	return walk_unmap_full(&FORMAT, pt, iova, len, g, unmapped);
 }
 
-static __attribute__((noinline)) int keep(struct pt *pt, uint64_t iova, struct pt_gather *g)
+static __attribute__((noinline)) int NAME(keep)(struct pt *pt, uint64_t iova, struct pt_gather *g)
 {
 	walk_keep(&FORMAT, pt, iova, g);
 	return 0;
 }
 
-static int unmap(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
+static int NAME(unmap)(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
 		 uint64_t *unmapped)
 {
 	int rc = walk_unmap_fast(&FORMAT, pt, iova, len, unmapped);
 
 	if (likely(rc <= 0))
 		return rc;
-	return rc == WALK_EMPTIED ? keep(pt, iova, g) : unmap_full(pt, iova, len, g, unmapped);
+	return rc == WALK_EMPTIED ? NAME(keep)(pt, iova, g) : NAME(unmap_full)(pt, iova, len, g, unmapped);
 }
 
-static int translate(const struct pt *pt, uint64_t iova, struct pt_leaf *out)
+static int NAME(translate)(const struct pt *pt, uint64_t iova, struct pt_leaf *out)
 {
 	return walk_translate(&FORMAT, pt, iova, out);
 }
 
-static size_t translate_batch(const struct pt *pt, const uint64_t *iova, size_t n,
+static size_t NAME(translate_batch)(const struct pt *pt, const uint64_t *iova, size_t n,
 			      struct pt_leaf *out)
 {
 	return walk_translate_batch(&FORMAT, pt, iova, n, out);
 }
 
-static int mark(struct pt *pt, uint64_t iova, bool dirty)
+static int NAME(mark)(struct pt *pt, uint64_t iova, bool dirty)
 {
 	return walk_mark(&FORMAT, pt, iova, dirty);
 }
 
-static int cut(struct pt *pt, uint64_t iova)
+static int NAME(cut)(struct pt *pt, uint64_t iova)
 {
 	return walk_cut(&FORMAT, pt, iova);
 }
 
-static int read_dirty(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
+static int NAME(read_dirty)(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
 		      int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg)
 {
 	struct walk_report report = {.cb = cb, .arg = arg};
@@ -69,22 +77,40 @@ static int read_dirty(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
 	return walk_read_dirty(&FORMAT, pt, iova, last, clear, &report);
 }
 
-static size_t explain(const struct pt *pt, uint64_t iova, struct pt_step *steps)
+static size_t NAME(explain)(const struct pt *pt, uint64_t iova, struct pt_step *steps)
 {
 	return walk_explain(&FORMAT, pt, iova, steps);
 }
 
-static int dump(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg)
+static int NAME(dump)(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg)
 {
 	return walk_dump(&FORMAT, pt, cb, arg);
 }
 
-static void gather_all(struct pt *pt, struct pt_gather *g)
+static void NAME(gather_all)(struct pt *pt, struct pt_gather *g)
 {
 	walk_drop(&FORMAT, pt, pt->root, g);
 }
 
-#define WALK_INSTANCE                                                                              \
-	.map = map, .unmap = unmap, .translate = translate, .translate_batch = translate_batch,    \
-	.mark = mark, .cut = cut, .read_dirty = read_dirty, .explain = explain, .dump = dump,      \
-	.gather_all = gather_all
+static struct pt_entry NAME(decode)(const struct pt_regime *r, uint64_t raw, unsigned int level)
+{
+	return walk_judge(&FORMAT, r, raw, level);
+}
+
+static int NAME(walk)(const struct pt_regime *r, uint64_t iova, struct pt_walk *out,
+		      void (*cb)(void *arg, const struct pt_step *s), void *arg)
+{
+	return walk_foreign(&FORMAT, r, iova, out, cb, arg);
+}
+
+#undef NAME
+#undef FORMAT
+
+#ifndef WALK_INSTANCE
+#define WALK_INSTANCE_(format)                                                                     \
+	.map = format##_map, .unmap = format##_unmap, .translate = format##_translate,             \
+	.translate_batch = format##_translate_batch, .mark = format##_mark, .cut = format##_cut,   \
+	.read_dirty = format##_read_dirty, .explain = format##_explain, .dump = format##_dump,     \
+	.decode = format##_decode, .walk = format##_walk, .gather_all = format##_gather_all
+#define WALK_INSTANCE(format) WALK_INSTANCE_(format)
+#endif

@@ -10,13 +10,42 @@
 
 #include "pagetable/walk.h"
 
-/* A table that no reader sees yet, with arbitrary content if its flags do not say TABLE_ZERO. */
-WALK uint64_t *walk_new_table(struct pt *pt, struct pt_gather *spare, unsigned int level)
+/* Tables reserved before the first entry is written: those of level 0, whose size may differ, and
+ * the others. Formats whose tables are all of one size use the second only. */
+struct walk_spare {
+	struct pt_gather lists[2];
+};
+
+struct walk_need {
+	uint32_t n[2];
+};
+
+WALK unsigned int walk_kind(const struct pt_format *f, unsigned int level)
 {
-	uint64_t *table = gather_pop(pt->mem, spare);
+	return level || walk_order(f, 0) == walk_order(f, 1);
+}
+
+WALK int walk_reserve(const struct pt_format *f, struct pt *pt, const struct walk_need *need,
+		      struct walk_spare *spare)
+{
+	int rc = pt_mem_take(pt->mem, need->n[1], walk_order(f, 1), &spare->lists[1]);
+
+	if (rc || walk_order(f, 0) == walk_order(f, 1))
+		return rc;
+	rc = pt_mem_take(pt->mem, need->n[0], walk_order(f, 0), &spare->lists[0]);
+	if (rc)
+		pt_gather_free(pt->mem, &spare->lists[1]);
+	return rc;
+}
+
+/* A table that no reader sees yet, with arbitrary content if its flags do not say TABLE_ZERO. */
+WALK uint64_t *walk_new_table(const struct pt_format *f, struct pt *pt, struct walk_spare *spare,
+			      unsigned int level)
+{
+	uint64_t *table = gather_pop(pt->mem, &spare->lists[walk_kind(f, level)]);
 	struct pt_table *d = table_desc(pt->mem, table);
 
-	*d = (struct pt_table){.level = (uint8_t)level, .flags = d->flags & TABLE_ZERO};
+	*d = (struct pt_table){.level = (uint8_t)level, .flags = d->flags & (uint8_t)~TABLE_KEPT};
 	return table;
 }
 
@@ -26,8 +55,8 @@ WALK void walk_zero_table(struct pt *pt, uint64_t *table)
 	struct pt_table *d = table_desc(pt->mem, table);
 
 	if (!(d->flags & TABLE_ZERO))
-		memset(table, 0, TABLE_SIZE);
-	d->flags = 0;
+		memset(table, 0, TABLE_SIZE << table_order(d));
+	d->flags &= (uint8_t)~TABLE_ZERO;
 }
 
 /* Leaves to write: n entries, at least 1, of one table from entry on. */
@@ -38,15 +67,21 @@ struct walk_run {
 	unsigned int level;
 };
 
+WALK uint64_t walk_bits(const struct pt_format *f, const struct pt *pt, int prot)
+{
+	return f->bits ? f->bits(pt, prot) : pt->leaf_bits;
+}
+
 WALK void walk_fill_entries(const struct pt_format *f, const struct pt *pt,
 			    const struct walk_run *r)
 {
-	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = pt->leaf_bits, n = r->n;
+	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = walk_bits(f, pt, r->prot),
+		 n = r->n;
 	uint64_t *entry = r->entry;
 
 	do {
 		walk_put(entry++,
-			 f->make_leaf(pa, r->level, walk_shift(f, r->level), r->prot) | bits);
+			 f->make_leaf(pa, r->level, walk_shift(f, r->level), r->prot) ^ bits);
 		pa += step;
 	} while (--n);
 }
@@ -54,11 +89,11 @@ WALK void walk_fill_entries(const struct pt_format *f, const struct pt *pt,
 /* As above, into a table that no reader sees. */
 WALK void walk_fill_fresh(const struct pt_format *f, const struct pt *pt, const struct walk_run *r)
 {
-	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = pt->leaf_bits;
+	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = walk_bits(f, pt, r->prot);
 	uint64_t *entry = r->entry;
 
 	for (uint64_t i = 0; i < r->n; i++)
-		entry[i] = f->make_leaf(pa + i * step, r->level, walk_shift(f, r->level), r->prot) |
+		entry[i] = f->make_leaf(pa + i * step, r->level, walk_shift(f, r->level), r->prot) ^
 			   bits;
 }
 
@@ -68,9 +103,10 @@ WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct 
 {
 	unsigned int shift = walk_shift(f, r.level);
 	uint64_t sizes = (pt->page_sizes & MASK(walk_shift(f, r.level + 1))) | BIT(shift);
+	uint64_t bits = walk_bits(f, pt, r.prot);
 
 	if (r.n == 1) {
-		walk_put(r.entry, f->make_leaf(r.pa, r.level, shift, r.prot) | pt->leaf_bits);
+		walk_put(r.entry, f->make_leaf(r.pa, r.level, shift, r.prot) ^ bits);
 		return;
 	}
 	while (r.n) {
@@ -81,9 +117,13 @@ WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct 
 		if (larger && !((r.iova ^ r.pa) & (larger - 1)) && (r.iova & (larger - 1)))
 			leaves = min_u64(leaves, (-r.iova & (larger - 1)) >> lg2);
 		for (r.n -= leaves << (lg2 - shift); leaves; leaves--) {
-			e = f->make_leaf(r.pa, r.level, lg2, r.prot) | pt->leaf_bits;
-			for (unsigned int k = 1u << (lg2 - shift); k; k--)
+			e = f->make_leaf(r.pa, r.level, lg2, r.prot) ^ bits;
+			for (uint64_t k = 0; k < BIT(lg2 - shift); k++) {
+				if (f->run_steps && k)
+					e = f->make_leaf(r.pa + (k << shift), r.level, lg2, r.prot) ^
+					    bits;
 				walk_put(r.entry++, e);
+			}
 			r.iova += BIT(lg2);
 			r.pa += BIT(lg2);
 		}
@@ -108,12 +148,12 @@ WALK void walk_fill(const struct pt_format *f, const struct pt *pt, const struct
 WALK int walk_map_at(const struct pt_format *f, struct pt *pt, struct walk_run r, uint64_t len,
 		     unsigned int want)
 {
-	unsigned int index = walk_index(f, r.iova, want);
+	unsigned int index = walk_index(f, pt, r.iova, want);
 	uint64_t *table, i = 0;
 
 	r.n = len >> walk_shift(f, want);
 	r.level = want;
-	if (unlikely((want && (len & walk_low(f, want))) || index + r.n > walk_entries(f) ||
+	if (unlikely((want && (len & walk_low(f, want))) || index + r.n > walk_entries(f, pt, want) ||
 		     walk_down(f, pt, r.iova, want, &table) != want))
 		return WALK_SLOW;
 	r.entry = &table[index];
@@ -145,62 +185,62 @@ WALK int walk_map_fast(const struct pt_format *f, struct pt *pt, uint64_t iova, 
 	return walk_map_at(f, pt, r, f->runs ? BIT(f->page_lg2) : len, 0);
 }
 
-/* How many tables [iova, last], congruent to @pa, takes below an absent entry of @level. */
-WALK uint32_t walk_tables_needed(const struct pt_format *f, const struct pt *pt, uint64_t iova,
-				 uint64_t last, uint64_t pa, unsigned int level)
+/* Adds how many tables [iova, last], congruent to @pa, takes below an absent entry of @level. */
+WALK void walk_tables_needed(const struct pt_format *f, const struct pt *pt, uint64_t iova,
+			     uint64_t last, uint64_t pa, unsigned int level, struct walk_need *need)
 {
 	uint64_t congruent = iova == pa ? U64MAX : MASK(lowest_bit(iova ^ pa) + 1);
 	unsigned int most = walk_level(f, log2_floor(pt->page_sizes & congruent));
-	uint32_t n = 0;
 
 	for (unsigned int l = 0; l < level; l++) {
+		uint32_t *n = &need->n[walk_kind(f, l)];
 		unsigned int shift = walk_shift(f, l + 1);
 		bool head = iova & MASK(shift), tail = (last + 1) & MASK(shift);
 		uint64_t tables = (last >> shift) - (iova >> shift) + 1;
 
 		if (l >= most)
-			n += (uint32_t)tables;
+			*n += (uint32_t)tables;
 		else
-			n += tables == 1 ? head || tail : head + tail;
+			*n += tables == 1 ? head || tail : head + tail;
 	}
-	return n;
 }
 
 /* Is [iova, last] empty? -EEXIST, or 0 and in *need how many tables it takes to map it to @pa. */
 WALK int walk_survey(const struct pt_format *f, const struct pt *pt, uint64_t iova, uint64_t last,
-		     uint64_t pa, uint32_t *need)
+		     uint64_t pa, struct walk_need *need)
 {
 	uint64_t delta = pa - iova, end;
 	unsigned int level;
 	bool done = false;
 
-	*need = 0;
+	*need = (struct walk_need){0};
 	do {
 		uint64_t *table;
 
 		level = walk_down(f, pt, iova, 0, &table);
 		do {
-			uint64_t e = walk_get(&table[walk_index(f, iova, level)]);
+			uint64_t e = walk_get(&table[walk_index(f, pt, iova, level)]);
 
 			if (f->is_table(e, level))
 				break;
 			if (f->present(e))
 				return -EEXIST;
 			end = min_u64(iova | walk_low(f, level), last);
-			*need += walk_tables_needed(f, pt, iova, end, iova + delta, level);
+			walk_tables_needed(f, pt, iova, end, iova + delta, level, need);
 			done = end == last;
 			iova = end + 1;
-		} while (!done && walk_index(f, iova, level));
+		} while (!done && walk_index(f, pt, iova, level));
 	} while (!done);
 	return 0;
 }
 
 /* How many entries of a table, from @index on, [.., len) fills before it meets an (empty, kept)
  * table. */
-WALK uint64_t walk_room(const struct pt_format *f, const uint64_t *table, unsigned int index,
-			unsigned int level, uint64_t len)
+WALK uint64_t walk_room(const struct pt_format *f, const struct pt *pt, const uint64_t *table,
+			unsigned int index, unsigned int level, uint64_t len)
 {
-	uint64_t most = min_u64(walk_entries(f) - index, len >> walk_shift(f, level)), n = 1;
+	uint64_t most = min_u64(walk_entries(f, pt, level) - index, len >> walk_shift(f, level)),
+		 n = 1;
 
 	if (!level)
 		return most;
@@ -212,14 +252,14 @@ WALK uint64_t walk_room(const struct pt_format *f, const uint64_t *table, unsign
 /* The part of a mapping that goes into one table: made where it is missing, filled, published.
  * Returns its bytes. */
 WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct walk_run r,
-			     uint64_t len, struct pt_gather *spare)
+			     uint64_t len, struct walk_spare *spare)
 {
 	unsigned int want = walk_level(f, walk_choose(pt->page_sizes, r.iova | r.pa, len)), index;
 	uint64_t *table = pt->root, *link = NULL, link_value = 0, *e;
 	bool fresh = false;
 
 	for (r.level = pt->levels - 1u;; r.level--) {
-		index = walk_index(f, r.iova, r.level);
+		index = walk_index(f, pt, r.iova, r.level);
 		e = &table[index];
 		if (r.level <= want && (fresh || !f->present(walk_get(e))))
 			break;
@@ -228,7 +268,7 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 			continue;
 		}
 		table_desc(pt->mem, table)->count++;
-		table = walk_new_table(pt, spare, r.level - 1);
+		table = walk_new_table(f, pt, spare, r.level - 1);
 		fresh = r.level - 1 == want;
 		if (!fresh)
 			walk_zero_table(pt, table);
@@ -240,10 +280,10 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 		}
 	}
 	if (fresh)
-		r.n = min_u64(walk_entries(f) - index, len >> walk_shift(f, r.level));
+		r.n = min_u64(walk_entries(f, pt, r.level) - index, len >> walk_shift(f, r.level));
 	else
-		r.n = walk_room(f, table, index, r.level, len);
-	if (fresh && r.n < walk_entries(f))
+		r.n = walk_room(f, pt, table, index, r.level, len);
+	if (fresh && r.n < walk_entries(f, pt, r.level))
 		walk_zero_table(pt, table);
 	r.entry = &table[index];
 	walk_fill(f, pt, &r, fresh);
@@ -258,9 +298,9 @@ WALK int walk_map_full(const struct pt_format *f, struct pt *pt, uint64_t iova, 
 		       uint64_t len, int prot)
 {
 	struct walk_run r = {.iova = iova, .pa = pa, .prot = prot};
-	struct pt_gather spare = {0};
+	struct walk_spare spare = {0};
+	struct walk_need need;
 	uint64_t done = 0;
-	uint32_t need;
 	int rc = walk_map_at(f, pt, r, len,
 			     walk_level(f, walk_choose(pt->page_sizes, iova | pa, len)));
 
@@ -268,7 +308,7 @@ WALK int walk_map_full(const struct pt_format *f, struct pt *pt, uint64_t iova, 
 		return rc;
 	rc = walk_survey(f, pt, iova, iova + (len - 1), pa, &need);
 	if (!rc)
-		rc = pt_mem_take(pt->mem, need, &spare);
+		rc = walk_reserve(f, pt, &need, &spare);
 	if (rc)
 		return rc;
 	while (done < len) {
@@ -279,16 +319,28 @@ WALK int walk_map_full(const struct pt_format *f, struct pt *pt, uint64_t iova, 
 		done += n;
 	}
 	pt->nr_leaf_bytes += len;
-	pt_gather_free(pt->mem, &spare);
+	pt_gather_free(pt->mem, &spare.lists[0]);
+	pt_gather_free(pt->mem, &spare.lists[1]);
 	return 0;
 }
 
 /* Cutting. */
 
+/* What hardware noted of a leaf, gathered from its entries. */
+struct walk_flags {
+	bool accessed, dirty;
+};
+
+WALK void walk_flags_add(const struct pt_format *f, struct walk_flags *flags, uint64_t e)
+{
+	flags->accessed |= f->accessed(e);
+	flags->dirty |= f->dirty(e);
+}
+
 /* Fills with leaves none of which straddles @cut, as far as this level can, and all of which are
- * flagged like @old. */
+ * flagged so. */
 WALK void walk_fill_around(const struct pt_format *f, const struct pt *pt, struct walk_run r,
-			   uint64_t cut, uint64_t old)
+			   uint64_t cut, struct walk_flags flags)
 {
 	uint64_t entry = BIT(walk_shift(f, r.level)), left = align_down(cut, entry) - r.iova;
 	uint64_t parts[] = {left >> walk_shift(f, r.level), is_aligned(cut, entry) ? 0 : 1, r.n};
@@ -303,17 +355,17 @@ WALK void walk_fill_around(const struct pt_format *f, const struct pt *pt, struc
 	}
 	if (!f->runs)
 		walk_fill_fresh(f, pt, &r);
-	for (uint64_t i = 0; f->accessed(old) && i < r.n; i++)
-		r.entry[i] = f->mark(r.entry[i], f->dirty(old));
+	for (uint64_t i = 0; flags.accessed && i < r.n; i++)
+		r.entry[i] = f->mark(r.entry[i], flags.dirty);
 }
 
 /* The run of 2^lg2 bytes around @iova becomes smaller runs, in the same table. */
 WALK void walk_cut_run(const struct pt_format *f, struct pt *pt, uint64_t *table,
 		       unsigned int level, uint64_t iova, unsigned int lg2)
 {
-	uint64_t start = align_down(iova, BIT(lg2)), new[TABLE_SIZE / sizeof(uint64_t)], old,
-		 flags = 0;
-	uint64_t *entry = &table[walk_index(f, start, level)];
+	uint64_t start = align_down(iova, BIT(lg2)), new[TABLE_SIZE / sizeof(uint64_t)], old, want;
+	uint64_t *entry = &table[walk_index(f, pt, start, level)];
+	struct walk_flags flags = {0};
 	struct walk_run r = {.entry = new,
 			     .iova = start,
 			     .n = BIT(lg2) >> walk_shift(f, level),
@@ -321,42 +373,43 @@ WALK void walk_cut_run(const struct pt_format *f, struct pt *pt, uint64_t *table
 			     .prot = f->prot(walk_get(entry)),
 			     .level = level};
 
-	for (uint64_t i = 0; i < r.n; i++) {
-		old = walk_get(&entry[i]);
-		flags = f->accessed(old) ? f->mark(flags, f->dirty(old)) : flags;
-	}
+	for (uint64_t i = 0; i < r.n; i++)
+		walk_flags_add(f, &flags, walk_get(&entry[i]));
 	walk_fill_around(f, pt, r, iova, flags);
 	for (uint64_t i = 0; i < r.n; i++) {
 		old = __atomic_exchange_n(&entry[i], new[i], __ATOMIC_ACQ_REL);
-		flags = f->accessed(old) ? f->mark(flags, f->dirty(old)) : flags;
+		walk_flags_add(f, &flags, old);
 	}
 	/* What a reader flagged meanwhile. */
-	for (uint64_t i = 0; i < r.n; i++) {
+	for (uint64_t i = 0; flags.accessed && i < r.n; i++) {
 		old = walk_get(&entry[i]);
-		while (f->accessed(flags) && f->mark(old, f->dirty(flags)) != old &&
-		       !__atomic_compare_exchange_n(&entry[i], &old, f->mark(old, f->dirty(flags)),
-						    false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-			;
+		do {
+			want = f->mark(old, flags.dirty);
+		} while (want != old &&
+			 !__atomic_compare_exchange_n(&entry[i], &old, want, false,
+						      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	}
 }
 
 /* The leaf at @entry, which is no run, becomes a table. Returns that. */
 WALK uint64_t *walk_cut_entry(const struct pt_format *f, struct pt *pt, uint64_t *entry,
-			      unsigned int level, uint64_t iova, struct pt_gather *spare)
+			      unsigned int level, uint64_t iova, struct walk_spare *spare)
 {
-	uint64_t *table = walk_new_table(pt, spare, level - 1), e = walk_get(entry);
+	uint64_t *table = walk_new_table(f, pt, spare, level - 1), e = walk_get(entry);
 	struct pt_table *d = table_desc(pt->mem, table);
 	struct walk_run r = {.entry = table,
 			     .iova = align_down(iova, BIT(walk_shift(f, level))),
-			     .n = walk_entries(f),
+			     .n = walk_entries(f, pt, level - 1),
 			     .pa = f->leaf_pa(e, level),
 			     .prot = f->prot(e),
 			     .level = level - 1};
 
-	d->flags = 0;
-	d->count = (uint16_t)walk_entries(f);
+	d->flags &= (uint8_t)~TABLE_ZERO;
+	d->count = (uint16_t)r.n;
 	do {
-		walk_fill_around(f, pt, r, iova, e);
+		struct walk_flags flags = {f->accessed(e), f->dirty(e)};
+
+		walk_fill_around(f, pt, r, iova, flags);
 	} while (!__atomic_compare_exchange_n(entry, &e, f->make_table(walk_pa(pt, table), level),
 					      false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	return table;
@@ -364,30 +417,30 @@ WALK uint64_t *walk_cut_entry(const struct pt_format *f, struct pt *pt, uint64_t
 
 WALK int walk_cut(const struct pt_format *f, struct pt *pt, uint64_t iova)
 {
-	struct pt_gather spare = {0};
+	struct walk_spare spare = {0};
+	struct walk_need need = {0};
 	unsigned int level, lg2;
 	uint64_t *table, e;
-	uint32_t need = 0;
 	int rc;
 
 	if (iova & walk_low(f, 0))
 		return -EINVAL;
-	if (iova > pt->input_last)
+	if (!walk_inside(f, pt, iova, 1))
 		return 0;
 	level = walk_down(f, pt, iova, 0, &table);
-	e = walk_get(&table[walk_index(f, iova, level)]);
+	e = walk_get(&table[walk_index(f, pt, iova, level)]);
 	lg2 = f->present(e) ? f->leaf_lg2(e, level) : 0;
 	if (!(iova & MASK(lg2)))
 		return 0;
 	for (unsigned int l = level; l && (iova & walk_low(f, l)); l--)
-		need++;
-	rc = pt_mem_take(pt->mem, need, &spare);
+		need.n[walk_kind(f, l - 1)]++;
+	rc = walk_reserve(f, pt, &need, &spare);
 	if (rc)
 		return rc;
 	if (lg2 > walk_shift(f, level))
 		walk_cut_run(f, pt, table, level, iova, lg2);
 	for (; level && (iova & walk_low(f, level)); level--)
-		table = walk_cut_entry(f, pt, &table[walk_index(f, iova, level)], level, iova,
+		table = walk_cut_entry(f, pt, &table[walk_index(f, pt, iova, level)], level, iova,
 				       &spare);
 	return 0;
 }
@@ -399,7 +452,8 @@ WALK void walk_retire(struct pt *pt, uint64_t *table, bool zero, struct pt_gathe
 {
 	struct pt_table *d = table_desc(pt->mem, table);
 
-	d->flags = zero ? TABLE_ZERO : 0;
+	d->flags &= (uint8_t)~(TABLE_ZERO | TABLE_KEPT);
+	d->flags |= zero ? TABLE_ZERO : 0;
 	gather_push(pt->mem, g, table);
 }
 
@@ -417,7 +471,7 @@ WALK uint64_t walk_drop(const struct pt_format *f, struct pt *pt, uint64_t *tabl
 		table = table_at(m, i);
 		if (!level)
 			bytes += (uint64_t)m->tables[i].count << f->page_lg2;
-		for (unsigned int k = 0; level && k < walk_entries(f); k++) {
+		for (unsigned int k = 0; level && k < walk_entries(f, pt, level); k++) {
 			uint64_t e = walk_get(&table[k]);
 
 			if (!f->present(e))
@@ -443,7 +497,7 @@ WALK void walk_prune(const struct pt_format *f, struct pt *pt, const struct walk
 	while (level + 1 < pt->levels && !table_desc(pt->mem, p->table[level])->count) {
 		uint64_t *parent = p->table[level + 1];
 
-		walk_put(&parent[walk_index(f, iova, level + 1)], 0);
+		walk_put(&parent[walk_index(f, pt, iova, level + 1)], 0);
 		table_desc(pt->mem, parent)->count--;
 		walk_retire(pt, p->table[level], true, g);
 		level++;
@@ -459,7 +513,7 @@ WALK void walk_evict(const struct pt_format *f, struct pt *pt, uint64_t kept, st
 
 	p.table[l] = pt->root;
 	for (; l > level; l--) {
-		e = walk_get(&p.table[l][walk_index(f, iova, l)]);
+		e = walk_get(&p.table[l][walk_index(f, pt, iova, l)]);
 		if (!f->is_table(e, l))
 			return;
 		p.table[l - 1] = walk_table(f, pt, e);
@@ -512,13 +566,13 @@ WALK bool walk_clearable(const struct pt_format *f, const uint64_t *entry, uint6
 WALK int walk_unmap_at(const struct pt_format *f, struct pt *pt, uint64_t *table,
 		       unsigned int level, uint64_t iova, uint64_t len, uint64_t *unmapped)
 {
-	unsigned int index = walk_index(f, iova, level), shift = walk_shift(f, level), gone = 0;
+	unsigned int index = walk_index(f, pt, iova, level), shift = walk_shift(f, level), gone = 0;
 	uint64_t *entry = &table[index], n = len >> shift, i = 0;
 	struct pt_table *d;
 
-	if (unlikely((level && ((iova | len) & walk_low(f, level))) || index + n > walk_entries(f)))
+	if (unlikely((level && ((iova | len) & walk_low(f, level))) || index + n > walk_entries(f, pt, level)))
 		return WALK_SLOW;
-	if (unlikely(n == walk_entries(f) || !walk_clearable(f, entry, n, level, iova, len)))
+	if (unlikely(n == walk_entries(f, pt, level) || !walk_clearable(f, entry, n, level, iova, len)))
 		return WALK_SLOW;
 	do {
 		gone += f->present(walk_get(&entry[i]));
@@ -557,7 +611,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 
 	for (p.table[level] = pt->root;; level--) {
 		shift = walk_shift(f, level);
-		entry = &p.table[level][walk_index(f, iova, level)];
+		entry = &p.table[level][walk_index(f, pt, iova, level)];
 		e = walk_get(entry);
 		if (!f->is_table(e, level))
 			break;
@@ -575,7 +629,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 		gone += f->present(e);
 		walk_put(entry++, 0);
 		iova = end + 1;
-		if (end >= last || !walk_index(f, iova, level))
+		if (end >= last || !walk_index(f, pt, iova, level))
 			break;
 		e = walk_get(entry);
 	} while (!f->is_table(e, level));

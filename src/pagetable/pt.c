@@ -136,6 +136,8 @@ int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out)
 		(struct pt_table){.level = (uint8_t)(pt->levels - 1),
 				  .flags = (uint8_t)(root_order(pt) << TABLE_ORDER_SHIFT)};
 	memset(pt->root, 0, TABLE_SIZE << root_order(pt));
+	for (uint64_t i = 0; pt->ops->empty && i <= pt->index_mask[pt->levels - 1]; i++)
+		pt->root[i] = pt->ops->empty(pt->levels - 1u);
 	*out = pt;
 	return 0;
 out_free:

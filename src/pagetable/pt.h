@@ -275,6 +275,7 @@ struct pt_ops {
 	uint64_t
 		page_sizes; /* leaf sizes with enough levels; the lowest of each level among them */
 	uint64_t coherent_bits; /* set in a leaf for PT_COHERENT */
+	uint64_t (*empty)(unsigned int level); /* an entry that is not present; NULL: 0 */
 	/* Sets leaf_bits and write_bits from pt_config.flags; may be NULL. */
 	void (*configure)(struct pt *pt, unsigned int flags);
 	const struct pt_field *fields;

@@ -51,6 +51,7 @@ struct pt_format {
 			 bool dirty);  /* with the accessed, and perhaps the dirty, flag */
 	uint64_t (*clean)(uint64_t e); /* without the dirty flag */
 	/* Making entries: */
+	uint64_t (*empty)(unsigned int level); /* one that is not present; NULL: 0 */
 	bool (*expressible)(int prot);
 	uint64_t (*make_table)(uint64_t pa, unsigned int level);
 	uint64_t (*make_leaf)(uint64_t pa, unsigned int level, unsigned int lg2, int prot);
@@ -168,6 +169,11 @@ WALK unsigned int walk_levels(const struct pt_format *f, const struct pt *pt)
 	if (f->max_levels && pt->levels > f->max_levels)
 		__builtin_unreachable();
 	return pt->levels;
+}
+
+WALK uint64_t walk_empty(const struct pt_format *f, unsigned int level)
+{
+	return f->empty ? f->empty(level) : 0;
 }
 
 /* From a table of @level to the one below, if there is one. */

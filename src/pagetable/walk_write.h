@@ -50,11 +50,14 @@ WALK uint64_t *walk_new_table(const struct pt_format *f, struct pt *pt, struct w
 }
 
 /* Before its first use, unless all of it is overwritten. */
-WALK void walk_zero_table(struct pt *pt, uint64_t *table)
+WALK void walk_zero_table(const struct pt_format *f, struct pt *pt, uint64_t *table,
+			  unsigned int level)
 {
 	struct pt_table *d = table_desc(pt->mem, table);
 
-	if (!(d->flags & TABLE_ZERO))
+	for (unsigned int i = 0; f->empty && i < walk_entries(f, pt, level); i++)
+		table[i] = f->empty(level);
+	if (!f->empty && !(d->flags & TABLE_ZERO))
 		memset(table, 0, TABLE_SIZE << table_order(d));
 	d->flags &= (uint8_t)~TABLE_ZERO;
 }
@@ -271,7 +274,7 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 		table = walk_new_table(f, pt, spare, r.level - 1);
 		fresh = r.level - 1 == want;
 		if (!fresh)
-			walk_zero_table(pt, table);
+			walk_zero_table(f, pt, table, r.level - 1);
 		if (link) {
 			*e = f->make_table(walk_pa(pt, table), r.level);
 		} else {
@@ -284,7 +287,7 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 	else
 		r.n = walk_room(f, pt, table, index, r.level, len);
 	if (fresh && r.n < walk_entries(f, pt, r.level))
-		walk_zero_table(pt, table);
+		walk_zero_table(f, pt, table, r.level);
 	r.entry = &table[index];
 	walk_fill(f, pt, &r, fresh);
 	table_desc(pt->mem, table)->flags &= (uint8_t)~TABLE_ZERO;
@@ -485,6 +488,14 @@ WALK uint64_t walk_drop(const struct pt_format *f, struct pt *pt, uint64_t *tabl
 	return bytes;
 }
 
+/* Does the whole block of a table without entries hold zeros? */
+WALK bool walk_leaves_zeros(const struct pt_format *f, unsigned int level)
+{
+	unsigned int lg2 = level || !f->leaf_index_lg2 ? f->index_lg2 : f->leaf_index_lg2;
+
+	return !f->empty && lg2 + 3 >= TABLE_LG2;
+}
+
 /* The tables on the way to an IOVA. */
 struct walk_path {
 	uint64_t *table[PT_MAX_LEVELS];
@@ -497,9 +508,9 @@ WALK void walk_prune(const struct pt_format *f, struct pt *pt, const struct walk
 	while (level + 1 < pt->levels && !table_desc(pt->mem, p->table[level])->count) {
 		uint64_t *parent = p->table[level + 1];
 
-		walk_put(&parent[walk_index(f, pt, iova, level + 1)], 0);
+		walk_put(&parent[walk_index(f, pt, iova, level + 1)], walk_empty(f, level + 1));
 		table_desc(pt->mem, parent)->count--;
-		walk_retire(pt, p->table[level], true, g);
+		walk_retire(pt, p->table[level], walk_leaves_zeros(f, level), g);
 		level++;
 	}
 }
@@ -576,7 +587,7 @@ WALK int walk_unmap_at(const struct pt_format *f, struct pt *pt, uint64_t *table
 		return WALK_SLOW;
 	do {
 		gone += f->present(walk_get(&entry[i]));
-		walk_put(&entry[i], 0);
+		walk_put(&entry[i], walk_empty(f, level));
 	} while (++i < n);
 	d = table_desc(pt->mem, table);
 	d->count -= (uint16_t)gone;
@@ -616,7 +627,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 		if (!f->is_table(e, level))
 			break;
 		if (is_aligned(iova, BIT(shift)) && last - iova >= walk_low(f, level)) {
-			walk_put(entry, 0);
+			walk_put(entry, walk_empty(f, level));
 			table_desc(pt->mem, p.table[level])->count--;
 			*bytes += walk_drop(f, pt, walk_table(f, pt, e), g);
 			walk_prune(f, pt, &p, level, iova, g);
@@ -627,7 +638,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 	do {
 		end = iova | walk_low(f, level);
 		gone += f->present(e);
-		walk_put(entry++, 0);
+		walk_put(entry++, walk_empty(f, level));
 		iova = end + 1;
 		if (end >= last || !walk_index(f, pt, iova, level))
 			break;

@@ -66,7 +66,7 @@ void dma_get_stats(const struct dma_port *p, struct dma_stats *out)
 
 static int fault(struct transfer *t, uint64_t n, enum iommu_fault_reason reason)
 {
-	return iommu_report_fault(t->port->requester, IOMMU_NO_PASID, t->iova + t->done, n, t->access,
+	return iommu_report_fault(t->port->requester, t->port->pasid, t->iova + t->done, n, t->access,
 				  reason);
 }
 
@@ -179,7 +179,7 @@ static int step(struct transfer *t, uint64_t max)
 
 	if (unlikely(t->iova + t->done < t->iova)) /* beyond the last address, not at 0 */
 		return fault(t, max, FAULT_ADDRESS);
-	rc = iommu_translate(t->port->requester, t->iova + t->done, max, t->access, &tr);
+	rc = iommu_translate_pasid(t->port->requester, t->port->pasid, t->iova + t->done, max, t->access, &tr);
 	if (rc)
 		return rc;
 	if (likely(tr.ptr != NULL))

@@ -40,6 +40,8 @@ struct dma_port {
 	struct requester *requester;
 	struct memory *memory;
 	bool bus_master; /* use dma_set_bus_master() */
+	/* Of the requests that follow; IOMMU_NO_PASID: without. Set by the thread that uses the port, between transfers. */
+	uint32_t pasid;
 	/*
 	 * Takes a 4-byte write into the interrupt window, outside any section; -EFAULT refuses it.
 	 * NULL: every such write is a fault, as with an empty interrupt remapping table. Set before

@@ -140,7 +140,7 @@ static void post(struct domain *d, uint64_t iova, uint64_t last)
 	struct list *pos, *tmp;
 
 	list_for_each (pos, tmp, &d->attachments)
-		requester_post(list_entry(pos, struct attachment, link)->requester, iova, last);
+		requester_post(list_entry(pos, struct attachment, link)->binding, iova, last);
 }
 
 /* Domain's lock held, commands posted. */
@@ -153,7 +153,7 @@ static void wait_quiet(struct domain *d)
 		return;
 	quiesce_begin(&q, d->iommu->epochs, true);
 	list_for_each (pos, tmp, &d->attachments)
-		quiesce_wait(&q, list_entry(pos, struct attachment, link)->requester);
+		quiesce_wait(&q, list_entry(pos, struct attachment, link)->binding->requester);
 }
 
 /*
@@ -181,7 +181,7 @@ int domain_enforce_coherency(struct domain *d)
 	lock_acquire(&d->lock);
 	list_for_each (pos, tmp, &d->attachments)
 		if (!list_entry(pos, struct attachment, link)
-			     ->requester->iommu->caps.enforce_coherency)
+			     ->binding->requester->iommu->caps.enforce_coherency)
 			rc = -EINVAL;
 	if (!rc)
 		rc = pt_set_coherent(d->pt);

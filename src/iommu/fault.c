@@ -36,7 +36,7 @@ int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint6
 {
 	struct iommu *i = r->iommu;
 	struct iommu_fault f = {
-		.rid = r->rid,
+		.rid = r->id,
 		.pasid = pasid,
 		.iova = iova,
 		.len = len,

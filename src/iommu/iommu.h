@@ -99,7 +99,7 @@ struct iommu_caps {
 	bool dirty;		/* GET_HW_INFO DIRTY_TRACKING */
 	bool enforce_coherency; /* can force snooping */
 	bool ats_not_supported;
-	uint8_t max_pasid_log2; /* 0: no PASID */
+	uint8_t max_pasid_log2; /* width of PASIDs; 0: none */
 	uint8_t ias, oas;	/* bits */
 	bool coherent_walk;	/* walks snoop the processor's caches */
 	uint64_t page_sizes;	/* of leaves, a bitmap */
@@ -240,7 +240,8 @@ void iommu_invalidate_all(struct iommu *i);
 
 struct requester_config {
 	uint32_t rid;
-	const struct iommu_caps *caps; /* copied; NULL: those of the IOMMU */
+	const struct iommu_caps *caps; /* copied; NULL: those of the IOMMU, with at most pasid_bits */
+	uint8_t pasid_bits;	       /* of PASIDs that the device can put on the bus; 0: none */
 	void *make_data;	       /* the make's; it outlives the requester */
 	void *owner;		       /* who made it: object/'s host_device */
 };

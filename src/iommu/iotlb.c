@@ -12,21 +12,30 @@
  * are cheap. */
 #define MAX_PROBES 256
 
-static void set_context(struct iotlb *t, uint32_t context)
+static void set_name(struct iotlb_context *c, uint32_t id)
 {
-	t->context = context;
+	c->id = id;
 	for (uint32_t size = 0; size < IOTLB_NR_SIZES; size++)
-		t->name[size] = (size + 1) << 10 | context;
-	iotlb_prefer(t, IOTLB_4K);
+		c->name[size] = (size + 1) << 10 | id;
+	iotlb_prefer(c, IOTLB_4K);
+}
+
+void iotlb_context_init(struct iotlb_context *c, uint32_t seed)
+{
+	/* Above the bits of most page numbers, so that neighbours stay neighbours. */
+	*c = (struct iotlb_context){.seed = (uint64_t)seed << 40};
+	set_name(c, 0);
 }
 
 int iotlb_init(struct iotlb *t)
 {
-	*t = (struct iotlb){0};
-	set_context(t, 1);
+	*t = (struct iotlb){.next = 1};
+	t->owners = calloc(IOTLB_CONTEXTS, sizeof(struct iotlb_context *));
 	t->sets = aligned_alloc(sizeof(struct iotlb_set), IOTLB_SETS * sizeof(struct iotlb_set));
-	if (!t->sets)
+	if (!t->sets || !t->owners) {
+		iotlb_fini(t);
 		return -ENOMEM;
+	}
 	memset(t->sets, 0, IOTLB_SETS * sizeof(struct iotlb_set));
 	return 0;
 }
@@ -34,12 +43,32 @@ int iotlb_init(struct iotlb *t)
 void iotlb_fini(struct iotlb *t)
 {
 	free(t->sets);
-	t->sets = NULL;
+	free(t->owners);
+	*t = (struct iotlb){0};
 }
 
-static bool is_current(const struct iotlb *t, uint64_t tag)
+static struct iotlb_context *owner_of(const struct iotlb *t, uint64_t tag)
 {
-	return (tag & (IOTLB_CONTEXTS - 1)) == t->context;
+	return t->owners[tag & (IOTLB_CONTEXTS - 1)];
+}
+
+static void lose_name(struct iotlb *t, struct iotlb_context *c)
+{
+	t->owners[c->id] = NULL;
+	memset(c->count, 0, sizeof(c->count));
+	c->present = 0;
+	set_name(c, 0);
+}
+
+static void take_name(struct iotlb *t, struct iotlb_context *c)
+{
+	if (t->next == IOTLB_CONTEXTS) {
+		iotlb_forget_all(t);
+		memset(t->sets, 0, IOTLB_SETS * sizeof(struct iotlb_set));
+		t->next = 1;
+	}
+	set_name(c, t->next);
+	t->owners[t->next++] = c;
 }
 
 static enum iotlb_size size_of(uint64_t tag)
@@ -47,19 +76,19 @@ static enum iotlb_size size_of(uint64_t tag)
 	return (enum iotlb_size)((tag >> 10 & 3) - 1);
 }
 
-static void count_entry(struct iotlb *t, enum iotlb_size size)
+static void count_entry(struct iotlb_context *c, enum iotlb_size size)
 {
-	t->count[size]++;
-	t->present |= 1u << size;
+	c->count[size]++;
+	c->present |= 1u << size;
 }
 
-static void drop_entry(struct iotlb *t, struct iotlb_set *set, unsigned int way)
+static void drop_entry(struct iotlb_context *c, struct iotlb_set *set, unsigned int way)
 {
 	enum iotlb_size size = size_of(set->tag[way]);
 
 	set->tag[way] = 0;
-	if (!--t->count[size])
-		t->present &= ~(1u << size);
+	if (!--c->count[size])
+		c->present &= ~(1u << size);
 }
 
 /* The way a fill takes: that of the same page, else a free or outdated one, else each in turn. */
@@ -70,78 +99,88 @@ static unsigned int choose_way(struct iotlb *t, struct iotlb_set *set, uint64_t 
 	if (set->tag[way] == tag)
 		return way;
 	for (way = 0; way < IOTLB_WAYS; way++)
-		if (!is_current(t, set->tag[way]))
+		if (!owner_of(t, set->tag[way]))
 			return way;
 	return t->victim++ % IOTLB_WAYS;
 }
 
-void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void *ptr,
-		uint16_t slot, unsigned int perms)
+void iotlb_fill(struct iotlb *t, struct iotlb_context *c, uint64_t iova, enum iotlb_size size,
+		const void *ptr, uint16_t slot, unsigned int perms)
 {
-	uint64_t page = iova >> iotlb_shift(size);
-	struct iotlb_set *set = iotlb_set(t, page);
-	uint64_t tag = iotlb_tag(t, page, size);
-	unsigned int way = choose_way(t, set, tag);
+	uint64_t page = iova >> iotlb_shift(size), tag;
+	struct iotlb_set *set = iotlb_set(t, c, page);
+	struct iotlb_context *before;
+	unsigned int way;
 
-	if (is_current(t, set->tag[way]))
-		drop_entry(t, set, way);
+	if (!c->id)
+		take_name(t, c);
+	tag = iotlb_tag(c, page, size);
+	way = choose_way(t, set, tag);
+	before = owner_of(t, set->tag[way]);
+	if (before)
+		drop_entry(before, set, way);
 	set->tag[way] = tag;
 	set->val[way] = (uint64_t)slot << 48 | (uintptr_t)ptr | perms;
-	count_entry(t, size);
-	iotlb_prefer(t, size);
+	count_entry(c, size);
+	iotlb_prefer(c, size);
 }
 
-static void forget_page(struct iotlb *t, uint64_t page, enum iotlb_size size)
+static void forget_page(struct iotlb *t, struct iotlb_context *c, uint64_t page, enum iotlb_size size)
 {
-	struct iotlb_set *set = iotlb_set(t, page);
-	uint64_t tag = iotlb_tag(t, page, size);
+	struct iotlb_set *set = iotlb_set(t, c, page);
+	uint64_t tag = iotlb_tag(c, page, size);
 	unsigned int way = iotlb_way(set, tag);
 
 	if (set->tag[way] == tag)
-		drop_entry(t, set, way);
+		drop_entry(c, set, way);
 }
 
-static void forget_by_scan(struct iotlb *t, uint64_t iova, uint64_t last)
+static void forget_by_scan(struct iotlb *t, struct iotlb_context *c, uint64_t iova, uint64_t last)
 {
-	for (struct iotlb_set *set = t->sets; set < t->sets + IOTLB_SETS && t->present; set++) {
+	for (struct iotlb_set *set = t->sets; set < t->sets + IOTLB_SETS && c->present; set++) {
 		for (unsigned int way = 0; way < IOTLB_WAYS; way++) {
 			uint64_t tag = set->tag[way], start;
 
-			if (!is_current(t, tag))
+			if ((tag & (IOTLB_CONTEXTS - 1)) != c->id)
 				continue;
 			start = align_down(tag, PAGE_SIZE);
 			if (start <= last && start + MASK(iotlb_shift(size_of(tag))) >= iova)
-				drop_entry(t, set, way);
+				drop_entry(c, set, way);
 		}
 	}
 }
 
-void iotlb_forget(struct iotlb *t, uint64_t iova, uint64_t last)
+void iotlb_forget(struct iotlb *t, struct iotlb_context *c, uint64_t iova, uint64_t last)
 {
-	for (uint32_t sizes = t->present; sizes; sizes &= sizes - 1) {
+	if (!iova && last == UINT64_MAX) {
+		iotlb_forget_context(t, c);
+		return;
+	}
+	for (uint32_t sizes = c->present; sizes; sizes &= sizes - 1) {
 		enum iotlb_size size = (enum iotlb_size)__builtin_ctz(sizes);
 		uint64_t page = iova >> iotlb_shift(size), last_page = last >> iotlb_shift(size);
 
 		if (last_page - page >= MAX_PROBES) {
-			forget_by_scan(t, iova, last);
+			forget_by_scan(t, c, iova, last);
 			return;
 		}
 		for (;; page++) {
-			forget_page(t, page, size);
+			forget_page(t, c, page, size);
 			if (page == last_page)
 				break;
 		}
 	}
 }
 
+void iotlb_forget_context(struct iotlb *t, struct iotlb_context *c)
+{
+	if (c->id)
+		lose_name(t, c);
+}
+
 void iotlb_forget_all(struct iotlb *t)
 {
-	memset(t->count, 0, sizeof(t->count));
-	t->present = 0;
-	if (t->context + 1 < IOTLB_CONTEXTS) {
-		set_context(t, t->context + 1);
-		return;
-	}
-	set_context(t, 1);
-	memset(t->sets, 0, IOTLB_SETS * sizeof(struct iotlb_set));
+	for (uint32_t id = 1; id < t->next; id++)
+		if (t->owners[id])
+			lose_name(t, t->owners[id]);
 }

@@ -11,12 +11,14 @@
  * val: bits 63:48 the memory slot, 47:12 the address of the page in this process, 1:0 what it
  * permits (IOMMU_READ, IOMMU_WRITE)
  *
- * The context is a name of "whose translations, and since when". Forgetting everything takes the
- * next one and leaves the lines alone; when the names run out the lines are cleared. A requester
- * with PASIDs gives each its own.
+ * The context is a name of "whose translations, and since when": the RID and each PASID of a
+ * requester have their own. Forgetting all of one gives up its name and leaves the lines alone; the
+ * next fill takes a new name. When the names run out the lines are cleared, and everybody's name with
+ * them.
  *
- * Invariants: count[s] is the number of entries of size s in the current context, present has bit s
- * where it is not 0. No two entries have the same tag.
+ * Invariants, for each context: count[s] is the number of its entries of size s, present has bit s
+ * where it is not 0. Without a name (0, which no entry has) it has no entries. No two entries have the
+ * same tag.
  */
 #ifndef IOAS_IOMMU_IOTLB_H
 #define IOAS_IOMMU_IOTLB_H
@@ -40,35 +42,46 @@ struct iotlb_set {
 	uint64_t val[IOTLB_WAYS];
 } __attribute__((aligned(64)));
 
-struct iotlb {
-	struct iotlb_set *sets;
-	uint32_t present;
-	uint32_t context;
-	uint32_t name[IOTLB_NR_SIZES]; /* bits 11:0 of the tags of each size */
-	uint32_t count[IOTLB_NR_SIZES];
+/* One address space in the cache. */
+struct iotlb_context {
 	/* The size to look for first, that of the last hit or fill: how far to shift, and its
 	 * name[]. */
 	uint32_t recent_shift, recent_name;
-	uint32_t victim; /* the way that the next fill of a full set replaces */
+	/* Keeps the same pages of two address spaces from one set. */
+	uint64_t seed;
+	uint32_t id; /* its name; 0: none */
+	uint32_t present;
+	uint32_t name[IOTLB_NR_SIZES]; /* bits 11:0 of the tags of each size */
+	uint32_t count[IOTLB_NR_SIZES];
+};
+
+struct iotlb {
+	struct iotlb_set *sets;
+	struct iotlb_context **owners; /* by name; NULL: nobody's, so its lines are free */
+	uint32_t next;		       /* name to be given */
+	uint32_t victim;	       /* the way that the next fill of a full set replaces */
 };
 
 int iotlb_init(struct iotlb *t); /* -ENOMEM */
 void iotlb_fini(struct iotlb *t);
+/* @seed: another for each address space of a cache; 0 for the commonest. */
+void iotlb_context_init(struct iotlb_context *c, uint32_t seed);
 
 static inline unsigned int iotlb_shift(enum iotlb_size size)
 {
 	return PAGE_SHIFT + 9 * (unsigned int)size;
 }
 
-static inline struct iotlb_set *iotlb_set(const struct iotlb *t, uint64_t page)
+static inline struct iotlb_set *iotlb_set(const struct iotlb *t, const struct iotlb_context *c,
+					  uint64_t page)
 {
 	/* Fibonacci hashing: neighbours land far apart and evenly. */
-	return &t->sets[page * 0x9e3779b97f4a7c15ull >> (64 - __builtin_ctz(IOTLB_SETS))];
+	return &t->sets[(page ^ c->seed) * 0x9e3779b97f4a7c15ull >> (64 - __builtin_ctz(IOTLB_SETS))];
 }
 
-static inline uint64_t iotlb_tag(const struct iotlb *t, uint64_t page, enum iotlb_size size)
+static inline uint64_t iotlb_tag(const struct iotlb_context *c, uint64_t page, enum iotlb_size size)
 {
-	return page << iotlb_shift(size) | t->name[size];
+	return page << iotlb_shift(size) | c->name[size];
 }
 
 /* The way of @set that has @tag, or any other way. Without branches: which way hits is not
@@ -81,35 +94,36 @@ static inline unsigned int iotlb_way(const struct iotlb_set *set, uint64_t tag)
 }
 
 /* The val of the entry for @iova of one size; 0 where there is none. */
-static inline uint64_t iotlb_probe(const struct iotlb *t, uint64_t iova, unsigned int shift,
-				   uint32_t name)
+static inline uint64_t iotlb_probe(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
+				   unsigned int shift, uint32_t name)
 {
 	uint64_t page = iova >> shift, tag = page << shift | name;
-	const struct iotlb_set *set = iotlb_set(t, page);
+	const struct iotlb_set *set = iotlb_set(t, c, page);
 	unsigned int way = iotlb_way(set, tag);
 
 	return likely(set->tag[way] == tag) ? set->val[way] : 0;
 }
 
-static inline void iotlb_prefer(struct iotlb *t, enum iotlb_size size)
+static inline void iotlb_prefer(struct iotlb_context *c, enum iotlb_size size)
 {
-	t->recent_shift = iotlb_shift(size);
-	t->recent_name = t->name[size];
+	c->recent_shift = iotlb_shift(size);
+	c->recent_name = c->name[size];
 }
 
 /* The same of any size, which is put into *shift and looked for first next time. */
-static inline uint64_t iotlb_find(struct iotlb *t, uint64_t iova, unsigned int *shift)
+static inline uint64_t iotlb_find(const struct iotlb *t, struct iotlb_context *c, uint64_t iova,
+				  unsigned int *shift)
 {
 	uint64_t val = 0;
 
-	for (uint32_t sizes = t->present; sizes && !val; sizes &= sizes - 1) {
+	for (uint32_t sizes = c->present; sizes && !val; sizes &= sizes - 1) {
 		enum iotlb_size size = (enum iotlb_size)__builtin_ctz(sizes);
 
-		val = iotlb_probe(t, iova, iotlb_shift(size), t->name[size]);
+		val = iotlb_probe(t, c, iova, iotlb_shift(size), c->name[size]);
 		if (val)
-			iotlb_prefer(t, size);
+			iotlb_prefer(c, size);
 	}
-	*shift = t->recent_shift;
+	*shift = c->recent_shift;
 	return val;
 }
 
@@ -121,11 +135,13 @@ static inline bool iotlb_can_hold(const void *ptr)
 
 /* Remember the page of @size around @iova: it starts at @ptr, in @slot, and permits @perms (not 0).
  */
-void iotlb_fill(struct iotlb *t, uint64_t iova, enum iotlb_size size, const void *ptr,
-		uint16_t slot, unsigned int perms);
+void iotlb_fill(struct iotlb *t, struct iotlb_context *c, uint64_t iova, enum iotlb_size size,
+		const void *ptr, uint16_t slot, unsigned int perms);
 
-/* Forget every entry that meets [iova, last], and no other. */
-void iotlb_forget(struct iotlb *t, uint64_t iova, uint64_t last);
+/* Forget every entry of @c that meets [iova, last], and no other. */
+void iotlb_forget(struct iotlb *t, struct iotlb_context *c, uint64_t iova, uint64_t last);
+void iotlb_forget_context(struct iotlb *t, struct iotlb_context *c);
+/* Of every context. */
 void iotlb_forget_all(struct iotlb *t);
 
 #endif

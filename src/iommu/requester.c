@@ -9,6 +9,16 @@
 
 #include "iommu/domain.h"
 
+void binding_init(struct binding *b, struct requester *r, uint32_t pasid, uint32_t seed)
+{
+	*b = (struct binding){.requester = r, .pasid = pasid};
+	iotlb_context_init(&b->tlb, seed);
+	for (size_t a = 0; a < ARRAY_SIZE(b->attachment); a++) {
+		list_init(&b->attachment[a].link);
+		b->attachment[a].binding = b;
+	}
+}
+
 int requester_create(struct iommu *i, uint32_t rid, struct requester **out)
 {
 	return requester_create_with(i, &(struct requester_config){.rid = rid}, out);
@@ -25,11 +35,13 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg, s
 		.iommu = i,
 		.memory = i->memory,
 		.slots = memory_slot(i->memory, 0),
-		.rid = cfg->rid,
+		.id = cfg->rid,
 		.caps = cfg->caps ? *cfg->caps : i->caps,
 		.make_data = cfg->make_data,
 		.owner = cfg->owner,
 	};
+	if (!cfg->caps)
+		r->caps.max_pasid_log2 = (uint8_t)min_u64(r->caps.max_pasid_log2, cfg->pasid_bits);
 	rc = iotlb_init(&r->iotlb);
 	if (rc) {
 		free(r);
@@ -37,10 +49,7 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg, s
 	}
 	epoch_init(&r->epoch, i->epochs);
 	lock_init(&r->commands.lock, LOCK_REQUESTER);
-	for (size_t a = 0; a < ARRAY_SIZE(r->attachment); a++) {
-		list_init(&r->attachment[a].link);
-		r->attachment[a].requester = r;
-	}
+	binding_init(&r->rid, r, IOMMU_NO_PASID, 0);
 	lock_acquire(&i->lock);
 	list_add_tail(&i->requesters, &r->link);
 	lock_release(&i->lock);
@@ -53,13 +62,14 @@ void requester_destroy(struct requester *r)
 	lock_acquire(&r->iommu->lock);
 	list_del(&r->link);
 	lock_release(&r->iommu->lock);
+	pasid_free_all(r);
 	iotlb_fini(&r->iotlb);
 	free(r);
 }
 
 uint32_t requester_rid(const struct requester *r)
 {
-	return r->rid;
+	return r->id;
 }
 
 struct iommu *requester_iommu(const struct requester *r)
@@ -84,7 +94,19 @@ void *requester_owner(const struct requester *r)
 
 struct domain *requester_domain(struct requester *r)
 {
-	return __atomic_load_n(&r->domain, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&r->rid.domain, __ATOMIC_ACQUIRE);
+}
+
+struct domain *requester_pasid_domain(struct requester *r, uint32_t pasid)
+{
+	const struct binding *b;
+	struct domain *d;
+
+	lock_acquire(&r->iommu->lock);
+	b = pasid == IOMMU_NO_PASID ? &r->rid : pasid_find(r, pasid);
+	d = b ? b->domain : NULL;
+	lock_release(&r->iommu->lock);
+	return d;
 }
 
 struct epoch *requester_epoch(struct requester *r)
@@ -133,7 +155,7 @@ void quiesce_wait_awake(struct quiesce *q, const struct requester *r)
 	epoch_wait(&r->epoch);
 }
 
-static void quiesce_one(struct requester *r, bool posted)
+void quiesce_one(struct requester *r, bool posted)
 {
 	struct quiesce q;
 
@@ -166,15 +188,15 @@ static void post_flush(struct commands *c)
 	publish(c);
 }
 
-void requester_post(struct requester *r, uint64_t iova, uint64_t last)
+void requester_post(struct binding *b, uint64_t iova, uint64_t last)
 {
+	struct requester *r = b->requester;
 	struct commands *c = &r->commands;
 
 	lock_acquire(&c->lock);
 	/* Acquire: the DMA thread has read what is overwritten here. */
 	if (c->posted - __atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) < COMMANDS) {
-		c->ring[c->posted % COMMANDS].iova = iova;
-		c->ring[c->posted % COMMANDS].last = last;
+		c->ring[c->posted % COMMANDS] = (struct command){b, iova, last};
 		publish(c);
 	} else {
 		post_flush(c);
@@ -203,8 +225,11 @@ void requester_apply(struct requester *r)
 	}
 	/* flushed may be newer than posted: then nothing is left here, and the flush comes again
 	 * next time. */
-	for (; n < posted; n++)
-		iotlb_forget(&r->iotlb, c->ring[n % COMMANDS].iova, c->ring[n % COMMANDS].last);
+	for (; n < posted; n++) {
+		const struct command *cmd = &c->ring[n % COMMANDS];
+
+		iotlb_forget(&r->iotlb, &cmd->binding->tlb, cmd->iova, cmd->last);
+	}
 	__atomic_store_n(&r->applied, posted, __ATOMIC_RELEASE);
 }
 
@@ -224,33 +249,94 @@ static void unlink_from(struct domain *d, struct attachment *a)
 
 /*
  * From link_to() to unlink_from() the requester hears of the changes of both domains; the one store
- * of r->domain is the switch. That it is W1 and the flush W2 of requester.h makes the old domain
- * quiet at the end.
+ * of b->domain is the switch. That it is W1 and the command W2 of requester.h makes the old domain
+ * quiet at the end. A binding that nobody can find has no news, and nothing to be quiet.
  */
+static void switch_domain(struct binding *b, struct domain *d, bool hidden)
+{
+	struct domain *old = b->domain;
+
+	if (d)
+		link_to(d, &b->attachment[!b->which]);
+	__atomic_store_n(&b->domain, d, __ATOMIC_RELEASE);
+	if (!hidden) {
+		requester_post(b, 0, UINT64_MAX);
+		quiesce_one(b->requester, true);
+	}
+	if (old)
+		unlink_from(old, &b->attachment[b->which]);
+	b->which = !b->which;
+}
+
+/* ATT.8. iommu->lock held. */
+static int may_attach(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old)
+{
+	int rc = d ? domain_check(d, r->iommu) : 0;
+
+	return !rc && r->iommu->make->attach ? r->iommu->make->attach(r, pasid, d, old) : rc;
+}
+
 int requester_attach(struct requester *r, struct domain *d)
 {
-	struct iommu *i = r->iommu;
-	struct domain *old;
+	struct binding *b = &r->rid;
 	int rc = 0;
 
-	lock_acquire(&i->lock);
-	old = r->domain;
-	if (old == d)
-		goto out;
-	rc = d ? domain_check(d, i) : 0;
-	if (!rc && i->make->attach)
-		rc = i->make->attach(r, IOMMU_NO_PASID, d, old);
+	lock_acquire(&r->iommu->lock);
+	if (b->domain != d)
+		rc = may_attach(r, IOMMU_NO_PASID, d, b->domain);
+	if (!rc && b->domain != d)
+		switch_domain(b, d, false);
+	lock_release(&r->iommu->lock);
+	return rc;
+}
+
+static int attach_new_pasid(struct requester *r, uint32_t pasid, struct domain *d)
+{
+	struct binding *b;
+	int rc;
+
+	rc = pasid_reserve(r, pasid, &b);
 	if (rc)
-		goto out;
-	if (d)
-		link_to(d, &r->attachment[!r->which]);
-	__atomic_store_n(&r->domain, d, __ATOMIC_RELEASE);
-	requester_post_all(r);
-	quiesce_one(r, true);
-	if (old)
-		unlink_from(old, &r->attachment[r->which]);
-	r->which = !r->which;
-out:
-	lock_release(&i->lock);
+		return rc;
+	rc = may_attach(r, pasid, d, NULL);
+	if (rc) {
+		pasid_recycle(r, b);
+		return rc;
+	}
+	switch_domain(b, d, true);
+	pasid_publish(r, b);
+	return 0;
+}
+
+static int change_pasid(struct requester *r, struct binding *b, struct domain *d)
+{
+	int rc = may_attach(r, b->pasid, d, b->domain);
+
+	if (rc)
+		return rc;
+	if (!d)
+		pasid_hide(r, b);
+	switch_domain(b, d, false);
+	if (!d)
+		pasid_recycle(r, b);
+	return 0;
+}
+
+int requester_attach_pasid(struct requester *r, uint32_t pasid, struct domain *d)
+{
+	struct binding *b;
+	int rc = 0;
+
+	if (!r->iommu->make->pasids)
+		return -EOPNOTSUPP;
+	if (pasid == IOMMU_NO_PASID || !r->caps.max_pasid_log2 || pasid >> r->caps.max_pasid_log2)
+		return -EINVAL;
+	lock_acquire(&r->iommu->lock);
+	b = pasid_find(r, pasid);
+	if (b && b->domain != d)
+		rc = change_pasid(r, b, d);
+	else if (!b && d)
+		rc = attach_new_pasid(r, pasid, d);
+	lock_release(&r->iommu->lock);
 	return rc;
 }

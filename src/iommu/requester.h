@@ -3,6 +3,10 @@
  * A requester from the inside: the DMA thread's IOTLB, and the slot through which others tell it
  * what to forget.
  *
+ * What a requester can address is one *binding* for requests without a PASID (rid), and one for each
+ * PASID that is attached: which domain translates, and where the IOTLB keeps it. The DMA thread finds
+ * those of PASIDs in a table (pasid.c) that it reads without locks.
+ *
  * When it returns, it is over: why an invalidation may promise that without touching the IOTLB.
  *
  *   writer                                      DMA thread
@@ -49,15 +53,31 @@ struct commands {
 	uint64_t posted;
 	uint64_t flushed;
 	struct lock lock;
-	struct {
+	struct command {
+		struct binding *binding;
 		uint64_t iova, last;
 	} ring[COMMANDS] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
 struct attachment {
 	struct list link; /* domain.attachments, under its lock */
-	struct requester *requester;
+	struct binding *binding;
 };
+
+/* Never freed before its requester: the DMA thread may still have a command for it, or its name in the
+ * IOTLB. A PASID that is detached leaves it to the next one. */
+struct binding {
+	struct iotlb_context tlb; /* the DMA thread's */
+	struct domain *domain;	  /* under iommu->lock, read atomically by the DMA thread */
+	struct requester *requester;
+	uint32_t pasid;
+	unsigned int which; /* the attachment in force */
+	struct attachment
+		attachment[2]; /* to the domain, and to the next one while it is replaced */
+	struct binding *next_free;
+};
+
+struct pasid_table; /* pasid.c */
 
 struct requester {
 	struct epoch epoch;
@@ -66,29 +86,41 @@ struct requester {
 	/* The DMA thread's; others read applied and stats. */
 	struct iotlb iotlb __attribute__((aligned(64)));
 	uint64_t applied;
+	struct binding rid;
 	struct requester_stats stats;
 	struct memory *memory;
 	const struct memory_slot *slots; /* all of memory's */
 
 	/* Seldom written; read by misses. */
 	struct iommu *iommu __attribute__((aligned(64)));
-	struct domain *domain; /* under iommu->lock, read atomically by the DMA thread */
-	uint32_t rid;
+	struct pasid_table *pasids; /* as binding.domain; NULL: there was none yet */
+	struct binding *free_bindings; /* under iommu->lock */
+	uint32_t seed;		       /* of the last binding made */
+	uint32_t id;
 	struct iommu_caps caps;
 	void *make_data, *owner;
 	struct list link; /* iommu->requesters */
-	struct attachment
-		attachment[2]; /* to the domain, and to the next one while it is replaced */
-	unsigned int which;    /* the attachment in force */
 };
+
+void binding_init(struct binding *b, struct requester *r, uint32_t pasid, uint32_t seed);
+
+/* pasid.c. The binding of @pasid, not 0; NULL: not attached. DMA thread inside a section, or iommu->lock held. */
+struct binding *pasid_find(const struct requester *r, uint32_t pasid);
+/* iommu->lock held, all of them. Room for one more, and a binding for it that nobody finds yet. -ENOMEM. */
+int pasid_reserve(struct requester *r, uint32_t pasid, struct binding **out);
+void pasid_publish(struct requester *r, struct binding *b);
+/* No section that begins now finds it; the caller waits for those that run, then recycles. */
+void pasid_hide(struct requester *r, struct binding *b);
+void pasid_recycle(struct requester *r, struct binding *b);
+void pasid_free_all(struct requester *r);
 
 static inline void stat_add(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
-/* Writer: make the requester forget [iova, last] before its next translation. */
-void requester_post(struct requester *r, uint64_t iova, uint64_t last);
+/* Writer: make the requester forget [iova, last] of @b before its next translation. */
+void requester_post(struct binding *b, uint64_t iova, uint64_t last);
 void requester_post_all(struct requester *r);
 
 /* DMA thread: R2 above. */
@@ -120,6 +152,7 @@ static inline void quiesce_begin(struct quiesce *q, const struct epoch_domain *e
 }
 
 void quiesce_wait_awake(struct quiesce *q, const struct requester *r);
+void quiesce_one(struct requester *r, bool posted);
 
 static inline void quiesce_wait(struct quiesce *q, const struct requester *r)
 {

@@ -11,6 +11,7 @@
 /* One request that the IOTLB could not answer. */
 struct miss {
 	struct requester *r;
+	struct binding *binding;
 	uint64_t iova, len;
 	enum iommu_access access;
 	struct translation *out;
@@ -18,10 +19,18 @@ struct miss {
 
 static int miss_fault(const struct miss *m, enum iommu_fault_reason reason)
 {
-	return iommu_report_fault(m->r, IOMMU_NO_PASID, m->iova, m->len, m->access, reason);
+	return iommu_report_fault(m->r, m->binding->pasid, m->iova, m->len, m->access, reason);
 }
 
-/* Interrupt messages are not translated, whatever is attached (VT-d 3.14, AMD 2.1.2). */
+/*
+ * The window of interrupt messages, which are not translated, whatever is attached (VT-d 3.14, AMD 2.1.2). A request with
+ * a PASID is never one.
+ */
+static const struct iommu_region *messages_of(const struct miss *m)
+{
+	return m->binding->pasid ? NULL : &m->r->iommu->msi;
+}
+
 static int miss_msi(const struct miss *m, const struct iommu_region *window)
 {
 	if (m->access != IOMMU_WRITE)
@@ -83,12 +92,12 @@ static unsigned int cached_perms(const struct pt *pt, const struct pt_leaf *leaf
 static bool fits(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot,
 		 enum iotlb_size size)
 {
-	const struct iommu_region *msi = &m->r->iommu->msi;
+	const struct iommu_region *msi = messages_of(m);
 	uint64_t bytes = BIT(iotlb_shift(size)), start = align_down(m->iova, bytes);
 
 	if (leaf->lg2 < iotlb_shift(size))
 		return false;
-	if (start <= msi->last && start + (bytes - 1) >= msi->start)
+	if (msi && start <= msi->last && start + (bytes - 1) >= msi->start)
 		return false;
 	return !slot->has_stale || !memory_stale(m->r->memory, align_down(leaf->pa, bytes), bytes);
 }
@@ -109,7 +118,7 @@ static int answer_memory(const struct miss *m, const struct pt *pt, const struct
 	mask = MASK(iotlb_shift(size));
 	page = slot->base + (leaf->pa & ~mask & MEMORY_SLOT_MASK);
 	if (iotlb_can_hold(page))
-		iotlb_fill(&m->r->iotlb, m->iova, size, page,
+		iotlb_fill(&m->r->iotlb, &m->binding->tlb, m->iova, size, page,
 			   (uint16_t)(leaf->pa >> MEMORY_SLOT_SHIFT), cached_perms(pt, leaf));
 	*m->out = (struct translation){
 		.slot = slot,
@@ -136,16 +145,16 @@ static int answer_bar(const struct miss *m, const struct pt_leaf *leaf,
 
 static int translate_miss(const struct miss *m)
 {
-	const struct iommu_region *msi = &m->r->iommu->msi;
+	const struct iommu_region *msi = messages_of(m);
 	const struct memory_slot *slot;
 	struct pt_leaf leaf;
 	struct domain *d;
 	int rc;
 
 	stat_add(&m->r->stats.misses, 1);
-	if (m->iova >= msi->start && m->iova <= msi->last)
+	if (msi && m->iova >= msi->start && m->iova <= msi->last)
 		return miss_msi(m, msi);
-	d = requester_domain(m->r);
+	d = __atomic_load_n(&m->binding->domain, __ATOMIC_ACQUIRE);
 	if (!d)
 		return miss_fault(m, FAULT_BLOCKED);
 	if (domain_is_nested(d))
@@ -188,7 +197,7 @@ static inline __attribute__((always_inline)) int answer_hit(struct requester *r,
 
 /* Commands to apply, another page size than last time, or a miss. Apart, so that the common hit
  * saves no registers. */
-static __attribute__((noinline)) int translate_slow(struct requester *r, uint64_t iova,
+static __attribute__((noinline)) int translate_slow(struct requester *r, struct binding *b, uint64_t iova,
 						    uint64_t len, enum iommu_access access,
 						    struct translation *out)
 {
@@ -196,22 +205,44 @@ static __attribute__((noinline)) int translate_slow(struct requester *r, uint64_
 	uint64_t val;
 
 	requester_catch_up(r);
-	val = iotlb_find(&r->iotlb, iova, &shift);
+	val = iotlb_find(&r->iotlb, &b->tlb, iova, &shift);
 	if ((val & access) == access)
 		return answer_hit(r, iova, len, val, shift, out);
-	return translate_miss(&(struct miss){r, iova, len, access, out});
+	return translate_miss(&(struct miss){r, b, iova, len, access, out});
 }
 
 int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
 		    struct translation *out)
 {
-	unsigned int shift = r->iotlb.recent_shift;
+	struct binding *b = &r->rid;
+	unsigned int shift = b->tlb.recent_shift;
 	uint64_t val;
 
 	if (unlikely(requester_has_news(r)))
-		return translate_slow(r, iova, len, access, out);
-	val = iotlb_probe(&r->iotlb, iova, shift, r->iotlb.recent_name);
+		return translate_slow(r, b, iova, len, access, out);
+	val = iotlb_probe(&r->iotlb, &b->tlb, iova, shift, b->tlb.recent_name);
 	if (unlikely((val & access) != access))
-		return translate_slow(r, iova, len, access, out);
+		return translate_slow(r, b, iova, len, access, out);
 	return answer_hit(r, iova, len, val, shift, out);
+}
+
+int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+			  enum iommu_access access, struct translation *out)
+{
+	struct binding *b;
+	uint64_t val;
+
+	if (!pasid)
+		return iommu_translate(r, iova, len, access, out);
+	/* Before the table: what was detached has been forgotten when its binding serves another PASID. */
+	requester_catch_up(r);
+	b = pasid_find(r, pasid);
+	if (unlikely(!b)) {
+		stat_add(&r->stats.misses, 1);
+		return iommu_report_fault(r, pasid, iova, len, access, FAULT_BLOCKED);
+	}
+	val = iotlb_probe(&r->iotlb, &b->tlb, iova, b->tlb.recent_shift, b->tlb.recent_name);
+	if (unlikely((val & access) != access))
+		return translate_slow(r, b, iova, len, access, out);
+	return answer_hit(r, iova, len, val, b->tlb.recent_shift, out);
 }

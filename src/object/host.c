@@ -250,6 +250,7 @@ int host_add_device_with(struct host *h, const struct host_device_config *cfg, s
 				   &(struct requester_config){
 					   .rid = cfg->rid,
 					   .caps = cfg->caps,
+					   .pasid_bits = cfg->pasid_bits,
 					   .make_data = cfg->make_data,
 					   .owner = d,
 				   },

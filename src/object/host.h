@@ -94,7 +94,8 @@ struct host_device_config {
 	const char *name;
 	uint32_t rid;
 	int group;
-	const struct iommu_caps *caps; /* struct requester_config; may be NULL */
+	const struct iommu_caps *caps; /* as in struct requester_config, as the next two */
+	uint8_t pasid_bits;
 	void *make_data;
 };
 int host_add_device_with(struct host *h, const struct host_device_config *cfg, struct host_device **out);

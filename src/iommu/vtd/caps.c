@@ -32,6 +32,12 @@ const struct option_key vtd_options[] = {
 	 .type = OPTION_BOOL,
 	 .def = "on",
 	 .help = "snoop control: DMA can be forced to be coherent"},
+	{.name = "pasid-bits",
+	 .type = OPTION_NUMBER,
+	 .def = "20",
+	 .min = 0,
+	 .max = 20,
+	 .help = "width of PASIDs in scalable mode; 0: none"},
 	{.name = "coherent",
 	 .type = OPTION_BOOL,
 	 .def = "on",
@@ -77,6 +83,16 @@ static int set_page_sizes(struct vtd *v, uint64_t huge)
 	return 0;
 }
 
+static void set_scalable(struct vtd *v, const struct options *o)
+{
+	v->ecap |= VTD_ECAP_SMTS | VTD_ECAP_SSTS | VTD_ECAP_SSADS;
+	if (options_bool(o, "coherent"))
+		v->ecap |= VTD_ECAP_SMPWCS;
+	v->pasid_bits = (unsigned int)options_number(o, "pasid-bits");
+	if (v->pasid_bits)
+		v->ecap |= VTD_ECAP_PASID | field_prep(VTD_ECAP_PSS, v->pasid_bits - 1);
+}
+
 static void set_ecap(struct vtd *v, const struct options *o)
 {
 	v->ecap = VTD_ECAP_QI | VTD_ECAP_IR | VTD_ECAP_EIM | VTD_ECAP_PT |
@@ -85,11 +101,8 @@ static void set_ecap(struct vtd *v, const struct options *o)
 		v->ecap |= VTD_ECAP_C;
 	if (options_bool(o, "snoop"))
 		v->ecap |= VTD_ECAP_SC;
-	if (options_bool(o, "dirty")) {
-		v->ecap |= VTD_ECAP_SMTS | VTD_ECAP_SSTS | VTD_ECAP_SSADS;
-		if (options_bool(o, "coherent"))
-			v->ecap |= VTD_ECAP_SMPWCS;
-	}
+	if (options_bool(o, "dirty"))
+		set_scalable(v, o);
 }
 
 int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_len)

@@ -44,6 +44,7 @@ static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.enforce_coherency = v->ecap & VTD_ECAP_SC,
 		.ats_not_supported = true,
 		.coherent_walk = v->ecap & (vtd_scalable(v) ? VTD_ECAP_SMPWCS : VTD_ECAP_C),
+		.max_pasid_log2 = (uint8_t)v->pasid_bits,
 		.ias = (uint8_t)v->aw,
 		.oas = 52,
 		.page_sizes = v->page_sizes,
@@ -171,4 +172,5 @@ const struct iommu_make vtd_make = {
 	.fault_code = vtd_fault_code,
 	.attach = vtd_attach,
 	.domain_alloc_nested = vtd_alloc_nested,
+	.pasids = true,
 };

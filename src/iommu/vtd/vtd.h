@@ -4,8 +4,8 @@
  * it.
  *
  * The host uses legacy mode, or scalable mode where second-stage accessed and dirty flags exist
- * (they need its PASID table). Domains are second-stage tables either way; there is no first stage,
- * no nesting and no PASID.
+ * (they need its PASID table). Domains are second-stage tables either way; there is no first stage
+ * and no nesting. PASIDs are there in scalable mode.
  */
 #ifndef IOAS_IOMMU_VTD_VTD_H
 #define IOAS_IOMMU_VTD_VTD_H
@@ -39,6 +39,8 @@
 #define VTD_ECAP_SC	BIT(7)
 #define VTD_ECAP_IRO	FIELD(17, 8) /* of the IOTLB registers, in 16 bytes */
 #define VTD_ECAP_MHMV	FIELD(23, 20)
+#define VTD_ECAP_PSS	FIELD(39, 35) /* width of PASIDs, less one */
+#define VTD_ECAP_PASID	BIT(40)
 #define VTD_ECAP_SMTS	BIT(43) /* scalable mode */
 #define VTD_ECAP_SSADS	BIT(45) /* second-stage accessed and dirty flags (SLADS) */
 #define VTD_ECAP_SSTS	BIT(46)
@@ -63,6 +65,7 @@ enum vtd_fault {
 struct vtd {
 	uint64_t cap, ecap;
 	unsigned int aw;
+	unsigned int pasid_bits;
 	uint64_t page_sizes;
 };
 

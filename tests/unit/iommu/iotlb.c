@@ -17,6 +17,12 @@
 
 #define TWIN_MAX 20000
 
+/* One address space of a cache that may serve more. */
+struct cache {
+	struct iotlb *t;
+	struct iotlb_context c;
+};
+
 struct twin_entry {
 	uint64_t iova;
 	enum iotlb_size size;
@@ -67,37 +73,63 @@ static bool overlaps(const struct twin_entry *e, uint64_t iova, uint64_t last)
 }
 
 /* What the cache holds of exactly this page: looked up as if only its size were present. */
-static uint64_t find_exact(const struct iotlb *t, uint64_t iova, enum iotlb_size size)
+static uint64_t find_exact(const struct cache *k, uint64_t iova, enum iotlb_size size)
 {
-	struct iotlb only = *t;
+	struct iotlb_context only = k->c;
 	unsigned int shift;
 
-	only.present = t->present & 1u << size;
-	return iotlb_find(&only, iova, &shift);
+	only.present = k->c.present & 1u << size;
+	return iotlb_find(k->t, &only, iova, &shift);
 }
 
-static void check_counts(const struct iotlb *t)
+static uint64_t find(struct cache *k, uint64_t iova, unsigned int *shift)
 {
+	return iotlb_find(k->t, &k->c, iova, shift);
+}
+
+static void fill(struct cache *k, uint64_t iova, enum iotlb_size size, const void *ptr, uint16_t slot,
+		 unsigned int perms)
+{
+	iotlb_fill(k->t, &k->c, iova, size, ptr, slot, perms);
+}
+
+static void forget(struct cache *k, uint64_t iova, uint64_t last)
+{
+	iotlb_forget(k->t, &k->c, iova, last);
+}
+
+static void cache_init(struct cache *k, struct iotlb *t, uint32_t seed)
+{
+	assert_int_equal(iotlb_init(t), 0);
+	k->t = t;
+	iotlb_context_init(&k->c, seed);
+}
+
+static void check_counts(const struct cache *k)
+{
+	const struct iotlb *t = k->t;
 	uint32_t count[IOTLB_NR_SIZES] = {0};
+
+	assert_true(!k->c.id || t->owners[k->c.id] == &k->c);
 
 	for (size_t s = 0; s < IOTLB_SETS; s++)
 		for (size_t w = 0; w < IOTLB_WAYS; w++)
-			if ((t->sets[s].tag[w] & 1023) == t->context)
+			if (k->c.id && (t->sets[s].tag[w] & 1023) == k->c.id)
 				count[(t->sets[s].tag[w] >> 10 & 3) - 1]++;
 	for (size_t s = 0; s < IOTLB_NR_SIZES; s++) {
-		assert_int_equal(count[s], t->count[s]);
-		assert_int_equal(count[s] != 0, t->present >> s & 1);
+		assert_int_equal(count[s], k->c.count[s]);
+		assert_int_equal(count[s] != 0, k->c.present >> s & 1);
 	}
 }
 
 /* Every entry of the cache is the twin's; returns how many there are. */
-static size_t check_known(const struct iotlb *t, struct twin *twin)
+static size_t check_known(const struct cache *k, struct twin *twin)
 {
-	size_t n = 0, total = t->count[0] + t->count[1] + t->count[2];
+	size_t n = 0, total = k->c.count[0] + k->c.count[1] + k->c.count[2];
 
 	for (size_t i = 0; i < twin->n; i++) {
 		struct twin_entry *e = &twin->e[i];
-		uint64_t val = e->live ? find_exact(t, e->iova, e->size) : 0;
+		uint64_t val = e->live ? find_exact(k, e->iova, e->size) : 0;
 
 		e->found = val != 0;
 		n += e->found;
@@ -108,7 +140,7 @@ static size_t check_known(const struct iotlb *t, struct twin *twin)
 	return n;
 }
 
-static void fill_one(struct iotlb *t, struct twin *twin, uint64_t *rng, uint64_t window)
+static void fill_one(struct cache *k, struct twin *twin, uint64_t *rng, uint64_t window)
 {
 	enum iotlb_size size = (enum iotlb_size)(random_u64(rng) % 8 ? 0 : 1 + random_u64(rng) % 2);
 	uint64_t iova = random_u64(rng) % window & ~(size_bytes(size) - 1);
@@ -117,59 +149,79 @@ static void fill_one(struct iotlb *t, struct twin *twin, uint64_t *rng, uint64_t
 	unsigned int perms = 1 + (unsigned int)(random_u64(rng) % 3);
 	uint64_t val = (uint64_t)slot << 48 | ptr | perms;
 
-	iotlb_fill(t, iova, size, (void *)(uintptr_t)ptr, slot, perms);
+	fill(k, iova, size, (void *)(uintptr_t)ptr, slot, perms);
 	twin_fill(twin, iova, size, val);
-	assert_int_equal(find_exact(t, iova + random_u64(rng) % size_bytes(size), size), val);
+	assert_int_equal(find_exact(k, iova + random_u64(rng) % size_bytes(size), size), val);
 }
 
-static void forget_one(struct iotlb *t, struct twin *twin, uint64_t *rng, uint64_t window)
+static void forget_one(struct cache *k, struct twin *twin, uint64_t *rng, uint64_t window)
 {
 	static const uint64_t lengths[] = {1,	     0x1000,	 0x5000,     0x200000,
 					   0x345678, 0x40000000, 0x123456789};
 	uint64_t iova = random_u64(rng) % window;
 	uint64_t last = iova + lengths[random_u64(rng) % ARRAY_SIZE(lengths)] - 1;
 
-	check_known(t, twin);
-	iotlb_forget(t, iova, last);
+	check_known(k, twin);
+	forget(k, iova, last);
 	for (size_t i = 0; i < twin->n; i++) {
 		struct twin_entry *e = &twin->e[i];
 
 		if (!e->live)
 			continue;
 		if (overlaps(e, iova, last)) {
-			assert_int_equal(find_exact(t, e->iova, e->size), 0);
+			assert_int_equal(find_exact(k, e->iova, e->size), 0);
 			e->live = false;
 		} else if (e->found) {
-			assert_int_equal(find_exact(t, e->iova, e->size), e->val);
+			assert_int_equal(find_exact(k, e->iova, e->size), e->val);
 		}
 	}
 }
 
+#define SPACES 3
+
+static void step_one(struct cache *k, struct twin *twin, uint64_t *seed, uint64_t window)
+{
+	uint64_t what = random_u64(seed) % 256;
+
+	if (what == 0) {
+		iotlb_forget_context(k->t, &k->c);
+		twin->n = 0;
+	} else if (what < 8) {
+		forget_one(k, twin, seed, window);
+	} else {
+		fill_one(k, twin, seed, window);
+	}
+}
+
+/* Several address spaces in one cache: none ever sees another's entries. */
 static void run_random(uint64_t seed, uint64_t window)
 {
-	struct twin *twin = calloc(1, sizeof(*twin));
+	struct twin *twins = calloc(SPACES, sizeof(*twins));
+	struct cache k[SPACES];
 	struct iotlb t;
 
-	assert_non_null(twin);
+	assert_non_null(twins);
 	assert_int_equal(iotlb_init(&t), 0);
+	for (uint32_t n = 0; n < SPACES; n++) {
+		k[n].t = &t;
+		iotlb_context_init(&k[n].c, n);
+	}
 	for (int step = 0; step < 4000; step++) {
-		uint64_t what = random_u64(&seed) % 256;
+		uint64_t n = random_u64(&seed) % SPACES;
 
-		if (what == 0) {
+		step_one(&k[n], &twins[n], &seed, window);
+		if (random_u64(&seed) % 1024 == 0) {
 			iotlb_forget_all(&t);
-			twin->n = 0;
-		} else if (what < 8) {
-			forget_one(&t, twin, &seed, window);
-		} else {
-			fill_one(&t, twin, &seed, window);
+			for (n = 0; n < SPACES; n++)
+				twins[n].n = 0;
 		}
-		if (step % 64 == 0) {
-			check_counts(&t);
-			check_known(&t, twin);
+		for (n = 0; step % 64 == 0 && n < SPACES; n++) {
+			check_counts(&k[n]);
+			check_known(&k[n], &twins[n]);
 		}
 	}
 	iotlb_fini(&t);
-	free(twin);
+	free(twins);
 }
 
 static void test_random_small(void **state)
@@ -189,17 +241,18 @@ static void test_top(void **state)
 {
 	unsigned int shift;
 	struct iotlb t;
+	struct cache k;
 
-	assert_int_equal(iotlb_init(&t), 0);
-	iotlb_fill(&t, UINT64_MAX, IOTLB_4K, (void *)0x1000, 1, 3);
-	iotlb_fill(&t, 0, IOTLB_4K, (void *)0x2000, 1, 3);
-	assert_int_equal(iotlb_find(&t, UINT64_MAX, &shift) & IOTLB_PTR_MASK, 0x1000);
+	cache_init(&k, &t, 0);
+	fill(&k, UINT64_MAX, IOTLB_4K, (void *)0x1000, 1, 3);
+	fill(&k, 0, IOTLB_4K, (void *)0x2000, 1, 3);
+	assert_int_equal(find(&k, UINT64_MAX, &shift) & IOTLB_PTR_MASK, 0x1000);
 	assert_int_equal(shift, 12);
-	iotlb_forget(&t, UINT64_MAX - 10, UINT64_MAX);
-	assert_int_equal(iotlb_find(&t, UINT64_MAX, &shift), 0);
-	assert_int_not_equal(iotlb_find(&t, 0, &shift), 0);
-	iotlb_forget(&t, 0, UINT64_MAX);
-	assert_int_equal(iotlb_find(&t, 0, &shift), 0);
+	forget(&k, UINT64_MAX - 10, UINT64_MAX);
+	assert_int_equal(find(&k, UINT64_MAX, &shift), 0);
+	assert_int_not_equal(find(&k, 0, &shift), 0);
+	forget(&k, 0, UINT64_MAX);
+	assert_int_equal(find(&k, 0, &shift), 0);
 	iotlb_fini(&t);
 }
 
@@ -208,16 +261,17 @@ static void test_contexts(void **state)
 {
 	unsigned int shift;
 	struct iotlb t;
+	struct cache k;
 
-	assert_int_equal(iotlb_init(&t), 0);
+	cache_init(&k, &t, 0);
 	for (uint64_t n = 0; n < 3 * IOTLB_CONTEXTS; n++) {
 		for (uint64_t old = n > 5 ? n - 5 : 0; old < n; old++)
-			assert_int_equal(iotlb_find(&t, old << 12, &shift), 0);
-		assert_int_equal(iotlb_find(&t, (n - IOTLB_CONTEXTS + 1) << 12, &shift), 0);
-		iotlb_fill(&t, n << 12, IOTLB_4K, (void *)0x1000, 1, 1);
-		assert_int_not_equal(iotlb_find(&t, n << 12, &shift), 0);
-		iotlb_forget_all(&t);
-		check_counts(&t);
+			assert_int_equal(find(&k, old << 12, &shift), 0);
+		assert_int_equal(find(&k, (n - IOTLB_CONTEXTS + 1) << 12, &shift), 0);
+		fill(&k, n << 12, IOTLB_4K, (void *)0x1000, 1, 1);
+		assert_int_not_equal(find(&k, n << 12, &shift), 0);
+		iotlb_forget_context(&t, &k.c);
+		check_counts(&k);
 	}
 	iotlb_fini(&t);
 }
@@ -227,12 +281,13 @@ static void test_refill(void **state)
 {
 	unsigned int shift;
 	struct iotlb t;
+	struct cache k;
 
-	assert_int_equal(iotlb_init(&t), 0);
-	iotlb_fill(&t, 0x5000, IOTLB_4K, (void *)0x1000, 1, 1);
-	iotlb_fill(&t, 0x5000, IOTLB_4K, (void *)0x1000, 1, 3);
-	assert_int_equal(iotlb_find(&t, 0x5fff, &shift) & IOTLB_PERMS, 3);
-	assert_int_equal(t.count[IOTLB_4K], 1);
+	cache_init(&k, &t, 0);
+	fill(&k, 0x5000, IOTLB_4K, (void *)0x1000, 1, 1);
+	fill(&k, 0x5000, IOTLB_4K, (void *)0x1000, 1, 3);
+	assert_int_equal(find(&k, 0x5fff, &shift) & IOTLB_PERMS, 3);
+	assert_int_equal(k.c.count[IOTLB_4K], 1);
 	iotlb_fini(&t);
 }
 
@@ -242,12 +297,13 @@ static void test_spread(void **state)
 	for (int shift = 12; shift <= 21; shift += 9) {
 		unsigned int found = 0, dummy;
 		struct iotlb t;
+		struct cache k;
 
-		assert_int_equal(iotlb_init(&t), 0);
+		cache_init(&k, &t, 0);
 		for (uint64_t n = 0; n < 2048; n++)
-			iotlb_fill(&t, n << shift, IOTLB_4K, (void *)0x1000, 1, 1);
+			fill(&k, n << shift, IOTLB_4K, (void *)0x1000, 1, 1);
 		for (uint64_t n = 0; n < 2048; n++)
-			found += iotlb_find(&t, n << shift, &dummy) != 0;
+			found += find(&k, n << shift, &dummy) != 0;
 		assert_true(found > 2048 * 95 / 100);
 		iotlb_fini(&t);
 	}

@@ -72,8 +72,8 @@ static void test_vtd_default(void **state)
 	assert_int_equal(bits(i.ecap, 7, 7), 1);   /* SC */
 	assert_int_equal(bits(i.ecap, 26, 26), 0); /* NEST */
 	assert_int_equal(bits(i.ecap, 29, 29), 0); /* PRS */
-	assert_int_equal(bits(i.ecap, 40, 40), 0); /* PASID */
-	assert_int_equal(bits(i.ecap, 39, 35), 0); /* PSS */
+	assert_int_equal(bits(i.ecap, 40, 40), 1); /* PASID */
+	assert_int_equal(bits(i.ecap, 39, 35), 19); /* PSS */
 	assert_int_equal(bits(i.ecap, 43, 43), 1); /* SMTS */
 	assert_int_equal(bits(i.ecap, 45, 45), 1); /* SSADS */
 	assert_int_equal(bits(i.ecap, 46, 46), 1); /* SSTS */
@@ -152,6 +152,11 @@ static void test_vtd_switches(void **state)
 
 	i = vtd_info("vtd,dirty=off");
 	assert_int_equal(bits(i.ecap, 48, 43), 0);
+	assert_int_equal(bits(i.ecap, 40, 35), 0); /* PASIDs want scalable mode */
+	i = vtd_info("vtd,pasid-bits=0");
+	assert_int_equal(bits(i.ecap, 40, 35), 0);
+	i = vtd_info("vtd,pasid-bits=8");
+	assert_int_equal(bits(i.ecap, 40, 35), 0x20 | 7);
 	i = vtd_info("vtd,snoop=off");
 	assert_int_equal(bits(i.ecap, 7, 7), 0);
 	i = vtd_info("vtd,coherent=off");

@@ -75,7 +75,8 @@ static unsigned int root_order(const struct pt *pt)
 static int configure_input(struct pt *pt, const struct pt_config *cfg)
 {
 	const struct pt_ops *ops = pt->ops;
-	unsigned int ias = level_lg2(ops, pt->levels) + ops->root_more_lg2;
+	unsigned int more = ops->root_more_alone && pt->levels > 1 ? 0 : ops->root_more_lg2;
+	unsigned int ias = level_lg2(ops, pt->levels) + more;
 
 	ias = width(cfg->ias, width(ias, ops->max_ias));
 	if (ias < (ops->root_more_lg2 ? level_lg2(ops, pt->levels - 1u) + 1 : ops->page_lg2))
@@ -100,6 +101,8 @@ static int configure(struct pt *pt, const struct pt_config *cfg)
 
 	if (cfg->levels < ops->min_levels || cfg->levels > ops->max_levels || oas < ops->page_lg2)
 		return -EINVAL;
+	if (cfg->flags & PT_DIRTY && ops->no_dirty)
+		return -EOPNOTSUPP;
 	pt->ops = ops;
 	pt->levels = (uint8_t)cfg->levels;
 	rc = configure_input(pt, cfg);
@@ -113,6 +116,16 @@ static int configure(struct pt *pt, const struct pt_config *cfg)
 	if (ops->configure)
 		ops->configure(pt, cfg->flags);
 	return pt->page_sizes ? 0 : -EINVAL;
+}
+
+static void empty_root(struct pt *pt)
+{
+	const struct pt_ops *ops = pt->ops;
+	uint64_t empty = ops->empty ? ops->empty(pt->levels - 1u) : 0;
+
+	memset(pt->root, 0, TABLE_SIZE << root_order(pt));
+	for (uint64_t i = 0; empty && i <= pt->index_mask[pt->levels - 1]; i++)
+		pt->root[i] = ops->big_endian ? __builtin_bswap64(empty) : empty;
 }
 
 int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out)
@@ -135,9 +148,7 @@ int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out)
 	*table_desc(m, pt->root) =
 		(struct pt_table){.level = (uint8_t)(pt->levels - 1),
 				  .flags = (uint8_t)(root_order(pt) << TABLE_ORDER_SHIFT)};
-	memset(pt->root, 0, TABLE_SIZE << root_order(pt));
-	for (uint64_t i = 0; pt->ops->empty && i <= pt->index_mask[pt->levels - 1]; i++)
-		pt->root[i] = pt->ops->empty(pt->levels - 1u);
+	empty_root(pt);
 	*out = pt;
 	return 0;
 out_free:

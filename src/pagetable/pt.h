@@ -128,7 +128,8 @@ struct pt {
 	uint64_t kept[PT_NR_KEPT]; /* empty tables: an IOVA below, level << 1 | 1; 0: none */
 };
 
-/* -EINVAL: a geometry that the format does not know; -ENOMEM. */
+/* -EINVAL: a geometry that the format does not know; -EOPNOTSUPP: PT_DIRTY, and leaves have no dirty
+ * flag; -ENOMEM. */
 int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out);
 /* Frees all tables at once: nothing caches or reads them any more. */
 void pt_destroy(struct pt *pt);
@@ -219,7 +220,7 @@ struct pt_regime {
 	unsigned int levels, ias, oas; /* as in struct pt_config, but none of them 0 */
 	uint64_t page_sizes;	       /* leaf sizes that are there; others are reserved */
 	unsigned int flags;	       /* PT_WALK_*, PT_UNSIGNED, PT_SVPBMT */
-	/* The entry at @pa: 0, or not 0 for PT_FAULT_READ. */
+	/* The eight bytes at @pa, as they are: 0, or not 0 for PT_FAULT_READ. */
 	int (*read)(void *arg, uint64_t pa, uint64_t *entry);
 	void *arg;
 };
@@ -270,7 +271,10 @@ struct pt_ops {
 	unsigned int page_lg2, index_lg2; /* smallest leaf; entries of a table */
 	unsigned int leaf_index_lg2;	  /* entries of a table of level 0; 0: as the others */
 	unsigned int root_more_lg2;	  /* by so much a root may have more entries */
+	bool root_more_alone;		  /* only where the root is the only table */
+	bool big_endian;		  /* entries in memory */
 	bool sign_extended;		  /* input addresses; but for PT_UNSIGNED */
+	bool no_dirty;			  /* leaves have no dirty flag */
 	unsigned int max_ias, max_oas;	  /* bits */
 	uint64_t
 		page_sizes; /* leaf sizes with enough levels; the lowest of each level among them */

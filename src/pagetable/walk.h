@@ -38,6 +38,7 @@ struct pt_format {
 	bool runs;	    /* leaves may be larger than an entry */
 	bool run_steps;	    /* the entries of a run each hold their own address */
 	bool skips_levels;  /* foreign tables may: decode() sets pt_entry.next */
+	bool big_endian;    /* entries in memory; the functions below never see that */
 	bool (*present)(uint64_t e);
 	bool (*is_table)(uint64_t e, unsigned int level); /* present, and no leaf */
 	/* Of a present entry: */
@@ -59,6 +60,8 @@ struct pt_format {
 	uint64_t (*bits)(const struct pt *pt, int prot);
 	/* Of tables that others built: as in struct pt_ops. Never follows anything. */
 	struct pt_entry (*decode)(const struct pt_regime *r, uint64_t raw, unsigned int level);
+	/* Has the table that @raw points at an entry for @iova? NULL: all tables are whole. */
+	bool (*reaches)(uint64_t raw, unsigned int level, uint64_t iova);
 };
 
 enum { WALK_SLOW = 1, WALK_EMPTIED = 2 };
@@ -131,14 +134,31 @@ WALK uint64_t walk_extend(const struct pt_format *f, const struct pt *pt, uint64
 	return f->sign_extended && iova & pt->input_bias ? iova | ~pt->input_span : iova;
 }
 
-WALK uint64_t walk_get(const uint64_t *e)
+/* Between the CPU's byte order and that of entries in memory. */
+WALK uint64_t walk_swap(const struct pt_format *f, uint64_t v)
 {
-	return __atomic_load_n(e, __ATOMIC_ACQUIRE);
+	return f->big_endian ? __builtin_bswap64(v) : v;
 }
 
-WALK void walk_put(uint64_t *e, uint64_t v)
+WALK uint64_t walk_get(const struct pt_format *f, const uint64_t *e)
 {
-	__atomic_store_n(e, v, __ATOMIC_RELEASE);
+	return walk_swap(f, __atomic_load_n(e, __ATOMIC_ACQUIRE));
+}
+
+WALK void walk_put(const struct pt_format *f, uint64_t *e, uint64_t v)
+{
+	__atomic_store_n(e, walk_swap(f, v), __ATOMIC_RELEASE);
+}
+
+/* Makes *e @v if it is *old; if not, *old is what it is. */
+WALK bool walk_replace(const struct pt_format *f, uint64_t *e, uint64_t *old, uint64_t v)
+{
+	uint64_t was = walk_swap(f, *old);
+	bool done = __atomic_compare_exchange_n(e, &was, walk_swap(f, v), false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE);
+
+	*old = walk_swap(f, was);
+	return done;
 }
 
 WALK uint64_t *walk_table(const struct pt_format *f, const struct pt *pt, uint64_t e)
@@ -180,7 +200,7 @@ WALK uint64_t walk_empty(const struct pt_format *f, unsigned int level)
 WALK bool walk_step(const struct pt_format *f, const struct pt *pt, uint64_t iova,
 		    unsigned int level, uint64_t **table)
 {
-	uint64_t e = walk_get(&(*table)[walk_index(f, pt, iova, level)]);
+	uint64_t e = walk_get(f, &(*table)[walk_index(f, pt, iova, level)]);
 
 	if (unlikely(!f->is_table(e, level)))
 		return false;
@@ -245,7 +265,7 @@ WALK int walk_translate_at(const struct pt_format *f, const struct pt *pt, uint6
 			   unsigned int level, const uint64_t **table, struct pt_leaf *out)
 {
 	const uint64_t *entry = &(*table)[walk_index(f, pt, iova, level)];
-	uint64_t e = walk_get(entry);
+	uint64_t e = walk_get(f, entry);
 
 	if (f->is_table(e, level)) {
 		*table = walk_table(f, pt, e);
@@ -313,7 +333,7 @@ WALK size_t walk_translate_some(const struct pt_format *f, const struct pt *pt,
 	}
 	for (unsigned int level = pt->levels - 1u;; level--) {
 		for (size_t i = 0; i < n; i++) {
-			uint64_t e = entry[i] ? walk_get(entry[i]) : 0;
+			uint64_t e = entry[i] ? walk_get(f, entry[i]) : 0;
 
 			if (!entry[i] || !f->present(e)) {
 				entry[i] = NULL;
@@ -354,8 +374,7 @@ WALK int walk_mark(const struct pt_format *f, struct pt *pt, uint64_t iova, bool
 			return -EACCES;
 		want = f->mark(leaf.raw, dirty);
 		if (want == leaf.raw ||
-		    __atomic_compare_exchange_n(leaf.entry, &leaf.raw, want, false,
-						__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		    walk_replace(f, leaf.entry, &leaf.raw, want))
 			return 0;
 		rc = walk_translate(f, pt, iova, &leaf);
 		if (rc)
@@ -366,7 +385,7 @@ WALK int walk_mark(const struct pt_format *f, struct pt *pt, uint64_t iova, bool
 WALK void walk_fill_step(const struct pt_format *f, const struct pt *pt, const uint64_t *table,
 			 unsigned int index, unsigned int level, uint64_t iova, struct pt_step *s)
 {
-	uint64_t e = walk_get(&table[index]);
+	uint64_t e = walk_get(f, &table[index]);
 
 	*s = (struct pt_step){.iova = iova,
 			      .table_pa = walk_pa(pt, table),
@@ -451,18 +470,17 @@ WALK bool walk_leaf_dirty(const struct pt_format *f, const uint64_t *entry, unsi
 	bool dirty = false;
 
 	for (unsigned int i = 0; i < n; i++)
-		dirty |= f->dirty(walk_get(&entry[i]));
+		dirty |= f->dirty(walk_get(f, &entry[i]));
 	return dirty;
 }
 
 WALK void walk_clean_leaf(const struct pt_format *f, uint64_t *entry, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
-		uint64_t e = walk_get(&entry[i]);
+		uint64_t e = walk_get(f, &entry[i]);
 
 		while (f->dirty(e) &&
-		       !__atomic_compare_exchange_n(&entry[i], &e, f->clean(e), false,
-						    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		       !walk_replace(f, &entry[i], &e, f->clean(e)))
 			;
 	}
 }
@@ -511,7 +529,7 @@ WALK int walk_read_dirty(const struct pt_format *f, struct pt *pt, uint64_t iova
 		shift = walk_shift(f, level);
 		do {
 			entry = &table[walk_index(f, pt, iova, level)];
-			e = walk_get(entry);
+			e = walk_get(f, entry);
 			if (f->is_table(e, level))
 				break;
 			lg2 = f->present(e) ? f->leaf_lg2(e, level) : shift;

@@ -80,7 +80,10 @@ WALK int walk_foreign(const struct pt_format *f, const struct pt_regime *r, uint
 		if (r->read(r->arg, out->entry_pa, &out->raw))
 			out->entry = (struct pt_entry){.fault = PT_FAULT_READ};
 		else
-			out->entry = walk_judge(f, r, out->raw, out->level);
+			out->entry = walk_judge(f, r, out->raw = walk_swap(f, out->raw), out->level);
+		if (f->reaches && out->entry.kind == PT_STEP_TABLE &&
+		    !f->reaches(out->raw, out->level, iova))
+			out->entry.fault = PT_FAULT_ABSENT;
 		if (f->skips_levels && out->entry.kind == PT_STEP_TABLE &&
 		    walk_foreign_skips(f, iova, out->level, out->entry.next))
 			out->entry.fault = PT_FAULT_ABSENT;

@@ -56,7 +56,7 @@ WALK void walk_zero_table(const struct pt_format *f, struct pt *pt, uint64_t *ta
 	struct pt_table *d = table_desc(pt->mem, table);
 
 	for (unsigned int i = 0; f->empty && i < walk_entries(f, pt, level); i++)
-		table[i] = f->empty(level);
+		table[i] = walk_swap(f, f->empty(level));
 	if (!f->empty && !(d->flags & TABLE_ZERO))
 		memset(table, 0, TABLE_SIZE << table_order(d));
 	d->flags &= (uint8_t)~TABLE_ZERO;
@@ -83,7 +83,7 @@ WALK void walk_fill_entries(const struct pt_format *f, const struct pt *pt,
 	uint64_t *entry = r->entry;
 
 	do {
-		walk_put(entry++,
+		walk_put(f, entry++,
 			 f->make_leaf(pa, r->level, walk_shift(f, r->level), r->prot) ^ bits);
 		pa += step;
 	} while (--n);
@@ -96,8 +96,8 @@ WALK void walk_fill_fresh(const struct pt_format *f, const struct pt *pt, const 
 	uint64_t *entry = r->entry;
 
 	for (uint64_t i = 0; i < r->n; i++)
-		entry[i] = f->make_leaf(pa + i * step, r->level, walk_shift(f, r->level), r->prot) ^
-			   bits;
+		entry[i] = walk_swap(f, f->make_leaf(pa + i * step, r->level,
+						     walk_shift(f, r->level), r->prot) ^ bits);
 }
 
 /* With leaves that repeat: at each place the largest that @pt allows and that this level can hold.
@@ -109,7 +109,7 @@ WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct 
 	uint64_t bits = walk_bits(f, pt, r.prot);
 
 	if (r.n == 1) {
-		walk_put(r.entry, f->make_leaf(r.pa, r.level, shift, r.prot) ^ bits);
+		walk_put(f, r.entry, f->make_leaf(r.pa, r.level, shift, r.prot) ^ bits);
 		return;
 	}
 	while (r.n) {
@@ -125,7 +125,7 @@ WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct 
 				if (f->run_steps && k)
 					e = f->make_leaf(r.pa + (k << shift), r.level, lg2, r.prot) ^
 					    bits;
-				walk_put(r.entry++, e);
+				walk_put(f, r.entry++, e);
 			}
 			r.iova += BIT(lg2);
 			r.pa += BIT(lg2);
@@ -161,7 +161,7 @@ WALK int walk_map_at(const struct pt_format *f, struct pt *pt, struct walk_run r
 		return WALK_SLOW;
 	r.entry = &table[index];
 	do {
-		if (unlikely(f->present(walk_get(&r.entry[i]))))
+		if (unlikely(f->present(walk_get(f, &r.entry[i]))))
 			return WALK_SLOW;
 	} while (++i < r.n);
 	walk_fill(f, pt, &r, false);
@@ -222,7 +222,7 @@ WALK int walk_survey(const struct pt_format *f, const struct pt *pt, uint64_t io
 
 		level = walk_down(f, pt, iova, 0, &table);
 		do {
-			uint64_t e = walk_get(&table[walk_index(f, pt, iova, level)]);
+			uint64_t e = walk_get(f, &table[walk_index(f, pt, iova, level)]);
 
 			if (f->is_table(e, level))
 				break;
@@ -247,7 +247,7 @@ WALK uint64_t walk_room(const struct pt_format *f, const struct pt *pt, const ui
 
 	if (!level)
 		return most;
-	while (n < most && !f->present(walk_get(&table[index + n])))
+	while (n < most && !f->present(walk_get(f, &table[index + n])))
 		n++;
 	return n;
 }
@@ -264,10 +264,10 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 	for (r.level = pt->levels - 1u;; r.level--) {
 		index = walk_index(f, pt, r.iova, r.level);
 		e = &table[index];
-		if (r.level <= want && (fresh || !f->present(walk_get(e))))
+		if (r.level <= want && (fresh || !f->present(walk_get(f, e))))
 			break;
-		if (f->present(walk_get(e))) {
-			table = walk_table(f, pt, walk_get(e));
+		if (f->present(walk_get(f, e))) {
+			table = walk_table(f, pt, walk_get(f, e));
 			continue;
 		}
 		table_desc(pt->mem, table)->count++;
@@ -276,7 +276,7 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 		if (!fresh)
 			walk_zero_table(f, pt, table, r.level - 1);
 		if (link) {
-			*e = f->make_table(walk_pa(pt, table), r.level);
+			*e = walk_swap(f, f->make_table(walk_pa(pt, table), r.level));
 		} else {
 			link = e;
 			link_value = f->make_table(walk_pa(pt, table), r.level);
@@ -293,7 +293,7 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 	table_desc(pt->mem, table)->flags &= (uint8_t)~TABLE_ZERO;
 	table_desc(pt->mem, table)->count += (uint16_t)r.n;
 	if (link)
-		walk_put(link, link_value);
+		walk_put(f, link, link_value);
 	return r.n << walk_shift(f, r.level);
 }
 
@@ -359,7 +359,7 @@ WALK void walk_fill_around(const struct pt_format *f, const struct pt *pt, struc
 	if (!f->runs)
 		walk_fill_fresh(f, pt, &r);
 	for (uint64_t i = 0; flags.accessed && i < r.n; i++)
-		r.entry[i] = f->mark(r.entry[i], flags.dirty);
+		walk_put(f, &r.entry[i], f->mark(walk_get(f, &r.entry[i]), flags.dirty));
 }
 
 /* The run of 2^lg2 bytes around @iova becomes smaller runs, in the same table. */
@@ -372,25 +372,24 @@ WALK void walk_cut_run(const struct pt_format *f, struct pt *pt, uint64_t *table
 	struct walk_run r = {.entry = new,
 			     .iova = start,
 			     .n = BIT(lg2) >> walk_shift(f, level),
-			     .pa = f->leaf_pa(walk_get(entry), level),
-			     .prot = f->prot(walk_get(entry)),
+			     .pa = f->leaf_pa(walk_get(f, entry), level),
+			     .prot = f->prot(walk_get(f, entry)),
 			     .level = level};
 
 	for (uint64_t i = 0; i < r.n; i++)
-		walk_flags_add(f, &flags, walk_get(&entry[i]));
+		walk_flags_add(f, &flags, walk_get(f, &entry[i]));
 	walk_fill_around(f, pt, r, iova, flags);
 	for (uint64_t i = 0; i < r.n; i++) {
-		old = __atomic_exchange_n(&entry[i], new[i], __ATOMIC_ACQ_REL);
+		old = walk_swap(f, __atomic_exchange_n(&entry[i], new[i], __ATOMIC_ACQ_REL));
 		walk_flags_add(f, &flags, old);
 	}
 	/* What a reader flagged meanwhile. */
 	for (uint64_t i = 0; flags.accessed && i < r.n; i++) {
-		old = walk_get(&entry[i]);
+		old = walk_get(f, &entry[i]);
 		do {
 			want = f->mark(old, flags.dirty);
 		} while (want != old &&
-			 !__atomic_compare_exchange_n(&entry[i], &old, want, false,
-						      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+			 !walk_replace(f, &entry[i], &old, want));
 	}
 }
 
@@ -398,7 +397,7 @@ WALK void walk_cut_run(const struct pt_format *f, struct pt *pt, uint64_t *table
 WALK uint64_t *walk_cut_entry(const struct pt_format *f, struct pt *pt, uint64_t *entry,
 			      unsigned int level, uint64_t iova, struct walk_spare *spare)
 {
-	uint64_t *table = walk_new_table(f, pt, spare, level - 1), e = walk_get(entry);
+	uint64_t *table = walk_new_table(f, pt, spare, level - 1), e = walk_get(f, entry);
 	struct pt_table *d = table_desc(pt->mem, table);
 	struct walk_run r = {.entry = table,
 			     .iova = align_down(iova, BIT(walk_shift(f, level))),
@@ -413,8 +412,7 @@ WALK uint64_t *walk_cut_entry(const struct pt_format *f, struct pt *pt, uint64_t
 		struct walk_flags flags = {f->accessed(e), f->dirty(e)};
 
 		walk_fill_around(f, pt, r, iova, flags);
-	} while (!__atomic_compare_exchange_n(entry, &e, f->make_table(walk_pa(pt, table), level),
-					      false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	} while (!walk_replace(f, entry, &e, f->make_table(walk_pa(pt, table), level)));
 	return table;
 }
 
@@ -431,7 +429,7 @@ WALK int walk_cut(const struct pt_format *f, struct pt *pt, uint64_t iova)
 	if (!walk_inside(f, pt, iova, 1))
 		return 0;
 	level = walk_down(f, pt, iova, 0, &table);
-	e = walk_get(&table[walk_index(f, pt, iova, level)]);
+	e = walk_get(f, &table[walk_index(f, pt, iova, level)]);
 	lg2 = f->present(e) ? f->leaf_lg2(e, level) : 0;
 	if (!(iova & MASK(lg2)))
 		return 0;
@@ -475,7 +473,7 @@ WALK uint64_t walk_drop(const struct pt_format *f, struct pt *pt, uint64_t *tabl
 		if (!level)
 			bytes += (uint64_t)m->tables[i].count << f->page_lg2;
 		for (unsigned int k = 0; level && k < walk_entries(f, pt, level); k++) {
-			uint64_t e = walk_get(&table[k]);
+			uint64_t e = walk_get(f, &table[k]);
 
 			if (!f->present(e))
 				continue;
@@ -508,7 +506,7 @@ WALK void walk_prune(const struct pt_format *f, struct pt *pt, const struct walk
 	while (level + 1 < pt->levels && !table_desc(pt->mem, p->table[level])->count) {
 		uint64_t *parent = p->table[level + 1];
 
-		walk_put(&parent[walk_index(f, pt, iova, level + 1)], walk_empty(f, level + 1));
+		walk_put(f, &parent[walk_index(f, pt, iova, level + 1)], walk_empty(f, level + 1));
 		table_desc(pt->mem, parent)->count--;
 		walk_retire(pt, p->table[level], walk_leaves_zeros(f, level), g);
 		level++;
@@ -524,7 +522,7 @@ WALK void walk_evict(const struct pt_format *f, struct pt *pt, uint64_t kept, st
 
 	p.table[l] = pt->root;
 	for (; l > level; l--) {
-		e = walk_get(&p.table[l][walk_index(f, pt, iova, l)]);
+		e = walk_get(f, &p.table[l][walk_index(f, pt, iova, l)]);
 		if (!f->is_table(e, l))
 			return;
 		p.table[l - 1] = walk_table(f, pt, e);
@@ -561,16 +559,16 @@ WALK bool walk_is_run(const struct pt_format *f, uint64_t e, unsigned int level)
 WALK bool walk_clearable(const struct pt_format *f, const uint64_t *entry, uint64_t n,
 			 unsigned int level, uint64_t iova, uint64_t len)
 {
-	uint64_t e = walk_get(entry);
+	uint64_t e = walk_get(f, entry);
 
 	for (uint64_t i = 0; level && i < n; i++) {
-		if (f->is_table(walk_get(&entry[i]), level))
+		if (f->is_table(walk_get(f, &entry[i]), level))
 			return false;
 	}
 	if (unlikely(walk_is_run(f, e, level)) && (iova & MASK(f->leaf_lg2(e, level))))
 		return false;
 	if (n > 1)
-		e = walk_get(&entry[n - 1]);
+		e = walk_get(f, &entry[n - 1]);
 	return likely(!walk_is_run(f, e, level)) || !((iova + len) & MASK(f->leaf_lg2(e, level)));
 }
 
@@ -586,8 +584,8 @@ WALK int walk_unmap_at(const struct pt_format *f, struct pt *pt, uint64_t *table
 	if (unlikely(n == walk_entries(f, pt, level) || !walk_clearable(f, entry, n, level, iova, len)))
 		return WALK_SLOW;
 	do {
-		gone += f->present(walk_get(&entry[i]));
-		walk_put(&entry[i], walk_empty(f, level));
+		gone += f->present(walk_get(f, &entry[i]));
+		walk_put(f, &entry[i], walk_empty(f, level));
 	} while (++i < n);
 	d = table_desc(pt->mem, table);
 	d->count -= (uint16_t)gone;
@@ -623,11 +621,11 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 	for (p.table[level] = pt->root;; level--) {
 		shift = walk_shift(f, level);
 		entry = &p.table[level][walk_index(f, pt, iova, level)];
-		e = walk_get(entry);
+		e = walk_get(f, entry);
 		if (!f->is_table(e, level))
 			break;
 		if (is_aligned(iova, BIT(shift)) && last - iova >= walk_low(f, level)) {
-			walk_put(entry, walk_empty(f, level));
+			walk_put(f, entry, walk_empty(f, level));
 			table_desc(pt->mem, p.table[level])->count--;
 			*bytes += walk_drop(f, pt, walk_table(f, pt, e), g);
 			walk_prune(f, pt, &p, level, iova, g);
@@ -638,11 +636,11 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 	do {
 		end = iova | walk_low(f, level);
 		gone += f->present(e);
-		walk_put(entry++, walk_empty(f, level));
+		walk_put(f, entry++, walk_empty(f, level));
 		iova = end + 1;
 		if (end >= last || !walk_index(f, pt, iova, level))
 			break;
-		e = walk_get(entry);
+		e = walk_get(f, entry);
 	} while (!f->is_table(e, level));
 	*bytes += (uint64_t)gone << shift;
 	table_desc(pt->mem, p.table[level])->count -= (uint16_t)gone;

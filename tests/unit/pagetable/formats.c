@@ -90,6 +90,8 @@ static void unmap_all(struct world *w)
 
 	unmap(w, 0, half);
 	unmap(w, half, half);
+	if (naive_is_signed(w->g))
+		unmap(w, -2 * half, 2 * half);
 	assert_int_equal(w->n, 0);
 	assert_int_equal(pt_mapped_bytes(w->fx.pt), 0);
 }
@@ -373,7 +375,8 @@ static void test_range(void **state)
 	last = w.fx.pt->input_last;
 	most = w.fx.pt->output_last + 1;
 	end = last + 1;
-	assert_true(last == MASK(g->ias ? g->ias : bits) || last == MASK(g->ops->max_ias));
+	bits = (unsigned int)min_u64(bits, g->ias ? g->ias : g->ops->max_ias);
+	assert_int_equal(last, MASK(naive_is_signed(g) ? bits - 1 : bits));
 	assert_int_equal(pt_map(w.fx.pt, 0, 0, 0, 3), -EINVAL);
 	assert_int_equal(pt_map(w.fx.pt, part, 0, page, 3), -EINVAL);
 	assert_int_equal(pt_map(w.fx.pt, 0, part, page, 3), -EINVAL);
@@ -404,6 +407,37 @@ static void test_range(void **state)
 	assert_true(pt_gather_empty(&gather));
 	check(&w);
 	world_close(&w);
+}
+
+/* The upper half of the input is there too, at the end of 64 bits, and nothing between the halves.
+ */
+static void signed_of(struct world *w, unsigned int lg2)
+{
+	uint64_t size = BIT(lg2), pa = some_pa(w, lg2), last = w->fx.pt->input_last;
+	struct pt_leaf leaf;
+
+	map(w, -size, pa, size, 3);
+	map(w, ~last, pa, size, 1);
+	map(w, last - MASK(lg2), pa, size, 3);
+	check(w);
+	check_leaf(w, -size, pa, lg2, 3);
+	check_leaf(w, ~last, pa, lg2, 1);
+	check_nothing(w, -2 * size);
+	assert_int_equal(pt_translate(w->fx.pt, ~last - 1, &leaf), -ERANGE);
+	assert_int_equal(pt_translate(w->fx.pt, last + 1, &leaf), -ERANGE);
+	assert_int_equal(pt_map(w->fx.pt, ~last - size, pa, 2 * size, 3), -ERANGE);
+	assert_int_equal(pt_map(w->fx.pt, last - MASK(lg2), pa, 2 * size, 3), -ERANGE);
+	assert_int_equal(pt_map(w->fx.pt, -size, pa, 2 * size, 3), -ERANGE);
+	check(w);
+	unmap(w, -size, size);
+	check(w);
+	check_nothing(w, -size);
+}
+
+static void test_signed(void **state)
+{
+	if (naive_is_signed(*state))
+		each_size(state, signed_of);
 }
 
 struct reported {
@@ -691,11 +725,10 @@ static const struct {
 	const char *name;
 	void (*run)(void **state);
 } suites[] = {
-	{"leaves", test_leaves},     {"mixed", test_mixed},
-	{"splits", test_splits},     {"permissions", test_permissions},
-	{"occupied", test_occupied}, {"range", test_range},
-	{"dirty", test_dirty},	     {"dump", test_dump},
-	{"explain", test_explain},   {"failing", test_failing},
+	{"leaves", test_leaves},	   {"mixed", test_mixed},	{"splits", test_splits},
+	{"permissions", test_permissions}, {"occupied", test_occupied}, {"range", test_range},
+	{"signed", test_signed},	   {"dirty", test_dirty},	{"dump", test_dump},
+	{"explain", test_explain},	   {"failing", test_failing},
 };
 
 /* With an argument: only the geometries whose name begins so. */

@@ -44,13 +44,18 @@ int naive_prot(const struct geometry *g, int prot)
 	return g->naive->prot ? g->naive->prot(prot) : prot;
 }
 
+bool naive_is_signed(const struct geometry *g)
+{
+	return g->ops->sign_extended && !(g->flags & PT_UNSIGNED);
+}
+
 bool naive_is_plain(const struct geometry *g)
 {
 	for (unsigned int level = 0; level < g->levels; level++) {
 		if (naive_index_bits(g, level) != 9)
 			return false;
 	}
-	return naive_page_lg2(g) <= 12 && g->flags & PT_DIRTY && !g->ias;
+	return naive_page_lg2(g) <= 12 && g->flags & PT_DIRTY && !g->ias && !naive_is_signed(g);
 }
 
 uint64_t naive_encode(const struct geometry *g, uint64_t pa, unsigned int lg2, int prot)
@@ -241,6 +246,8 @@ static void compare_table(struct image *im, uint64_t table_pa, uint64_t base, un
 		const uint64_t *place = naive_place(g, im->fx->mem, table_pa, i);
 		uint64_t iova = base + (i << shift);
 
+		if (naive_is_signed(g) && iova > im->fx->pt->input_last)
+			iova |= ~im->fx->pt->input_last;
 		compare_entry(im, place, iova, iova + ((1ull << shift) - 1), level);
 	}
 }

@@ -60,7 +60,7 @@ struct geometry {
 extern const struct geometry geometries[];
 extern const size_t nr_geometries;
 
-extern const struct naive_format naive_amdv1, naive_mock, naive_vtd_ss;
+extern const struct naive_format naive_amdv1, naive_mock, naive_vtd_ss, naive_x86;
 
 uint64_t next_random(uint64_t *state);
 
@@ -72,9 +72,11 @@ unsigned int naive_page_lg2(const struct geometry *g);
 /* The level whose tables hold leaves of this size. */
 unsigned int naive_level(const struct geometry *g, unsigned int lg2);
 int naive_prot(const struct geometry *g, int prot);
+/* Are input addresses sign-extended? */
+bool naive_is_signed(const struct geometry *g);
 
-/* Tables of 512 entries at every level, pages of 4 KiB at most, dirty flags: what the suites of
- * cases by hand can do with. */
+/* Tables of 512 entries at every level, pages of 4 KiB at most, dirty flags, no signs: what the
+ * suites of cases by hand can do with. */
 bool naive_is_plain(const struct geometry *g);
 #define for_each_plain(i)                                                                          \
 	for (size_t i = 0; i < nr_geometries; i++)                                                 \

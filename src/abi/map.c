@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "abi/dmabuf.h"
 #include "abi/iommufd.h"
 
 #define MAP_FLAGS                                                                                  \
@@ -99,16 +100,36 @@ out_put:
 	return rc;
 }
 
+/* -EBADFD: the fd is no dma-buf. */
+static int dmabuf_pages(struct call *call, struct iommu_ioas_map_file *cmd, struct pages **out)
+{
+	struct caller *c = call->caller;
+	struct abi_file *file;
+	struct dmabuf *d;
+	int rc = c->ops->file_get(c, cmd->fd, &file);
+
+	if (rc)
+		return -EBADFD;
+	d = abi_file_dmabuf(file);
+	rc = d ? pages_from_dmabuf(d, cmd->start, cmd->length, cmd->flags & IOMMU_IOAS_MAP_WRITEABLE, out) :
+		 -EBADFD;
+	abi_file_put(file);
+	return rc;
+}
+
 static int file_pages(struct call *call, struct iommu_ioas_map_file *cmd, struct pages **out)
 {
 	struct memory_payer payer;
 	uint64_t last;
-	int fd;
+	int fd, rc;
 
 	if (!cmd->length)
 		return no(call, EINVAL, "MPF.2", "length", 0, "at least 1 byte");
 	if (__builtin_add_overflow(cmd->start, cmd->length - 1, &last))
 		return no(call, EOVERFLOW, "MPF.3", "start", cmd->start, "start + length - 1 within 64 bits");
+	rc = dmabuf_pages(call, cmd, out);
+	if (rc != -EBADFD)
+		return rc;
 	fd = call->caller->ops->fd_dup(call->caller, cmd->fd);
 	if (fd < 0)
 		return no(call, -fd, "MPF.4", "fd", (uint64_t)cmd->fd, "an open file descriptor");

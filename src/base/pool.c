@@ -55,3 +55,40 @@ void *pool_grow(struct pool *p)
 	p->fresh += p->size;
 	return object;
 }
+
+/* A link before the object, which keeps malloc()'s alignment. */
+_Static_assert(sizeof(struct list) == 16, "objects stay aligned");
+
+void *pool_sanitized_alloc(struct pool *p)
+{
+	struct list *link = malloc(sizeof(*link) + p->size);
+
+	if (!link)
+		return NULL;
+	list_add_tail(&p->sanitized, link);
+	return link + 1;
+}
+
+void pool_sanitized_free(void *object)
+{
+	struct list *link = (struct list *)object - 1;
+
+	list_del(link);
+	free(link);
+}
+
+void pool_each(const struct pool *p, void (*cb)(void *arg, void *object), void *arg)
+{
+	const struct list *link = p->sanitized.next;
+
+	for (; link != &p->sanitized; link = link->next)
+		cb(arg, (void *)(link + 1));
+	for (const struct pool_chunk *c = p->chunks; c; c = c->next) {
+		char *object = (char *)(c + 1), *end = (char *)c + c->size;
+
+		if (c == p->chunks)
+			end = p->fresh;
+		for (; (size_t)(end - object) >= p->size; object += p->size)
+			cb(arg, object);
+	}
+}

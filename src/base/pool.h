@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/bits.h"
+#include "base/list.h"
 
 struct pool_chunk;
 
@@ -20,12 +21,14 @@ struct pool {
 	size_t size;
 	struct pool_chunk *chunks;
 	char *fresh, *fresh_end; /* the part of the newest chunk that was never used */
+	struct list sanitized;	 /* what malloc() gave: each object stands behind its link */
 };
 
 /* @size: of an object; at least, and a multiple of, a pointer's. */
 static inline void pool_init(struct pool *p, size_t size)
 {
 	*p = (struct pool){.size = size};
+	list_init(&p->sanitized);
 }
 
 /* Frees every chunk; no object may be in use. */
@@ -34,13 +37,20 @@ void pool_destroy(struct pool *p);
 /* The slow side of pool_alloc(). NULL when out of memory. */
 void *pool_grow(struct pool *p);
 
+void *pool_sanitized_alloc(struct pool *p);
+void pool_sanitized_free(void *object);
+
+/* Calls @cb for every object that was ever allocated; those that are free now are free memory but for
+ * their first pointer, of those of a sanitised build there are none. */
+void pool_each(const struct pool *p, void (*cb)(void *arg, void *object), void *arg);
+
 /* An object with arbitrary content, or NULL. */
 static inline void *pool_alloc(struct pool *p)
 {
 	void **object = p->free;
 
 	if (SANITIZED)
-		return malloc(p->size);
+		return pool_sanitized_alloc(p);
 	if (!object)
 		return pool_grow(p);
 	p->free = *object;
@@ -50,7 +60,7 @@ static inline void *pool_alloc(struct pool *p)
 static inline void pool_free(struct pool *p, void *object)
 {
 	if (SANITIZED) {
-		free(object);
+		pool_sanitized_free(object);
 		return;
 	}
 	*(void **)object = p->free;

@@ -102,6 +102,21 @@ static bool fits(const struct miss *m, const struct pt_leaf *leaf, const struct 
 	return !slot->has_stale || !memory_stale(m->r->memory, align_down(leaf->pa, bytes), bytes);
 }
 
+/* A leaf of less than a page is not cached. */
+static int answer_small(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot)
+{
+	uint64_t left = BIT(leaf->lg2) - (m->iova & MASK(leaf->lg2));
+
+	if (slot->has_stale && memory_stale(m->r->memory, leaf->pa, 1))
+		return miss_fault(m, FAULT_GONE);
+	*m->out = (struct translation){
+		.slot = slot,
+		.ptr = slot->base + (leaf->pa & MEMORY_SLOT_MASK),
+		.len = min_u64(m->len, left),
+	};
+	return 0;
+}
+
 /* The answer is one page of an IOTLB size, so that a miss and a hit answer alike. */
 static int answer_memory(const struct miss *m, const struct pt *pt, const struct pt_leaf *leaf,
 			 const struct memory_slot *slot)
@@ -110,6 +125,8 @@ static int answer_memory(const struct miss *m, const struct pt *pt, const struct
 	uint64_t mask;
 	char *page;
 
+	if (unlikely(leaf->lg2 < iotlb_shift(IOTLB_4K)))
+		return answer_small(m, leaf, slot);
 	while (!fits(m, leaf, slot, size)) {
 		if (size == IOTLB_4K)
 			return miss_fault(m, FAULT_GONE);
@@ -174,6 +191,7 @@ static int translate_miss(const struct miss *m)
 		return answer_bar(m, &leaf, slot);
 	case MEMORY_FREE:
 	case MEMORY_TABLE:
+	case MEMORY_GONE:
 		break;
 	}
 	return miss_fault(m, FAULT_GONE);

@@ -35,6 +35,7 @@ int memory_create(const struct memory_config *cfg, struct memory **out)
 	}
 	origin_init(m, cfg->tracked);
 	pool_init(&m->pages, sizeof(struct pages));
+	list_init(&m->dmabufs);
 	*out = m;
 	return 0;
 }

@@ -51,6 +51,7 @@ enum memory_kind {
 	MEMORY_BAR,	   /* a device's registers: never a pointer; see struct memory_bar */
 	MEMORY_TABLE,	   /* page-table memory: not reachable by DMA */
 	MEMORY_FOREIGN,	   /* another process's own memory; base is an address there */
+	MEMORY_GONE,	   /* taken back by its exporter (struct dmabuf): nothing answers */
 };
 
 /* A BAR behind a VA or a slot; opaque here, dma/ knows what device is. */
@@ -61,7 +62,7 @@ struct memory_bar {
 };
 
 /* What a translation needs to know of a slot. Read without locks; fields change only before a slot
- * is first published or after every reader has left. */
+ * is first published or after every reader has left, but for kind, which may become GONE. */
 struct memory_slot {
 	char *base;	/* address of offset 0, or NULL where the bytes are no plain memory */
 	uint8_t kind;	/* enum memory_kind */
@@ -208,6 +209,14 @@ void memory_mm_protected(struct memory_mm *mm, uint64_t va, uint64_t len);
  */
 void memory_forget_device(struct memory *m, const void *device);
 
+/*
+ * For those that look. Does @pa, as a page table holds it, show the byte that @mm (NULL: this
+ * process) has at @va? 0; -EINVAL: no; -EFAULT: there is none.
+ */
+int memory_shows(struct memory *m, uint64_t pa, struct memory_mm *mm, uint64_t va);
+/* How many pages objects pin each of @nr_pages pages from @va on. 0 or -EFAULT. */
+int memory_count_pins(struct memory *m, struct memory_mm *mm, uint64_t va, uint64_t nr_pages,
+		      uint32_t *counts);
 /* Slots in use, for those that look. */
 uint32_t memory_nr_slots(struct memory *m);
 
@@ -243,6 +252,22 @@ int pages_from_mm(struct memory *m, struct memory_mm *mm, const struct memory_pa
 /* Bytes [start, start + len) of a file; takes over @fd in success and failure. */
 int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start,
 		    uint64_t len, bool writable, struct pages **out);
+/*
+ * Memory that is handed out as a file descriptor of its own kind, and that whoever exported it may
+ * take back: a dma-buf. Reference counted. @size: whole pages.
+ */
+struct dmabuf;
+int dmabuf_create(struct memory *m, uint64_t size, struct dmabuf **out);
+void dmabuf_put(struct dmabuf *d);
+/*
+ * Ends all that was made of it: when this returns no DMA to it runs, and none ever will through what
+ * is mapped now. @revoked: pages_from_dmabuf() answers -ENODEV until it is called with false.
+ */
+void dmabuf_revoke(struct dmabuf *d, bool revoked);
+/* Bytes [start, start + len); nobody pays. -EINVAL: beyond its size; -ENODEV. */
+int pages_from_dmabuf(struct dmabuf *d, uint64_t start, uint64_t len, bool writable,
+		      struct pages **out);
+bool pages_is_dmabuf(const struct pages *p);
 void pages_get(struct pages *p);
 void pages_put(struct pages *p);
 bool pages_writable(const struct pages *p);

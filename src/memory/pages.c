@@ -21,6 +21,8 @@ static int pages_create(struct memory *m, const struct memory_payer *payer,
 
 	lock_acquire(&m->lock);
 	p = pool_alloc(&m->pages);
+	if (p)
+		p->refs = 0; /* not to be looked at yet (look.c) */
 	lock_release(&m->lock);
 	if (!p)
 		return -ENOMEM;
@@ -29,10 +31,10 @@ static int pages_create(struct memory *m, const struct memory_payer *payer,
 	if (!p->mm)
 		p->mm = &m->self;
 	mm_get(p->mm);
-	p->refs = 1;
 	p->account = payer ? payer->account : NULL;
 	if (p->account)
 		memory_account_get(p->account);
+	__atomic_store_n(&p->refs, 1, __ATOMIC_RELEASE);
 	*out = p;
 	return 0;
 }
@@ -85,10 +87,13 @@ void pages_put(struct pages *p)
 	assert(!p->root.pins && !p->root.table);
 	if (p->account)
 		memory_account_put(p->account);
+	if (p->dmabuf)
+		dmabuf_forget(p);
 	if (p->fd >= 0)
 		close(p->fd);
 	memory_mm_put(p->mm);
 	lock_acquire(&m->lock);
+	p->refs = 0; /* what tells a free one from one in use (look.c) */
 	pool_free(&m->pages, p);
 	lock_release(&m->lock);
 }
@@ -100,7 +105,12 @@ bool pages_writable(const struct pages *p)
 
 bool pages_is_file(const struct pages *p)
 {
-	return p->fd >= 0;
+	return p->fd >= 0 && !p->dmabuf;
+}
+
+bool pages_is_dmabuf(const struct pages *p)
+{
+	return p->dmabuf;
 }
 
 uint64_t pages_length(const struct pages *p)
@@ -233,6 +243,8 @@ static int pin_slowly(struct pages *p, uint64_t first, uint64_t last)
 		op.file.last = U64MAX;
 	}
 	lock_acquire(&p->memory->lock);
+	if (p->dmabuf)
+		dmabuf_key(p, &op.file.key);
 	rc = pin(&op, first, last);
 	lock_release(&p->memory->lock);
 	free(op.runs);

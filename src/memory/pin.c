@@ -153,7 +153,8 @@ static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, ui
 		.foreign = slot->key.kind == MEMORY_FOREIGN,
 	};
 
-	if (slot->key.kind == MEMORY_REGISTERED || slot->key.kind == MEMORY_BAR)
+	if (slot->key.kind == MEMORY_REGISTERED || slot->key.kind == MEMORY_BAR ||
+	    slot->key.kind == MEMORY_GONE)
 		return 0;
 	if (last && last->base + last->len == run.base && last->write == run.write &&
 	    last->foreign == run.foreign) {
@@ -436,29 +437,48 @@ uint64_t unpin_range(struct pages *p, uint64_t first, uint64_t last)
 
 /* Questions. */
 
-static uint64_t count_node(const struct pages *p, const struct cursor *c)
+static void each_node(const struct cursor *c, void (*cb)(void *arg, struct span clip, uint16_t slot),
+		      void *arg)
 {
-	uint64_t n = 0;
-
 	if (!c->node->table) {
-		bool paid = c->node->pins && p->memory->slots[c->node->slot].kind != MEMORY_BAR;
-
-		return paid ? c->clip.last - c->clip.first + 1 : 0;
+		if (c->node->pins)
+			cb(arg, c->clip, c->node->slot);
+		return;
 	}
 	for (uint64_t page = c->clip.first; page <= c->clip.last;) {
 		struct cursor child = child_of(c, page);
 
-		n += count_node(p, &child);
+		each_node(&child, cb, arg);
 		page = child.clip.last + 1;
 	}
-	return n;
+}
+
+void pin_each(const struct pages *p, void (*cb)(void *arg, struct span clip, uint16_t slot), void *arg)
+{
+	struct cursor root = root_of(p);
+
+	each_node(&root, cb, arg);
+}
+
+struct paid {
+	const struct memory *memory;
+	uint64_t pages;
+};
+
+static void count_paid(void *arg, struct span clip, uint16_t slot)
+{
+	struct paid *paid = arg;
+
+	if (paid->memory->slots[slot].kind != MEMORY_BAR)
+		paid->pages += clip.last - clip.first + 1;
 }
 
 uint64_t pin_count(const struct pages *p)
 {
-	struct cursor root = root_of(p);
+	struct paid paid = {.memory = p->memory};
 
-	return count_node(p, &root);
+	pin_each(p, count_paid, &paid);
+	return paid.pages;
 }
 
 /* The lowest node that holds @page. */

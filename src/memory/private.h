@@ -28,7 +28,7 @@ struct slot_key {
 	struct memory_mm *mm; /* whose address; NULL: this process's, or FILE */
 	uint64_t gib;	   /* VA >> 30; FILE: offset >> 30 */
 	uint64_t dev, ino; /* SHARED, FILE: the file; BAR: device and region */
-	uint64_t delta;	   /* SHARED: file offset - VA; BAR: BAR offset - VA */
+	uint64_t delta;	   /* SHARED: file offset - VA; BAR: BAR offset - VA; FILE: generation */
 	uint8_t kind;	   /* enum memory_kind */
 	bool writable;	   /* SHARED */
 };
@@ -91,6 +91,7 @@ struct memory {
 	struct range registered_hint; /* one of them, or start > last */
 	struct memory_mm self;	      /* this process's */
 	struct pool pages;	      /* struct pages */
+	struct list dmabufs;
 
 	struct memory_ops ops;
 	void *ops_arg;
@@ -114,8 +115,8 @@ struct pages {
 	uint64_t start, length; /* VA or file offset */
 	struct pin_node root;
 	uint32_t refs;	    /* atomic */
-	signed int fd : 30; /* -1: process memory */
-	unsigned int writable : 1, allow_bar : 1;
+	signed int fd : 29; /* -1: process memory */
+	unsigned int writable : 1, allow_bar : 1, dmabuf : 1;
 };
 
 /* origin.c. What lies at an address, as far as slots are concerned: [first, last] with one key but
@@ -180,6 +181,13 @@ void slot_unpin(struct memory *m, uint16_t index, uint64_t addr, uint64_t pages)
 /* The process changes [va, last]. True when something pinned there became stale. */
 bool slots_change(struct memory_mm *mm, uint64_t va, uint64_t last);
 
+/* The slots of a file become GONE; true when there were any. */
+bool slots_revoke(struct memory *m, uint64_t dev, uint64_t ino);
+
+/* dmabuf.c. Of a pages object with p->dmabuf: what its pages are to be; it goes (without the lock). */
+void dmabuf_key(const struct pages *p, struct slot_key *key);
+void dmabuf_forget(struct pages *p);
+
 /* hold.c. Fills slot->hold and slot->held. */
 int hold_create(struct slot *s);
 void hold_destroy(struct slot *s);
@@ -223,6 +231,8 @@ int pin_range(struct pin_op *op, uint64_t first, uint64_t last);
 uint64_t unpin_range(struct pages *p, uint64_t first, uint64_t last);
 /* Pages that are pinned and have to be paid for. */
 uint64_t pin_count(const struct pages *p);
+/* Calls @cb for stretches of pages that are pinned, with their slot. */
+void pin_each(const struct pages *p, void (*cb)(void *arg, struct span clip, uint16_t slot), void *arg);
 /* The slot of @page, which is pinned, and the last page from there up to @last that is in the same
  * slot. */
 uint16_t pin_slot(const struct pages *p, uint64_t page, uint64_t *last);

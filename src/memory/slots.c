@@ -383,6 +383,22 @@ bool slots_change(struct memory_mm *mm, uint64_t va, uint64_t last)
 	return stale;
 }
 
+bool slots_revoke(struct memory *m, uint64_t dev, uint64_t ino)
+{
+	bool any = false;
+
+	for (uint64_t i = 1, left = m->nr_slots; left; i++) {
+		const struct slot *s = m->info[i];
+
+		left -= !!s;
+		if (!s || s->key.kind != MEMORY_FILE || s->key.dev != dev || s->key.ino != ino)
+			continue;
+		__atomic_store_n(&m->slots[i].kind, MEMORY_GONE, __ATOMIC_RELAXED);
+		any = true;
+	}
+	return any;
+}
+
 /* The public side. */
 
 const struct memory_slot *memory_slot(const struct memory *m, uint64_t pa)

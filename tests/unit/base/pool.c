@@ -58,11 +58,48 @@ static void used_again(void **state)
 	pool_destroy(&p);
 }
 
+static void sum(void *arg, void *object)
+{
+	*(uint64_t *)arg += ((uint64_t *)object)[1];
+}
+
+/* Those in use are met once each; those that are free may be met, as they were left. */
+static void each(void **state)
+{
+	const size_t n = 10000;
+	uint64_t *objects[10000], all = 0, want = 0;
+	struct pool p;
+
+	pool_init(&p, 24);
+	pool_each(&p, sum, &all);
+	assert_int_equal(all, 0);
+	for (size_t k = 0; k < n; k++) {
+		objects[k] = pool_alloc(&p);
+		objects[k][1] = k;
+		want += k;
+	}
+	pool_each(&p, sum, &all);
+	assert_int_equal(all, want);
+	for (size_t k = 0; k < n; k += 3) {
+		want -= k;
+		objects[k][1] = 0;
+		pool_free(&p, objects[k]);
+	}
+	all = 0;
+	pool_each(&p, sum, &all);
+	assert_int_equal(all, want);
+	for (size_t k = 0; k < n; k++)
+		if (k % 3)
+			pool_free(&p, objects[k]);
+	pool_destroy(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(disjoint),
 		cmocka_unit_test(used_again),
+		cmocka_unit_test(each),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,11 +6,13 @@
 
 #include "iommu/amd/amd.h"
 #include "iommu/iommu.h"
+#include "iommu/mock/mock.h"
 #include "iommu/vtd/vtd.h"
 
 const struct iommu_make *const iommu_makes[] = {
 	&vtd_make,
 	&amd_make,
+	&mock_make,
 	NULL,
 };
 

@@ -98,3 +98,18 @@ int space_set_dirty(struct space *s, struct space_mirror *m, bool on)
 	lock_release(&s->lock);
 	return rc;
 }
+
+int space_translate(struct space *s, struct space_mirror *m, uint64_t iova, bool write,
+		    struct pt_leaf *out)
+{
+	int rc;
+
+	lock_acquire(&s->lock);
+	rc = pt_translate(m->pt, iova, out) ? -ENOENT : 0;
+	if (!rc && write && !(out->prot & PT_WRITE))
+		rc = -EACCES;
+	if (!rc && write && pt_dirty_tracking(m->pt))
+		rc = pt_mark(m->pt, iova, true);
+	lock_release(&s->lock);
+	return rc;
+}

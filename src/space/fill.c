@@ -112,9 +112,12 @@ static uint64_t wanted_alignment(const struct space *s)
 	return align;
 }
 
+/* Without huge pages no leaf is larger than a page of the CPU's. */
 static void limit_leaves(const struct space *s, struct space_mirror *m)
 {
-	pt_set_page_sizes(m->pt, s->huge ? m->page_sizes : smallest(m->page_sizes));
+	uint64_t small = max_u64(smallest(m->page_sizes), PAGE_SIZE);
+
+	pt_set_page_sizes(m->pt, m->page_sizes & (s->huge ? U64MAX : small | (small - 1)));
 }
 
 static int check_mirror(struct space *s, const struct space_mirror *m, uint64_t align)

@@ -165,6 +165,13 @@ int space_read_dirty(struct space *s, struct space_mirror *m, const struct space
  * track (SDT.3). */
 int space_set_dirty(struct space *s, struct space_mirror *m, bool on);
 
+/*
+ * Where @m leads @iova, as a device would be led there; with @write also marks it as written, if that
+ * is tracked. -ENOENT: nowhere; -EACCES: it must not be written.
+ */
+int space_translate(struct space *s, struct space_mirror *m, uint64_t iova, bool write,
+		    struct pt_leaf *out);
+
 /* Statistics: areas, mapped bytes, maps and unmaps ever made. */
 struct space_stats {
 	uint64_t areas, bytes, maps, unmaps;

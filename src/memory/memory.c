@@ -98,3 +98,30 @@ int memory_copy_to(struct memory *m, const struct memory_slot *slot, void *dst, 
 	mm = slot_mm(m, slot);
 	return mm->ops->write(mm->arg, (uintptr_t)dst, src, len);
 }
+
+static bool is_own(const struct pages *p)
+{
+	return p->mm == &p->memory->self;
+}
+
+int pages_copy_from(struct pages *p, void *dst, uint64_t off, size_t len)
+{
+	const struct memory *m = p->memory;
+
+	if (pages_is_file(p))
+		return -EOPNOTSUPP;
+	if (is_own(p))
+		return m->ops.copy(m->ops_arg, dst, (const void *)(uintptr_t)(p->start + off), len);
+	return p->mm->ops->read(p->mm->arg, dst, p->start + off, len);
+}
+
+int pages_copy_to(struct pages *p, uint64_t off, const void *src, size_t len)
+{
+	const struct memory *m = p->memory;
+
+	if (pages_is_file(p))
+		return -EOPNOTSUPP;
+	if (is_own(p))
+		return m->ops.copy(m->ops_arg, (void *)(uintptr_t)(p->start + off), src, len);
+	return p->mm->ops->write(p->mm->arg, p->start + off, src, len);
+}

@@ -288,6 +288,13 @@ int pages_pin(struct pages *p, uint64_t off, uint64_t len);
 void pages_unpin(struct pages *p, uint64_t off, uint64_t len);
 bool pages_is_pinned(const struct pages *p);
 
+/*
+ * Copies bytes [off, off + len) of process memory by its addresses, whatever is pinned: 0; -EFAULT; -EOPNOTSUPP for a
+ * file, which has none.
+ */
+int pages_copy_from(struct pages *p, void *dst, uint64_t off, size_t len);
+int pages_copy_to(struct pages *p, uint64_t off, const void *src, size_t len);
+
 /* PA of byte @off of a pinned range; *run receives the bytes from there that are physically
  * contiguous (to a slot's end). */
 uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run);

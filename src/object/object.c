@@ -27,6 +27,7 @@ static const struct object_type_ops other_type_ops = {
 };
 
 static const struct object_type_ops *const type_ops[OBJECT_TYPES] = {
+	[OBJECT_ACCESS] = &access_type_ops,
 	[OBJECT_DEVICE] = &idevice_type_ops,
 	[OBJECT_FAULT] = &fault_type_ops,
 	[OBJECT_HWPT_PAGING] = &hwpt_type_ops,
@@ -135,6 +136,18 @@ struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type typ
 	return obj;
 }
 
+bool object_try_get(struct iommufd *ctx, struct object *obj)
+{
+	bool found;
+
+	pthread_mutex_lock(&ctx->lock);
+	found = ids_find(&ctx->ids, obj->id) == obj;
+	if (found)
+		obj->busy++;
+	pthread_mutex_unlock(&ctx->lock);
+	return found;
+}
+
 int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 {
 	struct object *obj;
@@ -213,6 +226,7 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
 	static const struct {
 		const char *rule, *legal;
 	} why[OBJECT_TYPES] = {
+		[OBJECT_ACCESS] = {"DEST.3", "an access goes by its owner's hand"},
 		[OBJECT_DEVICE] = {"DEST.3", "a device goes by closing its VFIO file"},
 		[OBJECT_FAULT] = {"DEST.7", "a fault queue whose file is closed and that no HWPT uses"},
 		[OBJECT_HWPT_PAGING] = {"DEST.2", "an HWPT that nothing is attached to"},

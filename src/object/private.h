@@ -2,7 +2,7 @@
 /*
  * Shared by the object room's own files.
  *
- * Lock order: ioas->lock, host->lock, host_group.lock, fault_queue.lock, space's lock, ctx->lock.
+ * Lock order: access.lock, ioas->lock, host->lock, host_group.lock, fault_queue.lock, space's lock, ctx->lock.
  */
 #ifndef IOAS_OBJECT_PRIVATE_H
 #define IOAS_OBJECT_PRIVATE_H
@@ -14,7 +14,10 @@ struct object_type_ops {
 	void (*destroy)(struct iommufd *ctx, struct object *obj);
 };
 
-extern const struct object_type_ops fault_type_ops, hwpt_type_ops, idevice_type_ops, ioas_type_ops;
+extern const struct object_type_ops access_type_ops, fault_type_ops, hwpt_type_ops, idevice_type_ops, ioas_type_ops;
+
+/* One more user of an object that may be about to go, for a short time; false: it is. */
+bool object_try_get(struct iommufd *ctx, struct object *obj);
 
 /* Drop a user; true when only the table's own is left, and then the id is gone and the caller destroys. */
 bool object_release_is_last(struct iommufd *ctx, struct object *obj);
@@ -25,6 +28,10 @@ void object_wait_idle(struct iommufd *ctx, struct object *obj);
 int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
 		const struct user_data *data, struct hwpt **out);
 int hwpt_fill(struct hwpt *hwpt);
+
+/* An access that is never asked to unpin: what it pins locks its areas. @rule: of a misaligned IOAS. */
+struct access;
+int access_create_internal(struct iommufd *ctx, struct ioas *ioas, const char *rule, struct access **out);
 
 /* struct iommu's page_request; @arg is the host. */
 void fault_deliver(void *arg, struct requester *r, struct page_group *g);

@@ -136,6 +136,7 @@ static void drop_area(struct space *s, const struct range *r)
 {
 	struct area a = area_of(r);
 
+	pinned_forget(s, r);
 	range_erase(&s->areas, r->start, NULL);
 	if (has_mirror(s))
 		pages_unpin(a.pages, a.offset, range_bytes(r));
@@ -279,30 +280,66 @@ int space_copy(struct space *dst, struct space *src, struct space_copy *copy)
 
 /* Unmap. */
 
-/* UNM.8: the areas from @start on that lie within, up to the first that does not. */
-static int unmap(struct space *s, uint64_t start, uint64_t last, uint64_t *unmapped)
+/* So often an access may be asked for an area without letting it go (UNM.9). */
+#define UNMAP_TRIES 100
+
+/* What stops an unmap at an area: 0, -EBUSY, -ENOENT, or -EAGAIN when its pins must go first. */
+static int check_unmap(struct space *s, const struct range *r, uint64_t start, uint64_t last,
+		       const struct pinned_area *pinned)
 {
-	uint64_t before = s->bytes, end = 0;
-	struct range first, r;
-	bool more, any = false;
+	if (pinned && pinned->locks)
+		return refuse(s->sink, EBUSY, "UNM.7", "iova", r->start,
+			      "no area in which a hardware queue lies");
+	if (r->start < start || r->last > last)
+		return refuse(s->sink, ENOENT, "UNM.8", "iova", start,
+			      "no part of an area: [%#llx, %#llx] is one",
+			      (unsigned long long)r->start, (unsigned long long)r->last);
+	return pinned && pinned->pins ? -EAGAIN : 0;
+}
+
+/* The areas from *start on, up to the first that cannot go: that one is *r then. */
+static int unmap_some(struct space *s, uint64_t start, uint64_t last, struct range *r)
+{
+	bool more = range_first_overlap(&s->areas, start, last, r), any = false;
+	const struct range first = *r;
+	uint64_t end = 0;
 	int rc = 0;
 
-	more = range_first_overlap(&s->areas, start, last, &first);
-	for (r = first; more; more = r.last < last && range_next_overlap(&s->areas, last, &r)) {
-		if (r.start < start || r.last > last) {
-			rc = refuse(s->sink, ENOENT, "UNM.8", "iova", start,
-				    "no part of an area: [%#llx, %#llx] is one",
-				    (unsigned long long)r.start, (unsigned long long)r.last);
+	for (; more; more = r->last < last && range_next_overlap(&s->areas, last, r)) {
+		rc = check_unmap(s, r, start, last, pinned_find(s, r));
+		if (rc)
 			break;
-		}
 		any = true;
-		end = r.last;
+		end = r->last;
 	}
 	if (any) {
 		remove_areas(s, first, end);
 		s->unmaps++;
 	}
-	*unmapped = before - s->bytes;
+	return rc;
+}
+
+/* Leaves the lock while accesses are asked to unpin; what was unmapped by then is not looked at again. */
+static int unmap(struct space *s, uint64_t start, uint64_t last, uint64_t *unmapped)
+{
+	uint64_t before = s->bytes;
+	unsigned int tries = 0;
+	struct range r;
+	int rc;
+
+	*unmapped = 0;
+	while ((rc = unmap_some(s, start, last, &r)) == -EAGAIN) {
+		*unmapped += before - s->bytes;
+		tries = r.start == start ? tries : 0;
+		start = r.start;
+		if (tries++ == UNMAP_TRIES)
+			return refuse(s->sink, EDEADLK, "UNM.9", "iova", start,
+				      "accesses that unpin what is unmapped");
+		pinned_find(s, &r)->prevented = true;
+		access_notify(s, r.start, range_bytes(&r));
+		before = s->bytes;
+	}
+	*unmapped += before - s->bytes;
 	return rc;
 }
 
@@ -399,12 +436,16 @@ static int cut(struct space *s, uint64_t iova)
 {
 	const char *rule = "COMPAT.UNMAP";
 	struct range r;
+	const struct pinned_area *pinned;
 	struct area a;
 	uint64_t bits;
 
 	/* (quirk) A cut behind the first byte is not made. */
 	if (!range_find(&s->areas, iova, &r) || iova - r.start < 2)
 		return 0;
+	pinned = pinned_find(s, &r);
+	if (pinned && pinned->prevented)
+		return refuse(s->sink, EBUSY, rule, "iova", iova, "no area that is being unmapped");
 	a = area_of(&r);
 	bits = iova | ((area_address(&a) + (iova - r.start)) & PAGE_MASK);
 	if (!is_aligned(bits, s->alignment))
@@ -413,6 +454,8 @@ static int cut(struct space *s, uint64_t iova)
 	if (has_mirror(s) && s->huge)
 		return refuse(s->sink, EINVAL, rule, "iova", iova,
 			      "a whole area: huge pages are on");
+	if (pinned)
+		return refuse(s->sink, EINVAL, rule, "iova", iova, "a whole area: an access has pinned it");
 	return cut_area(s, &r, iova);
 }
 

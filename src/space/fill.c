@@ -100,8 +100,7 @@ static uint64_t smallest(uint64_t page_sizes)
 	return page_sizes & -page_sizes;
 }
 
-/* The alignment that the mirrors and the option HUGE_PAGES demand (3.1). */
-static uint64_t wanted_alignment(const struct space *s)
+uint64_t space_alignment(const struct space *s)
 {
 	uint64_t align = s->huge ? 1 : PAGE_SIZE;
 	struct list *pos, *tmp;
@@ -109,6 +108,8 @@ static uint64_t wanted_alignment(const struct space *s)
 	list_for_each (pos, tmp, &s->mirrors)
 		align = max_u64(align,
 				smallest(list_entry(pos, struct space_mirror, link)->page_sizes));
+	list_for_each (pos, tmp, &s->accesses)
+		align = max_u64(align, list_entry(pos, struct space_access, link)->alignment);
 	return align;
 }
 
@@ -227,7 +228,7 @@ void space_remove_mirror(struct space *s, struct space_mirror *m)
 		pages_unpin(a.pages, a.offset, range_bytes(&r));
 	}
 	release(s, m);
-	s->alignment = wanted_alignment(s);
+	s->alignment = space_alignment(s);
 	lock_release(&s->lock);
 }
 
@@ -295,7 +296,7 @@ int space_set_huge_pages(struct space *s, uint64_t on)
 		s->huge = true;
 	else
 		rc = disable_huge_pages(s);
-	s->alignment = wanted_alignment(s);
+	s->alignment = space_alignment(s);
 	list_for_each (pos, tmp, &s->mirrors)
 		limit_leaves(s, list_entry(pos, struct space_mirror, link));
 	lock_release(&s->lock);

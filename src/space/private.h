@@ -73,6 +73,10 @@ struct space {
 	struct range_tree areas; /* see struct area */
 	struct pool far_areas;
 	struct list mirrors; /* an area is pinned exactly while there is one */
+	struct list accesses; /* struct space_access, by their numbers */
+	uint64_t last_number;
+	struct range_tree pinned; /* areas with pins of accesses: struct pinned_area */
+	struct range_tree pins;	  /* the pins, by their first byte: struct pin */
 	uint64_t alignment;  /* iova_alignment (3.1) */
 	bool huge;
 	struct reserved *reserved; /* in no order */
@@ -114,6 +118,23 @@ bool list_meets(const struct range_list *l, uint64_t start, uint64_t last);
 int reserve(struct space *s, const struct space_range *r, size_t n, const void *owner,
 	    const char *rule);
 void release(struct space *s, const void *owner);
+
+/* access.c. An area that accesses have pinned, at its own place in space->pinned. */
+struct pinned_area {
+	uint64_t pins, locks; /* locks: those of accesses that are never asked */
+	bool prevented;	      /* is being unmapped: no new pins */
+};
+/* The record of the area at @r; NULL: it has none. */
+struct pinned_area *pinned_find(struct space *s, const struct range *r);
+/* The area is unmapped; nothing in it is pinned. */
+void pinned_forget(struct space *s, const struct range *r);
+/* Leaves space->lock meanwhile. */
+void access_notify(struct space *s, uint64_t iova, uint64_t length);
+void access_init(struct space *s);
+void access_fini(struct space *s);
+
+/* fill.c: the alignment that mirrors, accesses and the option HUGE_PAGES demand (3.1). */
+uint64_t space_alignment(const struct space *s);
 
 /* mirror.c. */
 static inline bool has_mirror(const struct space *s)

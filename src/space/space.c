@@ -20,6 +20,7 @@ int space_create(struct memory *m, const struct refuse_sink *sink, struct space 
 	range_init(&s->areas, NULL);
 	pool_init(&s->far_areas, sizeof(struct far_area));
 	list_init(&s->mirrors);
+	access_init(s);
 	s->alignment = 1;
 	s->huge = true;
 	*out = s;
@@ -33,6 +34,7 @@ void space_destroy(struct space *s)
 	assert(!has_mirror(s));
 	space_unmap_all(s, &unmapped);
 	range_destroy(&s->areas);
+	access_fini(s);
 	pool_destroy(&s->far_areas);
 	free(s->reserved);
 	free(s->blocked.r);

@@ -7,7 +7,7 @@
  * nothing is pinned (lazy pinning). Reserved ranges have an owner; the allowed list confines
  * automatic IOVA choice.
  *
- * The rules are those of the labels MAP, CPY, UNM, ALW, RNG, OPT, HWA.12-14, ATT.5: refusals are
+ * The rules are those of the labels MAP, CPY, UNM, ALW, RNG, OPT, ACC, HWA.12-14, ATT.5: refusals are
  * reported here, through the space's sink.
  *
  * Every function takes space->lock itself unless it says otherwise, and may be called from any
@@ -76,7 +76,7 @@ struct space_copy {
 int space_copy(struct space *dst, struct space *src, struct space_copy *copy);
 
 /*
- * UNM.4 to UNM.11: whole areas within [iova, iova + length). *unmapped counts bytes, valid on
+ * UNM.4 to UNM.11 (-EBUSY: UNM.7, -EDEADLK: UNM.9): whole areas within [iova, iova + length). *unmapped counts bytes, valid on
  * errors too. -ENOENT with 0 bytes may mean that nothing lies there or that the first area lies
  * there in part (space_is_free() tells).
  */
@@ -171,6 +171,54 @@ int space_set_dirty(struct space *s, struct space_mirror *m, bool on);
  */
 int space_translate(struct space *s, struct space_mirror *m, uint64_t iova, bool write,
 		    struct pt_leaf *out);
+
+/*
+ * Software users of a space (semantics 8), which pin or copy instead of translating. What one has pinned
+ * is not unmapped: space_unmap() asks for it through unmap(), and goes on when nothing in the area is
+ * pinned any more.
+ */
+struct space_access;
+struct space_access_ops {
+	/* Without space->lock, between get() and put(): unpin all that meets the range. */
+	void (*unmap)(struct space_access *a, uint64_t iova, uint64_t length);
+	/* Under space->lock: false when @a is about to go, and then it is not asked. */
+	bool (*get)(struct space_access *a);
+	void (*put)(struct space_access *a);
+};
+struct space_access {
+	/* NULL: never asked; its pins lock the area (EBUSY, UNM.7). */
+	const struct space_access_ops *ops;
+	uint64_t alignment; /* that it demands of areas: 1 or the page */
+	uint64_t number;    /* the space's, ascending */
+	struct list link;   /* the space's */
+};
+
+/* -EADDRINUSE (@rule): an area is not aligned. */
+int space_add_access(struct space *s, struct space_access *a, const char *rule);
+void space_remove_access(struct space *s, struct space_access *a); /* its pins are gone */
+
+/* ACC.3, ACC.9 (@rule): is [iova, iova + length) neither empty nor beyond 64 bits? Asked before the next three. */
+int space_check_range(const struct refuse_sink *sink, const char *rule, uint64_t iova, uint64_t length);
+
+/*
+ * ACC.4 to ACC.7: [iova, iova + length) for @a; pas[n] receives the PA of the n-th page that it meets.
+ * space_unpin() names exactly such a range (ACC.8).
+ */
+struct space_pin {
+	uint64_t iova, length;
+	bool write; /* as well as read */
+	uint64_t *pas;
+};
+int space_pin(struct space *s, const struct space_access *a, const struct space_pin *pin);
+int space_unpin(struct space *s, const struct space_access *a, uint64_t iova, uint64_t length);
+
+/* ACC.9 to ACC.11. What lies before a hole has moved. */
+struct space_rw {
+	uint64_t iova, length;
+	char *buf; /* the engine's */
+	bool write, slow;
+};
+int space_rw(struct space *s, const struct space_rw *rw);
 
 /* Statistics: areas, mapped bytes, maps and unmaps ever made. */
 struct space_stats {

@@ -308,6 +308,9 @@ struct pt_ops {
 extern const struct pt_ops pt_vtd_ss; /* Intel VT-d second stage */
 extern const struct pt_ops pt_amdv1;  /* AMD I/O page tables, version 1 */
 extern const struct pt_ops pt_amdv2;  /* AMD guest page tables, version 2: x86-64's */
+extern const struct pt_ops pt_s390;   /* s390 zPCI: page, segment and region tables */
+/* POWER TCEs, for each size of page. */
+extern const struct pt_ops pt_power_4k, pt_power_64k, pt_power_2m, pt_power_16m;
 extern const struct pt_ops pt_mock;   /* AMD's with pages of 2 KiB (make mock) */
 
 /**

@@ -39,7 +39,9 @@ struct pt_format {
 	bool run_steps;	    /* the entries of a run each hold their own address */
 	bool skips_levels;  /* foreign tables may: decode() sets pt_entry.next */
 	bool big_endian;    /* entries in memory; the functions below never see that */
+	/* One of the two: present_at() where only the level tells. */
 	bool (*present)(uint64_t e);
+	bool (*present_at)(uint64_t e, unsigned int level);
 	bool (*is_table)(uint64_t e, unsigned int level); /* present, and no leaf */
 	/* Of a present entry: */
 	uint64_t (*table_pa)(uint64_t e);
@@ -196,6 +198,11 @@ WALK uint64_t walk_empty(const struct pt_format *f, unsigned int level)
 	return f->empty ? f->empty(level) : 0;
 }
 
+WALK bool walk_present(const struct pt_format *f, uint64_t e, unsigned int level)
+{
+	return f->present_at ? f->present_at(e, level) : f->present(e);
+}
+
 /* From a table of @level to the one below, if there is one. */
 WALK bool walk_step(const struct pt_format *f, const struct pt *pt, uint64_t iova,
 		    unsigned int level, uint64_t **table)
@@ -271,7 +278,7 @@ WALK int walk_translate_at(const struct pt_format *f, const struct pt *pt, uint6
 		*table = walk_table(f, pt, e);
 		return WALK_DOWN;
 	}
-	if (unlikely(!f->present(e)))
+	if (unlikely(!walk_present(f, e, level)))
 		return -ENOENT;
 	walk_fill_leaf(f, iova, (uint64_t *)entry, e, level, out);
 	return 0;
@@ -335,7 +342,7 @@ WALK size_t walk_translate_some(const struct pt_format *f, const struct pt *pt,
 		for (size_t i = 0; i < n; i++) {
 			uint64_t e = entry[i] ? walk_get(f, entry[i]) : 0;
 
-			if (!entry[i] || !f->present(e)) {
+			if (!entry[i] || !walk_present(f, e, level)) {
 				entry[i] = NULL;
 			} else if (f->is_table(e, level)) {
 				entry[i] = walk_table(f, pt, e) + walk_index(f, pt, iova[i], level - 1);
@@ -393,7 +400,7 @@ WALK void walk_fill_step(const struct pt_format *f, const struct pt *pt, const u
 			      .index = index,
 			      .level = (uint8_t)level,
 			      .lg2 = (uint8_t)walk_shift(f, level)};
-	if (!f->present(e))
+	if (!walk_present(f, e, level))
 		return;
 	if (f->is_table(e, level)) {
 		s->kind = PT_STEP_TABLE;
@@ -532,10 +539,10 @@ WALK int walk_read_dirty(const struct pt_format *f, struct pt *pt, uint64_t iova
 			e = walk_get(f, entry);
 			if (f->is_table(e, level))
 				break;
-			lg2 = f->present(e) ? f->leaf_lg2(e, level) : shift;
+			lg2 = walk_present(f, e, level) ? f->leaf_lg2(e, level) : shift;
 			end = min_u64(iova | MASK(lg2), last);
 			entry -= (iova & MASK(lg2)) >> shift;
-			if (f->present(e) && walk_leaf_dirty(f, entry, 1u << (lg2 - shift))) {
+			if (walk_present(f, e, level) && walk_leaf_dirty(f, entry, 1u << (lg2 - shift))) {
 				rc = walk_report_add(report, iova, end - iova + 1);
 				if (rc)
 					return rc;

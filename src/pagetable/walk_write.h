@@ -161,7 +161,7 @@ WALK int walk_map_at(const struct pt_format *f, struct pt *pt, struct walk_run r
 		return WALK_SLOW;
 	r.entry = &table[index];
 	do {
-		if (unlikely(f->present(walk_get(f, &r.entry[i]))))
+		if (unlikely(walk_present(f, walk_get(f, &r.entry[i]), want)))
 			return WALK_SLOW;
 	} while (++i < r.n);
 	walk_fill(f, pt, &r, false);
@@ -226,7 +226,7 @@ WALK int walk_survey(const struct pt_format *f, const struct pt *pt, uint64_t io
 
 			if (f->is_table(e, level))
 				break;
-			if (f->present(e))
+			if (walk_present(f, e, level))
 				return -EEXIST;
 			end = min_u64(iova | walk_low(f, level), last);
 			walk_tables_needed(f, pt, iova, end, iova + delta, level, need);
@@ -247,7 +247,7 @@ WALK uint64_t walk_room(const struct pt_format *f, const struct pt *pt, const ui
 
 	if (!level)
 		return most;
-	while (n < most && !f->present(walk_get(f, &table[index + n])))
+	while (n < most && !walk_present(f, walk_get(f, &table[index + n]), level))
 		n++;
 	return n;
 }
@@ -264,9 +264,9 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 	for (r.level = pt->levels - 1u;; r.level--) {
 		index = walk_index(f, pt, r.iova, r.level);
 		e = &table[index];
-		if (r.level <= want && (fresh || !f->present(walk_get(f, e))))
+		if (r.level <= want && (fresh || !walk_present(f, walk_get(f, e), r.level)))
 			break;
-		if (f->present(walk_get(f, e))) {
+		if (walk_present(f, walk_get(f, e), r.level)) {
 			table = walk_table(f, pt, walk_get(f, e));
 			continue;
 		}
@@ -430,7 +430,7 @@ WALK int walk_cut(const struct pt_format *f, struct pt *pt, uint64_t iova)
 		return 0;
 	level = walk_down(f, pt, iova, 0, &table);
 	e = walk_get(f, &table[walk_index(f, pt, iova, level)]);
-	lg2 = f->present(e) ? f->leaf_lg2(e, level) : 0;
+	lg2 = walk_present(f, e, level) ? f->leaf_lg2(e, level) : 0;
 	if (!(iova & MASK(lg2)))
 		return 0;
 	for (unsigned int l = level; l && (iova & walk_low(f, l)); l--)
@@ -475,7 +475,7 @@ WALK uint64_t walk_drop(const struct pt_format *f, struct pt *pt, uint64_t *tabl
 		for (unsigned int k = 0; level && k < walk_entries(f, pt, level); k++) {
 			uint64_t e = walk_get(f, &table[k]);
 
-			if (!f->present(e))
+			if (!walk_present(f, e, level))
 				continue;
 			if (f->is_table(e, level))
 				walk_retire(pt, walk_table(f, pt, e), false, g);
@@ -552,7 +552,7 @@ WALK void walk_keep(const struct pt_format *f, struct pt *pt, uint64_t iova, str
 /* Is the entry, which is no table, part of a leaf larger than itself? */
 WALK bool walk_is_run(const struct pt_format *f, uint64_t e, unsigned int level)
 {
-	return f->runs && f->present(e) && f->leaf_lg2(e, level) != walk_shift(f, level);
+	return f->runs && walk_present(f, e, level) && f->leaf_lg2(e, level) != walk_shift(f, level);
 }
 
 /* May [entry, entry + n) be cleared: no tables, and no leaf that straddles an edge? */
@@ -584,7 +584,7 @@ WALK int walk_unmap_at(const struct pt_format *f, struct pt *pt, uint64_t *table
 	if (unlikely(n == walk_entries(f, pt, level) || !walk_clearable(f, entry, n, level, iova, len)))
 		return WALK_SLOW;
 	do {
-		gone += f->present(walk_get(f, &entry[i]));
+		gone += walk_present(f, walk_get(f, &entry[i]), level);
 		walk_put(f, &entry[i], walk_empty(f, level));
 	} while (++i < n);
 	d = table_desc(pt->mem, table);
@@ -635,7 +635,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 	}
 	do {
 		end = iova | walk_low(f, level);
-		gone += f->present(e);
+		gone += walk_present(f, e, level);
 		walk_put(f, entry++, walk_empty(f, level));
 		iova = end + 1;
 		if (end >= last || !walk_index(f, pt, iova, level))

@@ -60,7 +60,7 @@ struct geometry {
 extern const struct geometry geometries[];
 extern const size_t nr_geometries;
 
-extern const struct naive_format naive_amdv1, naive_mock, naive_vtd_ss, naive_x86;
+extern const struct naive_format naive_amdv1, naive_mock, naive_vtd_ss, naive_x86, naive_s390, naive_power;
 
 uint64_t next_random(uint64_t *state);
 

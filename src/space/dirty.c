@@ -48,14 +48,27 @@ static void invalidate(struct space_mirror *m, uint64_t iova, uint64_t last)
 	m->ops->invalidate(m, iova, last, &g);
 }
 
+/*
+ * A leaf that reaches beyond the range would be clean afterwards where nobody looked, so it is split
+ * at the edges first. Without memory for that nothing is cleared: what was reported is reported
+ * again by the next call, and no write is ever missed.
+ */
+static bool may_clear(struct space_mirror *m, uint64_t iova, uint64_t last)
+{
+	if (pt_cut(m->pt, iova))
+		return false;
+	return last >= m->aperture_last || !pt_cut(m->pt, last + 1);
+}
+
 /* The first hole ends the walk, and nobody is told (Q4). */
 static void walk(struct space *s, struct space_mirror *m, const struct space_dirty *d,
 		 uint64_t last)
 {
+	bool clear = !d->no_clear && may_clear(m, d->iova, last);
 	struct range r;
 
 	for (uint64_t at = d->iova; range_find(&s->areas, at, &r); at = r.last + 1) {
-		pt_read_dirty(m->pt, at, min_u64(r.last, last), !d->no_clear, report, (void *)d);
+		pt_read_dirty(m->pt, at, min_u64(r.last, last), clear, report, (void *)d);
 		if (r.last >= last)
 			break;
 	}

@@ -175,6 +175,33 @@ static void a_large_leaf_sets_all_its_bits(void **state)
 		assert_int_equal(b.set[i], i >= 512 && i < 1024);
 }
 
+/* What is read and cleared is a part of the leaf: the rest of it stays dirty. */
+static void a_part_of_a_large_leaf(void **state)
+{
+	struct world *w = *state;
+	const uint64_t va = 512 * GiB;
+	struct bits b = {0};
+	uint64_t tables;
+
+	mirror_add(w, 0, false);
+	assert_int_equal(memory_register(w->memory, va, 4 * MiB), 0);
+	assert_int_equal(map_va(w, (void *)va, 4 * MiB, GiB, RW, NULL), 0);
+	write_at(w, GiB + 5);
+	/* Nothing can be split: then nothing is cleared. */
+	tables = pt_mem_tables(w->tables);
+	pt_mem_set_limit(w->tables, tables);
+	assert_int_equal(read_dirty(w, &b, GiB + 0x2000, 0x4000, 0x1000, false), 0);
+	assert_bits(&b, "1111");
+	pt_mem_set_limit(w->tables, tables + 1);
+	assert_int_equal(read_dirty(w, &b, GiB + 0x2000, 0x4000, 0x1000, false), 0);
+	assert_bits(&b, "1111");
+	assert_int_equal(read_dirty(w, &b, GiB, 0x8000, 0x1000, true), 0);
+	assert_bits(&b, "11000011");
+	assert_int_equal(read_dirty(w, &b, GiB, 4 * MiB, 0x1000, false), 0);
+	for (size_t i = 0; i < 1024; i++)
+		assert_int_equal(b.set[i], i < 512 && (i < 2 || i >= 6));
+}
+
 static void tracking(void **state)
 {
 	struct world *w = *state;
@@ -214,6 +241,7 @@ int main(void)
 		WORLD_TEST(a_hole_ends_the_walk),
 		WORLD_TEST(a_bad_bitmap_loses_the_flags),
 		WORLD_TEST(a_large_leaf_sets_all_its_bits),
+		WORLD_TEST(a_part_of_a_large_leaf),
 		WORLD_TEST(tracking),
 	};
 

@@ -10,6 +10,7 @@
 #include "space/space.h"
 
 #define ARENA_PAGES 64
+#define MIRRORS     3
 
 struct mirror {
 	struct space_mirror m;
@@ -22,7 +23,7 @@ struct world {
 	struct memory *memory;
 	struct pt_mem *tables;
 	struct space *s;
-	struct mirror mirror[2];
+	struct mirror mirror[MIRRORS];
 	unsigned int revoked;
 	char *arena;	  /* ARENA_PAGES pages, private, present, on a 2 MiB boundary */
 	const char *rule; /* of the last refusal */
@@ -51,11 +52,10 @@ static inline void note_invalidation(struct space_mirror *sm, uint64_t iova, uin
 
 static const struct space_mirror_ops mirror_ops = {.invalidate = note_invalidation};
 
-/* A page table as VT-d (48 bits) or AMD (48 bits) makes it; not in the space yet. */
-static inline void mirror_open(struct world *w, unsigned int i, bool amd)
+/* A page table of 4 levels, not in the space yet. */
+static inline void mirror_open_format(struct world *w, unsigned int i, const struct pt_ops *format)
 {
-	struct pt_config cfg = {
-		.ops = amd ? &pt_amdv1 : &pt_vtd_ss, .levels = 4, .flags = PT_DIRTY};
+	struct pt_config cfg = {.ops = format, .levels = 4, .flags = PT_DIRTY};
 	struct mirror *m = &w->mirror[i];
 
 	*m = (struct mirror){.tables = w->tables};
@@ -63,6 +63,12 @@ static inline void mirror_open(struct world *w, unsigned int i, bool amd)
 	m->m.ops = &mirror_ops;
 	m->m.aperture_last = m->m.pt->input_last;
 	m->m.page_sizes = pt_page_sizes(m->m.pt);
+}
+
+/* As VT-d (48 bits) or AMD (48 bits) makes it. */
+static inline void mirror_open(struct world *w, unsigned int i, bool amd)
+{
+	mirror_open_format(w, i, amd ? &pt_amdv1 : &pt_vtd_ss);
 }
 
 static inline void mirror_close(struct world *w, unsigned int i)
@@ -116,7 +122,7 @@ static inline struct world *world_open(void)
 
 static inline void world_close(struct world *w)
 {
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < MIRRORS; i++)
 		if (w->mirror[i].m.pt)
 			mirror_remove(w, i);
 	space_destroy(w->s);

@@ -36,7 +36,7 @@ static unsigned int level_lg2(const struct pt_ops *ops, unsigned int level)
  */
 static uint64_t usable_sizes(const struct pt_ops *ops, const struct pt_config *cfg, uint64_t most)
 {
-	uint64_t sizes = ops->page_sizes & most;
+	uint64_t sizes = ops->page_sizes & most & MASK(level_lg2(ops, cfg->levels));
 
 	if (cfg->page_sizes)
 		sizes &= cfg->page_sizes;
@@ -61,7 +61,9 @@ static void set_index_masks(struct pt *pt, unsigned int ias)
 	for (unsigned int level = 0; level <= top; level++)
 		pt->index_mask[level] =
 			(uint32_t)MASK(level ? ops->index_lg2 : leaf_index_lg2(ops));
-	if (ops->root_more_lg2)
+	if (ops->root_whole)
+		pt->index_mask[top] = (uint32_t)MASK(ops->index_lg2 + ops->root_more_lg2);
+	else if (ops->root_more_lg2)
 		pt->index_mask[top] = (uint32_t)MASK(ias - level_lg2(ops, top));
 }
 

@@ -270,7 +270,8 @@ struct pt_ops {
 	unsigned int min_levels, max_levels;
 	unsigned int page_lg2, index_lg2; /* smallest leaf; entries of a table */
 	unsigned int leaf_index_lg2;	  /* entries of a table of level 0; 0: as the others */
-	unsigned int root_more_lg2;	  /* by so much a root may have more entries */
+	unsigned int root_more_lg2;	  /* by so much a root may have more entries, */
+	bool root_whole;		  /* or has, however narrow the input */
 	bool root_more_alone;		  /* only where the root is the only table */
 	bool big_endian;		  /* entries in memory */
 	bool sign_extended;		  /* input addresses; but for PT_UNSIGNED */
@@ -306,12 +307,23 @@ struct pt_ops {
 };
 
 extern const struct pt_ops pt_vtd_ss; /* Intel VT-d second stage */
+extern const struct pt_ops pt_vtd_fs; /* Intel VT-d first stage */
 extern const struct pt_ops pt_amdv1;  /* AMD I/O page tables, version 1 */
 extern const struct pt_ops pt_amdv2;  /* AMD guest page tables, version 2: x86-64's */
 extern const struct pt_ops pt_s390;   /* s390 zPCI: page, segment and region tables */
 /* POWER TCEs, for each size of page. */
 extern const struct pt_ops pt_power_4k, pt_power_64k, pt_power_2m, pt_power_16m;
 extern const struct pt_ops pt_mock;   /* AMD's with pages of 2 KiB (make mock) */
+
+/* RISC-V Sv39, Sv48, Sv57, and Sv39x4, ...: 3 to 5 levels */
+extern const struct pt_ops pt_riscv_s1, pt_riscv_s2;
+
+/* Arm VMSAv8-64, by stage and granule; ds: addresses of 52 bits with the small granules (LPA2). Stage
+ * 2: an input wider than the levels' makes a root of several tables. */
+extern const struct pt_ops pt_arm64_s1_4k, pt_arm64_s1_16k, pt_arm64_s1_64k, pt_arm64_s1_4k_ds,
+	pt_arm64_s1_16k_ds;
+extern const struct pt_ops pt_arm64_s2_4k, pt_arm64_s2_16k, pt_arm64_s2_64k, pt_arm64_s2_4k_ds,
+	pt_arm64_s2_16k_ds;
 
 /**
  * pt_map() - map [iova, iova + len) to [pa, pa + len)

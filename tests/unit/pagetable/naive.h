@@ -30,6 +30,7 @@ struct naive_entry {
 struct naive_format {
 	bool big_endian; /* in memory */
 	bool dirty;	 /* has accessed and dirty flags */
+	bool run_steps;	 /* entries of a larger leaf each hold their own address, in place */
 	/* log2 of the bytes that an entry covers, and of a table's entries; NULL: 12 + 9 * level,
 	 * 9 */
 	unsigned int (*shift)(const struct geometry *g, unsigned int level);
@@ -61,6 +62,7 @@ extern const struct geometry geometries[];
 extern const size_t nr_geometries;
 
 extern const struct naive_format naive_amdv1, naive_mock, naive_vtd_ss, naive_x86, naive_s390, naive_power;
+extern const struct naive_format naive_arm64_s1, naive_arm64_s2, naive_riscv;
 
 uint64_t next_random(uint64_t *state);
 

@@ -658,6 +658,89 @@ static void test_explain(void **state)
 	each_size(state, explain_of);
 }
 
+/* The same tables, as hardware that does not know who made them walks them. */
+static int read_entry(void *arg, uint64_t pa, uint64_t *entry)
+{
+	const struct world *w = arg;
+
+	*entry = *naive_place(w->g, w->fx.mem, pa, 0);
+	return 0;
+}
+
+static struct pt_regime regime_of(struct world *w)
+{
+	const struct geometry *g = w->g;
+	unsigned int ias = log2_floor(w->fx.pt->input_last) + 1 + naive_is_signed(g);
+
+	return (struct pt_regime){.ops = g->ops,
+				  .root_pa = pt_root_pa(w->fx.pt),
+				  .levels = g->levels,
+				  .ias = ias,
+				  .oas = log2_floor(w->fx.pt->output_last) + 1,
+				  .page_sizes = pt_page_sizes(w->fx.pt),
+				  .flags = g->flags | PT_WALK_ACCESSED | PT_WALK_DIRTY | PT_WALK_NX,
+				  .read = read_entry,
+				  .arg = w};
+}
+
+/* Flips what the specification forbids in the entry of @level on the way to @iova. */
+static void corrupt(struct world *w, const struct pt_regime *r, const struct pt_step *s,
+		    uint64_t iova)
+{
+	uint64_t *place = naive_place(w->g, w->fx.mem, s->table_pa, s->index), own = *place;
+	uint8_t in = s->level ? PT_IN_BLOCK : PT_IN_PAGE;
+
+	if (s->kind == PT_STEP_TABLE)
+		in = PT_IN_TABLE;
+	for (const struct naive_bad *b = w->g->naive->bad; b && b->in; b++) {
+		struct pt_walk out;
+
+		if (!(b->in & in) || s->level < b->level)
+			continue;
+		naive_store(w->g, place, (naive_load(w->g, place) ^ b->flip) & ~b->clear);
+		assert_int_equal(pt_walk_foreign(r, iova, &out, NULL, NULL), -EFAULT);
+		assert_int_equal(out.entry.fault, b->fault);
+		assert_int_equal(out.level, s->level);
+		assert_int_equal(out.raw, naive_load(w->g, place));
+		*place = own;
+	}
+}
+
+static void foreign_of(struct world *w, unsigned int lg2)
+{
+	uint64_t size = BIT(lg2), pa = some_pa(w, lg2), iova = w->fx.pt->input_last - MASK(lg2);
+	struct pt_regime r = regime_of(w);
+	struct pt_step steps[PT_MAX_LEVELS];
+	struct pt_walk out;
+	size_t n;
+
+	for (int prot = 1; prot < 4; prot += 2) {
+		map(w, iova, pa, size, prot);
+		for (uint64_t at = 0; at < size; at += size / 2) {
+			assert_int_equal(pt_walk_foreign(&r, iova + at + 7, &out, NULL, NULL), 0);
+			assert_int_equal(out.pa, pa + at + 7);
+			assert_int_equal(out.entry.kind, PT_STEP_LEAF);
+			assert_int_equal(out.entry.lg2, lg2);
+			assert_int_equal(out.may & 3, naive_prot(w->g, prot));
+		}
+		n = pt_explain(w->fx.pt, iova, steps);
+		for (size_t i = 0; i < n; i++)
+			corrupt(w, &r, &steps[i], iova);
+		unmap(w, iova, size);
+	}
+	assert_int_equal(pt_walk_foreign(&r, iova, &out, NULL, NULL), -EFAULT);
+	assert_int_equal(out.entry.fault, PT_FAULT_ABSENT);
+	if (r.ias < 64) {
+		assert_int_equal(pt_walk_foreign(&r, iova + size, &out, NULL, NULL), -EFAULT);
+		assert_int_equal(out.entry.fault, PT_FAULT_INPUT);
+	}
+}
+
+static void test_foreign(void **state)
+{
+	each_size(state, foreign_of);
+}
+
 /* Allows one table more each time until it succeeds; every failure leaves all as it was. */
 static void failing_of(struct world *w, unsigned int lg2)
 {
@@ -728,7 +811,7 @@ static const struct {
 	{"leaves", test_leaves},	   {"mixed", test_mixed},	{"splits", test_splits},
 	{"permissions", test_permissions}, {"occupied", test_occupied}, {"range", test_range},
 	{"signed", test_signed},	   {"dirty", test_dirty},	{"dump", test_dump},
-	{"explain", test_explain},	   {"failing", test_failing},
+	{"explain", test_explain},	   {"foreign", test_foreign},	{"failing", test_failing},
 };
 
 /* With an argument: only the geometries whose name begins so. */

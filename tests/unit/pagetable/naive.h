@@ -26,6 +26,15 @@ struct naive_entry {
 	bool accessed, dirty;
 };
 
+/* What hardware must refuse: bits of an entry, flipped and cleared, of tables (PT_IN_TABLE) or
+ * leaves, at this level and above, and why then. */
+struct naive_bad {
+	uint64_t flip, clear;
+	uint8_t in; /* PT_IN_*; 0 ends a list */
+	uint8_t level;
+	uint8_t fault; /* enum pt_fault */
+};
+
 /* Levels count from 0, that of the smallest leaves. Entries are 64 bits in the CPU's byte order. */
 struct naive_format {
 	bool big_endian; /* in memory */
@@ -45,6 +54,7 @@ struct naive_format {
 	/* Checks reserved bits too: NAIVE_INVALID. */
 	struct naive_entry (*decode)(const struct geometry *g, uint64_t e, unsigned int level);
 	uint64_t flags; /* the accessed and dirty bits of an entry */
+	const struct naive_bad *bad;
 };
 
 /* One geometry of one format: a row of every suite. */

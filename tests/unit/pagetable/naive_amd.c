@@ -61,11 +61,19 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 	return n;
 }
 
+static const struct naive_bad bad[] = {
+	{0x1, 0, PT_IN_ALL, 0, PT_FAULT_ABSENT},
+	{1ull << 52, 0, PT_IN_ALL, 0, PT_FAULT_RESERVED},
+	{1ull << 58, 0, PT_IN_ALL, 0, PT_FAULT_RESERVED},
+	{0},
+};
+
 const struct naive_format naive_amdv1 = {
 	.dirty = true,
 	.table = table,
 	.leaf = leaf,
 	.decode = decode,
+	.bad = bad,
 	.flags = 0x60,
 };
 
@@ -75,5 +83,6 @@ const struct naive_format naive_mock = {
 	.table = table,
 	.leaf = leaf,
 	.decode = decode,
+	.bad = bad,
 	.flags = 0x60,
 };

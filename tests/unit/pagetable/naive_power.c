@@ -56,6 +56,11 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 	return n;
 }
 
+static const struct naive_bad bad[] = {
+	{0, 0x3, PT_IN_ALL, 0, PT_FAULT_ABSENT},
+	{0},
+};
+
 const struct naive_format naive_power = {
 	.big_endian = true,
 	.shift = shift,
@@ -64,4 +69,5 @@ const struct naive_format naive_power = {
 	.table = table,
 	.leaf = leaf,
 	.decode = decode,
+	.bad = bad,
 };

@@ -67,6 +67,17 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 	return n;
 }
 
+static const struct naive_bad bad[] = {
+	{AT(53), 0, PT_IN_PAGE, 0, PT_FAULT_ABSENT},
+	{AT(58), 0, PT_IN_TABLE | PT_IN_BLOCK, 1, PT_FAULT_ABSENT},
+	{AT(52), 0, PT_IN_PAGE, 0, PT_FAULT_RESERVED},
+	{AT(61), 0, PT_IN_TABLE | PT_IN_BLOCK, 1, PT_FAULT_RESERVED},
+	{AT(56) + AT(57) + AT(62) + AT(63), 0, PT_IN_TABLE, 2, PT_FAULT_RESERVED},
+	/* Of the next table only the second and third quarters: not where the test looks. */
+	{AT(57) + AT(63), 0, PT_IN_TABLE, 2, PT_FAULT_ABSENT},
+	{0},
+};
+
 const struct naive_format naive_s390 = {
 	.big_endian = true,
 	.shift = shift,
@@ -76,4 +87,5 @@ const struct naive_format naive_s390 = {
 	.table = table,
 	.leaf = leaf,
 	.decode = decode,
+	.bad = bad,
 };

@@ -53,11 +53,19 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 	return n;
 }
 
+static const struct naive_bad bad[] = {
+	{0, 0x3, PT_IN_ALL, 0, PT_FAULT_ABSENT},
+	{0x1000, 0, PT_IN_BLOCK, 1, PT_FAULT_RESERVED},
+	{0x80, 0, PT_IN_TABLE, 3, PT_FAULT_RESERVED},
+	{0},
+};
+
 const struct naive_format naive_vtd_ss = {
 	.dirty = true,
 	.prot = prot,
 	.table = table,
 	.leaf = leaf,
 	.decode = decode,
+	.bad = bad,
 	.flags = 0x300,
 };

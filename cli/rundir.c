@@ -39,20 +39,59 @@ static char *make_folder(void)
 	return NULL;
 }
 
-/* Builds the machine once, which finds all that is wrong with its options, and describes it. */
-static int describe(int dirfd, struct run_config *c)
+static int build(const struct run_config *c, struct machine *m)
 {
 	const struct machine_config cfg = {0};
-	struct machine m;
 	char why[512];
 	int rc;
 
-	rc = machine_create(c, &cfg, &m, why, sizeof(why));
-	if (rc) {
+	rc = machine_create(c, &cfg, m, why, sizeof(why));
+	if (rc)
 		fprintf(stderr, "ioas: cannot build the machine: %s\n", why);
-		return EXIT_USAGE;
+	return rc;
+}
+
+/* Lists the virtual functions that the devices can have. How many were added, or -errno. */
+static int add_vfs(struct run_config *c, const struct machine *m)
+{
+	int added = 0;
+
+	for (size_t pf = 0; pf < m->nr_devices; pf++) {
+		const uint32_t bdf = c->devices[pf].bdf;
+
+		for (unsigned int i = 0; i < machine_total_vfs(m, pf); i++, added++) {
+			const uint32_t rid = pci_vf_rid((uint16_t)bdf, i);
+			char text[64];
+			int rc;
+
+			snprintf(text, sizeof(text), RUN_VF_TEXT, pf, i);
+			rc = run_config_add_device(c, (bdf & ~0xffffu) | rid, -1, text);
+			if (rc)
+				return rc;
+		}
 	}
-	rc = sysfs_write(dirfd, &m, c);
+	return added;
+}
+
+/*
+ * Builds the machine, which finds all that is wrong with its options, and describes it. Only a device tells what virtual functions
+ * it can have: with these the machine is built again.
+ */
+static int describe(int dirfd, struct run_config *c)
+{
+	struct machine m;
+	int rc;
+
+	if (build(c, &m))
+		return EXIT_USAGE;
+	rc = add_vfs(c, &m);
+	if (rc > 0) {
+		machine_destroy(&m);
+		if (build(c, &m))
+			return EXIT_USAGE;
+	}
+	if (rc >= 0)
+		rc = sysfs_write(dirfd, &m, c);
 	machine_destroy(&m);
 	if (!rc)
 		rc = run_config_write(c, dirfd);

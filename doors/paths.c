@@ -198,6 +198,22 @@ static bool parse_number(const char *s, unsigned int *out)
 	return !*end && n <= UINT32_MAX;
 }
 
+static bool exists(const char *path)
+{
+	struct stat st;
+
+	return !sys4(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW);
+}
+
+/* A virtual function's nodes are there while it is. */
+static bool is_there(const struct run_device *d, const struct path *p)
+{
+	unsigned int index;
+	size_t pf;
+
+	return !run_device_is_vf(d, &pf, &index) || exists(p->text);
+}
+
 static bool find_node(struct path *p)
 {
 	static const char group[] = "/dev/vfio/", device[] = "/dev/vfio/devices/vfio";
@@ -215,7 +231,7 @@ static bool find_node(struct path *p)
 	if (!strncmp(p->name, device, sizeof(device) - 1) &&
 	    parse_number(p->name + sizeof(device) - 1, &n) && n < run_config->nr_devices) {
 		p->node = (struct node){NODE_DEVICE, n};
-		return true;
+		return is_there(&run_config->devices[n], p);
 	}
 	if (strncmp(p->name, group, sizeof(group) - 1) ||
 	    !parse_number(p->name + sizeof(group) - 1, &n))
@@ -223,7 +239,7 @@ static bool find_node(struct path *p)
 	p->node = (struct node){NODE_GROUP, n};
 	for (size_t i = 0; i < run_config->nr_devices; i++)
 		if (run_config->devices[i].group == (int)n)
-			return true;
+			return is_there(&run_config->devices[i], p);
 	return false;
 }
 
@@ -249,20 +265,15 @@ static bool is_attr(const char *name)
 					    "control",
 					    "type",
 					    "numa_node",
-					    "drivers_autoprobe"};
+					    "drivers_autoprobe",
+					    "sriov_numvfs",
+					    "sriov_drivers_autoprobe"};
 	const char *last = strrchr(name, '/') + 1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
 		if (!strcmp(last, attrs[i]))
 			return true;
 	return false;
-}
-
-static bool exists(const char *path)
-{
-	struct stat st;
-
-	return !sys4(SYS_newfstatat, AT_FDCWD, (long)path, (long)&st, AT_SYMLINK_NOFOLLOW);
 }
 
 /* The program's own letters for a path in the overlay: dots may follow a link, a slash at the end

@@ -32,6 +32,11 @@ int run_config_add_device(struct run_config *c, uint32_t bdf, int group, const c
 	return 0;
 }
 
+bool run_device_is_vf(const struct run_device *d, size_t *pf, unsigned int *index)
+{
+	return sscanf(d->text, RUN_VF_TEXT, pf, index) == 2;
+}
+
 int run_config_own(struct run_config *c, const char *path)
 {
 	char **owned = realloc(c->owned, (c->nr_owned + 1) * sizeof(*owned));
@@ -133,7 +138,7 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 }
 
 /* The whole file with a NUL behind it; the doors have no use for stdio here. */
-static char *read_whole(const char *path)
+char *run_read_file(const char *path, size_t *len)
 {
 	size_t size = 0, room = 4096;
 	char *text = malloc(room);
@@ -157,18 +162,20 @@ static char *read_whole(const char *path)
 		return NULL;
 	}
 	text[size] = '\0';
+	*len = size;
 	return text;
 }
 
 int run_config_read(struct run_config *c, const char *dir)
 {
 	char path[4096], *text, *line, *save = NULL;
+	size_t len;
 	int rc = 0;
 
 	*c = (struct run_config){0};
 	if ((size_t)snprintf(path, sizeof(path), "%s/host", dir) >= sizeof(path))
 		return -ENAMETOOLONG;
-	text = read_whole(path);
+	text = run_read_file(path, &len);
 	if (!text)
 		return errno ? -errno : -EIO;
 	for (line = strtok_r(text, "\n", &save); line && !rc; line = strtok_r(NULL, "\n", &save)) {

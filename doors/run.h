@@ -27,8 +27,21 @@ enum run_memlock {
 struct run_device {
 	uint32_t bdf; /* domain << 16 | requester ID */
 	int group;    /* -1: one of its own */
-	char *text;   /* "nvme,size=64M", without bdf= and group= */
+	char *text;   /* "nvme,size=64M", without bdf= and group=; or RUN_VF_TEXT */
 };
+
+/* What a virtual function is made from, after the one that it belongs to: that one's place in
+ * run_config.devices, its own number. */
+#define RUN_VF_TEXT "vf,of=%zu,index=%u"
+/*
+ * What a program finds of a virtual function while it is enabled: RUN_VF_FOLDER/BDF in the run directory. One record after the
+ * other, each a line (mode, length and path of a file; path and target of a link), a file's bytes and a newline behind its line.
+ */
+#define RUN_VF_FOLDER "vfs"
+#define RUN_VF_FILE   "f %o %zu %s"
+#define RUN_VF_LINK   "l %s %s"
+/* Is it one, and whose? */
+bool run_device_is_vf(const struct run_device *d, size_t *pf, unsigned int *index);
 
 struct run_config {
 	char *iommu; /* "vtd,aw=39" */
@@ -49,6 +62,8 @@ int run_config_own(struct run_config *c, const char *path);
 int run_config_write(const struct run_config *c, int dirfd);
 int run_config_read(struct run_config *c, const char *dir);
 void run_config_free(struct run_config *c);
+/* A whole file, allocated, with a NUL behind it; NULL with errno. */
+char *run_read_file(const char *path, size_t *len);
 
 /* Room for a name such as 0000:01:00.0. */
 #define RUN_BDF_LEN 16

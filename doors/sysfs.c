@@ -17,6 +17,7 @@
 #define RES_SIZE     0x00040000
 #define RES_MEM_64   0x00100000
 #define RES_LINES    13 /* six BARs, the ROM, six of SR-IOV */
+#define RES_VF_BARS  7
 
 #define BAR_IO	     1u
 #define BAR_64	     4u
@@ -26,18 +27,30 @@
 #define MEM_WINDOW 0xc0000000ull
 #define IO_WINDOW  0x1000ull
 
+/* Where the BARs of a device's virtual functions begin. */
+struct vf_window {
+	uint64_t start[PCI_NUM_BARS];
+};
+
 /* What is being written; the first error stays and silences the rest. */
 struct tree {
 	int dirfd;
 	int rc;
+	FILE *record; /* where to write down what belongs to a virtual function, instead of making it */
 	struct run_config *run;
 	uint64_t next_mem, next_io;
+	struct vf_window *vf_windows; /* of each device of the machine */
+};
+
+struct resource {
+	uint64_t start, end, flags;
 };
 
 /* One device's folder and names. */
 struct leaf {
 	const struct host_device *slot;
 	struct pci_dev *pci;
+	struct vf_window *vf_window; /* its own, or its physical function's */
 	uint32_t bdf;
 	char name[RUN_BDF_LEN];
 	char dir[64]; /* sys/devices/pci0000:01/0000:01:00.0 */
@@ -78,6 +91,12 @@ static void put_bytes(struct tree *t, char *path, const void *data, size_t len, 
 {
 	int fd;
 
+	if (t->record) {
+		fprintf(t->record, RUN_VF_FILE "\n", (unsigned int)mode, len, path);
+		fwrite(data, 1, len, t->record);
+		fputc('\n', t->record);
+		return;
+	}
 	make_parents(t, path);
 	if (t->rc)
 		return;
@@ -123,14 +142,18 @@ static void put_link(struct tree *t, const char *dir, const char *name, const ch
 	if (t->rc)
 		return;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	make_parents(t, path);
 	for (size_t i = 0; dir[i] && dir[i] == to[i]; i++)
 		if (dir[i] == '/')
 			common = i + 1;
 	for (const char *s = dir + common; s; s = strchr(s, '/'), s = s ? s + 1 : NULL)
 		strcat(target, "../");
 	strncat(target, to + common, sizeof(target) - strlen(target) - 1);
-	if (symlinkat(target, t->dirfd, path) && errno != EEXIST)
+	if (t->record) {
+		fprintf(t->record, RUN_VF_LINK "\n", path, target);
+		return;
+	}
+	make_parents(t, path);
+	if (!t->rc && symlinkat(target, t->dirfd, path) && errno != EEXIST)
 		t->rc = -errno;
 }
 
@@ -168,38 +191,86 @@ static uint64_t place(uint64_t *next, uint64_t size)
 	return at;
 }
 
-/* Gives the BARs addresses: a line of `resource` for each, and the BAR registers of @config. */
-static size_t place_bars(struct tree *t, struct pci_dev *pci, uint8_t *config, char *text,
+/* Where a memory BAR is to lie. Virtual functions' BARs lie one after the other. */
+static uint64_t place_memory(struct tree *t, const struct leaf *l, unsigned int i)
+{
+	const uint64_t size = l->pci->bars[i].size;
+
+	if (l->pci->pf)
+		return l->vf_window->start[i] + l->pci->vf_index * size;
+	return place(&t->next_mem, max_u64(size, PAGE_SIZE));
+}
+
+static uint32_t memory_kind(const struct pci_bar *bar)
+{
+	return (bar->is_64 ? BAR_64 : 0) | (bar->prefetch ? BAR_PREFETCH : 0);
+}
+
+static uint64_t memory_flags(const struct pci_bar *bar)
+{
+	return RES_MEM | RES_SIZE | memory_kind(bar) | (bar->is_64 ? RES_MEM_64 : 0) |
+	       (bar->prefetch ? RES_PREFETCH : 0);
+}
+
+/* Gives BAR @i an address and its register in @config, which a virtual function has not got. */
+static void place_bar(struct tree *t, const struct leaf *l, unsigned int i, uint8_t *config,
+		      struct resource *r)
+{
+	const struct pci_bar *bar = &l->pci->bars[i];
+
+	if (!bar->size)
+		return;
+	r->start = bar->is_io ? place(&t->next_io, bar->size) : place_memory(t, l, i);
+	r->end = r->start + bar->size - 1;
+	r->flags = bar->is_io ? RES_IO | RES_SIZE | BAR_IO : memory_flags(bar);
+	if (l->pci->pf)
+		return;
+	store32(config, 0x10 + 4 * i,
+		(uint32_t)r->start | (bar->is_io ? BAR_IO : memory_kind(bar)));
+	if (bar->is_64)
+		store32(config, 0x14 + 4 * i, (uint32_t)(r->start >> 32));
+}
+
+/* Room for BAR @i of all virtual functions. */
+static void place_vf_bar(struct tree *t, const struct leaf *l, unsigned int i, struct resource *r)
+{
+	const struct pci_sriov_config *vfs = &l->pci->sriov.cfg;
+	const uint64_t size = vfs->bars[i].size;
+
+	if (!size)
+		return;
+	r->start = place(&t->next_mem, max_u64(size, PAGE_SIZE));
+	t->next_mem = r->start + size * vfs->total;
+	l->vf_window->start[i] = r->start;
+	r->end = t->next_mem - 1;
+	r->flags = memory_flags(&vfs->bars[i]);
+}
+
+/* The file `resource`: six BARs, the ROM, six BARs of virtual functions. */
+static size_t place_bars(struct tree *t, const struct leaf *l, uint8_t *config, char *text,
 			 size_t len)
 {
+	struct resource lines[RES_LINES] = {0};
 	size_t used = 0;
 
-	for (unsigned int i = 0; i < RES_LINES; i++) {
-		const struct pci_bar *bar = i < PCI_NUM_BARS ? &pci->bars[i] : NULL;
-		uint64_t start = 0, end = 0, flags = 0;
-		uint32_t low = 0;
-
-		if (bar && bar->size && bar->is_io) {
-			start = place(&t->next_io, bar->size);
-			flags = RES_IO | RES_SIZE | BAR_IO;
-			low = BAR_IO;
-		} else if (bar && bar->size) {
-			start = place(&t->next_mem, max_u64(bar->size, PAGE_SIZE));
-			low = (bar->is_64 ? BAR_64 : 0) | (bar->prefetch ? BAR_PREFETCH : 0);
-			flags = RES_MEM | RES_SIZE | low | (bar->is_64 ? RES_MEM_64 : 0) |
-				(bar->prefetch ? RES_PREFETCH : 0);
-		}
-		if (flags) {
-			end = start + bar->size - 1;
-			store32(config, 0x10 + 4 * i, (uint32_t)start | low);
-			if (bar->is_64)
-				store32(config, 0x14 + 4 * i, (uint32_t)(start >> 32));
-		}
+	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
+		place_bar(t, l, i, config, &lines[i]);
+	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
+		place_vf_bar(t, l, i, &lines[RES_VF_BARS + i]);
+	for (unsigned int i = 0; i < RES_LINES; i++)
 		used += (size_t)snprintf(text + used, len - used, "0x%016llx 0x%016llx 0x%016llx\n",
-					 (unsigned long long)start, (unsigned long long)end,
-					 (unsigned long long)flags);
-	}
+					 (unsigned long long)lines[i].start,
+					 (unsigned long long)lines[i].end,
+					 (unsigned long long)lines[i].flags);
 	return used;
+}
+
+/* Registers that a virtual function leaves to its physical one (PCI Express 5.0, 9.3.4.1). */
+static void blank_vf_config(uint8_t *config)
+{
+	store32(config, 0, UINT32_MAX);
+	for (unsigned int i = 0; i < PCI_NUM_BARS; i++)
+		store32(config, 0x10 + 4 * i, 0);
 }
 
 static void put_config(struct tree *t, const struct leaf *l)
@@ -209,7 +280,9 @@ static void put_config(struct tree *t, const struct leaf *l)
 	size_t len;
 
 	pci_config_read(l->pci, 0, l->pci->config_len, config);
-	len = place_bars(t, l->pci, config, text, sizeof(text));
+	if (l->pci->pf)
+		blank_vf_config(config);
+	len = place_bars(t, l, config, text, sizeof(text));
 	snprintf(path, sizeof(path), "%s/resource", l->dir);
 	put_bytes(t, path, text, len, 0444);
 	snprintf(path, sizeof(path), "%s/config", l->dir);
@@ -258,7 +331,8 @@ static void put_state(struct tree *t, const struct leaf *l)
 	put(t, l->dir, "power/runtime_status", "active\n");
 	put_writable(t, l->dir, "numa_node", "0\n");
 	put_writable(t, l->dir, "power/control", "on\n");
-	put_writable(t, l->dir, "driver_override", "(null)\n");
+	/* vfio-pci catches the virtual functions of what it drives. */
+	put_writable(t, l->dir, "driver_override", l->pci->pf ? "vfio-pci\n" : "(null)\n");
 	put_writable(t, l->dir, "remove", "");
 	put_writable(t, l->dir, "rescan", "");
 	put_writable(t, l->dir, "reset", "");
@@ -335,7 +409,36 @@ static const char *iommu_node(const struct machine *m)
 	return make;
 }
 
-static void put_device(struct tree *t, const struct machine *m, struct leaf *l)
+static void put_sriov(struct tree *t, const struct leaf *l)
+{
+	const uint16_t first = pci_vf_rid((uint16_t)l->bdf, 0);
+
+	put(t, l->dir, "sriov_totalvfs", "%u\n", l->pci->sriov.cfg.total);
+	put(t, l->dir, "sriov_offset", "%u\n", first - (uint16_t)l->bdf);
+	put(t, l->dir, "sriov_stride", "%u\n", pci_vf_rid((uint16_t)l->bdf, 1) - first);
+	put(t, l->dir, "sriov_vf_device", "%x\n", l->pci->sriov.cfg.device);
+	put(t, l->dir, "sriov_vf_total_msix", "0\n");
+	put_writable(t, l->dir, "sriov_numvfs", "0\n");
+	put_writable(t, l->dir, "sriov_drivers_autoprobe", "1\n");
+}
+
+/* A virtual function's driver is linked when it is enabled. */
+static void put_family(struct tree *t, const struct leaf *l, const struct leaf *pf)
+{
+	char name[24];
+
+	if (!l->pci->pf) {
+		put_link(t, l->dir, "driver", "sys/bus/pci/drivers/vfio-pci");
+		put_link(t, "sys/bus/pci/drivers/vfio-pci", l->name, l->dir);
+		return;
+	}
+	put_link(t, l->dir, "physfn", pf->dir);
+	snprintf(name, sizeof(name), "virtfn%u", l->pci->vf_index);
+	put_link(t, pf->dir, name, l->dir);
+}
+
+static void put_device(struct tree *t, const struct machine *m, struct leaf *l,
+		       const struct leaf *pf)
 {
 	char dir[128];
 
@@ -343,10 +446,11 @@ static void put_device(struct tree *t, const struct machine *m, struct leaf *l)
 	put_config(t, l);
 	put_identity(t, l);
 	put_state(t, l);
+	if (l->pci->sriov.cap)
+		put_sriov(t, l);
 	put_link(t, l->dir, "subsystem", "sys/bus/pci");
 	put_link(t, "sys/bus/pci/devices", l->name, l->dir);
-	put_link(t, l->dir, "driver", "sys/bus/pci/drivers/vfio-pci");
-	put_link(t, "sys/bus/pci/drivers/vfio-pci", l->name, l->dir);
+	put_family(t, l, pf);
 	put_group(t, l);
 	put_regions(t, m, l->slot->group->id);
 	put_cdev(t, l);
@@ -354,6 +458,40 @@ static void put_device(struct tree *t, const struct machine *m, struct leaf *l)
 	put_link(t, l->dir, "iommu", dir);
 	snprintf(dir, sizeof(dir), "sys/devices/virtual/iommu/%s/devices", iommu_node(m));
 	put_link(t, dir, l->name, l->dir);
+}
+
+static void leaf_init(struct leaf *l, const struct machine *m, const struct tree *t, size_t i)
+{
+	*l = (struct leaf){.slot = m->slots[i],
+			   .pci = m->devices[i],
+			   .vf_window = &t->vf_windows[i],
+			   .bdf = t->run->devices[i].bdf};
+	run_bdf_name(l->bdf, l->name);
+	snprintf(l->dir, sizeof(l->dir), "sys/devices/pci%04x:%02x/%s", l->bdf >> 16,
+		 l->bdf >> 8 & 0xff, l->name);
+}
+
+/* What is to be found while a virtual function is enabled: a file of its own tells. */
+static void record_vf(struct tree *t, const struct machine *m, struct leaf *l, size_t pf_index)
+{
+	char path[64];
+	struct leaf pf;
+	int fd;
+
+	leaf_init(&pf, m, t, pf_index);
+	l->vf_window = pf.vf_window;
+	put_dir(t, RUN_VF_FOLDER);
+	snprintf(path, sizeof(path), RUN_VF_FOLDER "/%s", l->name);
+	fd = t->rc ? -1 : openat(t->dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	t->record = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!t->record) {
+		t->rc = t->rc ? t->rc : -errno;
+		return;
+	}
+	put_device(t, m, l, &pf);
+	if (fclose(t->record) && !t->rc)
+		t->rc = -errno;
+	t->record = NULL;
 }
 
 static void put_iommu(struct tree *t, const struct machine *m)
@@ -383,6 +521,7 @@ static void put_modules(struct tree *t)
 	put(t, "sys/module/vfio_iommu_type1/parameters", "disable_hugepages", "N\n");
 	put(t, "sys/module/vfio_iommu_type1/parameters", "dma_entry_limit", "65535\n");
 	put(t, "sys/module/vfio_pci/parameters", "disable_idle_d3", "N\n");
+	put(t, "sys/module/vfio_pci/parameters", "enable_sriov", "Y\n");
 }
 
 static void put_bus(struct tree *t)
@@ -434,19 +573,25 @@ int sysfs_write(int dirfd, const struct machine *m, struct run_config *run)
 {
 	struct tree t = {.dirfd = dirfd, .run = run, .next_mem = MEM_WINDOW, .next_io = IO_WINDOW};
 
+	t.vf_windows = calloc(m->nr_devices + 1, sizeof(*t.vf_windows));
+	if (!t.vf_windows)
+		return -ENOMEM;
 	put_nodes(&t);
 	put_bus(&t);
 	put_modules(&t);
 	put_iommu(&t, m);
 	for (size_t i = 0; i < m->nr_devices; i++) {
-		struct leaf l = {
-			.slot = m->slots[i], .pci = m->devices[i], .bdf = run->devices[i].bdf};
+		unsigned int index;
+		struct leaf l;
+		size_t pf;
 
+		leaf_init(&l, m, &t, i);
 		run->devices[i].group = (int)l.slot->group->id;
-		run_bdf_name(l.bdf, l.name);
-		snprintf(l.dir, sizeof(l.dir), "sys/devices/pci%04x:%02x/%s", l.bdf >> 16,
-			 l.bdf >> 8 & 0xff, l.name);
-		put_device(&t, m, &l);
+		if (run_device_is_vf(&run->devices[i], &pf, &index))
+			record_vf(&t, m, &l, pf);
+		else
+			put_device(&t, m, &l, NULL);
 	}
+	free(t.vf_windows);
 	return t.rc;
 }

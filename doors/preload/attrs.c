@@ -17,9 +17,10 @@
 #include "doors/preload/calls.h"
 #include "doors/preload/door.h"
 #include "doors/preload/engine.h"
+#include "doors/preload/overlay.h"
 #include "doors/preload/sys.h"
+#include "doors/preload/vfs.h"
 
-#define DRIVER	  "vfio-pci"
 #define ATTR_ROOM 4096
 
 /* The one line that is written, without its newline. */
@@ -54,105 +55,6 @@ static const struct run_device *device_of_path(const char *path)
 	return NULL;
 }
 
-/* ---- the overlay ---- */
-
-struct place {
-	char text[PATH_ROOM];
-};
-
-static void device_file(const struct run_device *d, const char *file, struct place *out)
-{
-	char bdf[RUN_BDF_LEN];
-
-	run_bdf_name(d->bdf, bdf);
-	snprintf(out->text, sizeof(out->text), "%s/sys/devices/pci%.7s/%s/%s", door.run_dir, bdf,
-		 bdf, file);
-}
-
-static void driver_entry(const struct run_device *d, struct place *out)
-{
-	char bdf[RUN_BDF_LEN];
-
-	run_bdf_name(d->bdf, bdf);
-	snprintf(out->text, sizeof(out->text), "%s/sys/bus/pci/drivers/" DRIVER "/%s", door.run_dir,
-		 bdf);
-}
-
-static bool is_bound(const struct run_device *d)
-{
-	struct place link;
-	char to[16];
-
-	device_file(d, "driver", &link);
-	return sys_readlink(link.text, to, sizeof(to)) > 0;
-}
-
-static int put_text(const char *path, const char *text)
-{
-	const size_t len = strlen(text);
-	int fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_TRUNC | O_CLOEXEC, 0);
-	long rc = fd;
-
-	if (fd >= 0) {
-		rc = sys3(SYS_write, fd, (long)text, (long)len);
-		sys_close(fd);
-	}
-	return rc < 0 ? (int)rc : 0;
-}
-
-static long get_text(const char *path, char *buf, size_t room)
-{
-	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-	long n = fd;
-
-	if (fd >= 0) {
-		n = sys3(SYS_read, fd, (long)buf, (long)room - 1);
-		sys_close(fd);
-	}
-	buf[n > 0 ? n : 0] = '\0';
-	return n;
-}
-
-static int set_link(const char *path, const char *to)
-{
-	const long rc = sys3(SYS_symlink, (long)to, (long)path, 0);
-
-	return rc == -EEXIST ? 0 : (int)rc;
-}
-
-static int bind_device(const struct run_device *d)
-{
-	struct place link;
-	char bdf[RUN_BDF_LEN], to[96];
-	int rc;
-
-	run_bdf_name(d->bdf, bdf);
-	device_file(d, "driver", &link);
-	rc = set_link(link.text, "../../../bus/pci/drivers/" DRIVER);
-	driver_entry(d, &link);
-	snprintf(to, sizeof(to), "../../../../devices/pci%.7s/%s", bdf, bdf);
-	return rc ? rc : set_link(link.text, to);
-}
-
-static int unbind_device(const struct run_device *d)
-{
-	struct place link;
-
-	driver_entry(d, &link);
-	sys3(SYS_unlink, (long)link.text, 0, 0);
-	device_file(d, "driver", &link);
-	return (int)sys3(SYS_unlink, (long)link.text, 0, 0);
-}
-
-static bool overridden_to_us(const struct run_device *d)
-{
-	struct place file;
-	char text[64];
-
-	device_file(d, "driver_override", &file);
-	return get_text(file.text, text, sizeof(text)) > 0 && !strcmp(text, DRIVER "\n");
-}
-
 /* ---- the attributes ---- */
 
 static int write_bind(const struct attr *a)
@@ -161,14 +63,20 @@ static int write_bind(const struct attr *a)
 
 	if (!d)
 		return -ENODEV;
-	return is_bound(d) ? -EBUSY : bind_device(d);
+	return overlay_is_bound(d) ? -EBUSY : overlay_bind(d);
 }
 
 static int write_unbind(const struct attr *a)
 {
 	const struct run_device *d = device_named(a->text);
 
-	return d && is_bound(d) ? unbind_device(d) : -ENODEV;
+	int rc;
+
+	if (!d || !overlay_is_bound(d))
+		return -ENODEV;
+	/* Without its driver nobody looks after its virtual functions. */
+	rc = vfs_set(d, 0);
+	return rc ? rc : overlay_unbind(d);
 }
 
 static int write_probe(const struct attr *a)
@@ -177,19 +85,19 @@ static int write_probe(const struct attr *a)
 
 	if (!d)
 		return -ENODEV;
-	return !is_bound(d) && overridden_to_us(d) ? bind_device(d) : 0;
+	return !overlay_is_bound(d) && overlay_overridden(d) ? overlay_bind(d) : 0;
 }
 
 static bool has_ids(const struct run_device *d, unsigned int vendor, unsigned int device)
 {
-	struct place file;
+	struct overlay_path file;
 	char text[16];
 
-	device_file(d, "vendor", &file);
-	if (get_text(file.text, text, sizeof(text)) <= 0 || strtoul(text, NULL, 16) != vendor)
+	overlay_device_file(d, "vendor", &file);
+	if (overlay_get_text(file.text, text, sizeof(text)) <= 0 || strtoul(text, NULL, 16) != vendor)
 		return false;
-	device_file(d, "device", &file);
-	return get_text(file.text, text, sizeof(text)) > 0 && strtoul(text, NULL, 16) == device;
+	overlay_device_file(d, "device", &file);
+	return overlay_get_text(file.text, text, sizeof(text)) > 0 && strtoul(text, NULL, 16) == device;
 }
 
 /* "vendor device [...]": the driver takes what has those IDs and no driver. */
@@ -203,8 +111,8 @@ static int write_new_id(const struct attr *a)
 	for (size_t i = 0; i < door.run.nr_devices && !rc; i++) {
 		const struct run_device *d = &door.run.devices[i];
 
-		if (!is_bound(d) && has_ids(d, vendor, device))
-			rc = bind_device(d);
+		if (!overlay_is_bound(d) && has_ids(d, vendor, device))
+			rc = overlay_bind(d);
 	}
 	return rc;
 }
@@ -218,10 +126,10 @@ static int write_remove_id(const struct attr *a)
 
 static int keep(const struct attr *a, const char *text)
 {
-	struct place file;
+	struct overlay_path file;
 
 	snprintf(file.text, sizeof(file.text), "%s%s", door.run_dir, a->name);
-	return put_text(file.text, text);
+	return overlay_put_text(file.text, text);
 }
 
 static int write_value(const struct attr *a)
@@ -235,6 +143,28 @@ static int write_value(const struct attr *a)
 static int write_override(const struct attr *a)
 {
 	return *a->text ? write_value(a) : keep(a, "(null)\n");
+}
+
+/* As sriov_numvfs_store() does. */
+static int write_num_vfs(const struct attr *a)
+{
+	char *end;
+	unsigned long n;
+	unsigned int now;
+
+	errno = 0;
+	n = strtoul(a->text, &end, 0);
+	if (errno || end == a->text || *end || n > UINT16_MAX || !strpbrk(a->text, "0123456789") ||
+	    strpbrk(a->text, "- \t"))
+		return -EINVAL;
+	if (!a->device || n > vfs_total(a->device))
+		return -ERANGE;
+	now = vfs_enabled(a->device);
+	if (n == now)
+		return 0;
+	if (!overlay_is_bound(a->device))
+		return -ENOENT;
+	return n && now ? -EBUSY : vfs_set(a->device, (unsigned int)n);
 }
 
 static int write_reset(const struct attr *a)
@@ -274,11 +204,13 @@ static const struct {
 	{"type", write_value},
 	{"numa_node", write_value},
 	{"drivers_autoprobe", write_value},
+	{"sriov_numvfs", write_num_vfs},
+	{"sriov_drivers_autoprobe", write_value},
 };
 
 static int locked_write(const struct attr *a, int (*write)(const struct attr *a))
 {
-	struct place file;
+	struct overlay_path file;
 	int fd, rc;
 
 	snprintf(file.text, sizeof(file.text), "%s/host", door.run_dir);

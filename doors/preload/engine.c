@@ -11,6 +11,7 @@
 #include "doors/preload/door.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/trace.h"
+#include "doors/preload/vfs.h"
 
 #define MAX_DEFERRED 4096
 
@@ -126,8 +127,10 @@ int engine_open(const struct node *n, struct abi_file **out)
 	pthread_mutex_lock(&engine_lock);
 	rc = ensure();
 	pthread_mutex_unlock(&engine_lock);
-	if (!rc)
+	if (!rc) {
+		vfs_follow(engine);
 		rc = open_node(engine, n, out);
+	}
 	engine_leave();
 	return rc;
 }

@@ -55,6 +55,7 @@ void abi_file_get(struct abi_file *f);
 void abi_file_put(struct abi_file *f);
 
 struct host;
+struct host_device;
 
 /* Openers; a reference to the host is held by each file. @c: for credentials (CAP_SYS_RAWIO of noiommu, ...). */
 int abi_open_iommufd(struct host *h, struct caller *c, struct abi_file **out);
@@ -62,5 +63,12 @@ int abi_open_iommufd(struct host *h, struct caller *c, struct abi_file **out);
 int abi_open_container(struct host *h, struct caller *c, struct abi_file **out);
 int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct abi_file **out); /* -ENODEV, -EBUSY */
 int abi_open_device(struct host *h, unsigned int cdev, struct caller *c, struct abi_file **out); /* -ENODEV */
+
+/*
+ * A device that was absent can be opened; one that was there cannot any more. What is open keeps it: with @wait, who has it open is
+ * asked by the REQ interrupt, as often as it takes, and the call returns when the last file is gone; without, it is -EBUSY.
+ */
+void abi_device_show(struct host_device *hdev);
+int abi_device_hide(struct host_device *hdev, bool wait);
 
 #endif

@@ -114,37 +114,67 @@ static long unset_container(struct group_file *gf)
 	return 0;
 }
 
-#define MAX_NAME 64
+#define MAX_NAME 4096
 
-/* The name may be followed by options of the driver (" vf_token=..."), which no device here takes. */
+/* A text of the program's, allocated. */
+static int copy_name(struct group_file *gf, uint64_t arg, struct caller *c, char **out)
+{
+	char *name = malloc(MAX_NAME);
+	int rc = 0;
+
+	if (!name)
+		return -ENOMEM;
+	for (size_t n = 0; !n || name[n - 1]; n++) {
+		if (n == MAX_NAME)
+			rc = refuse(sink_of(gf), EINVAL, "GRP.FD.1", "name", arg, "at most %d characters", MAX_NAME - 1);
+		else if (copy_in(c, &name[n], arg + n, 1))
+			rc = refuse(sink_of(gf), EFAULT, "GRP.FD.1", "name", arg, "a readable text");
+		if (rc) {
+			free(name);
+			return rc;
+		}
+	}
+	*out = name;
+	return 0;
+}
+
+/* vfio-pci's options may follow the name. 1: it is this one. */
+static int match_device(struct group_file *gf, struct host_device *d, const char *text)
+{
+	const size_t len = strlen(d->name);
+	uint8_t token[VF_TOKEN_LEN];
+	bool given = false;
+	int rc;
+
+	if (__atomic_load_n(&d->absent, __ATOMIC_ACQUIRE) || strncmp(text, d->name, len) ||
+	    (text[len] && text[len] != ' '))
+		return 0;
+	rc = vf_token_parse(sink_of(gf), text + len, token, &given);
+	if (!rc)
+		rc = vf_token_match(d, given ? token : NULL);
+	return rc ? rc : 1;
+}
+
 static int find_device(struct group_file *gf, uint64_t arg, struct caller *c, struct host_device **out)
 {
 	struct list *pos, *tmp;
-	char name[MAX_NAME];
-	size_t n;
+	char *name;
+	int rc;
 
-	for (n = 0; n < sizeof(name); n++) {
-		if (copy_in(c, &name[n], arg + n, 1))
-			return refuse(sink_of(gf), EFAULT, "GRP.FD.1", "name", arg, "a readable text");
-		if (!name[n])
+	rc = copy_name(gf, arg, c, &name);
+	if (rc)
+		return rc;
+	list_for_each(pos, tmp, &gf->group->devices) {
+		*out = list_entry(pos, struct host_device, group_link);
+		if (!rc)
+			rc = match_device(gf, *out, name);
+		if (rc)
 			break;
 	}
-	name[sizeof(name) - 1] = '\0';
-	list_for_each(pos, tmp, &gf->group->devices) {
-		struct host_device *d = list_entry(pos, struct host_device, group_link);
-		size_t len = strlen(d->name);
-
-		if (strncmp(name, d->name, len))
-			continue;
-		if (!name[len]) {
-			*out = d;
-			return 0;
-		}
-		if (name[len] == ' ')
-			return refuse(sink_of(gf), EINVAL, "GRP.FD.1", "name", arg,
-				      "the name alone: this device takes no token");
-	}
-	return refuse(sink_of(gf), ENODEV, "GRP.FD.1", "name", gf->group->id, "a device of this group");
+	free(name);
+	if (!rc)
+		return refuse(sink_of(gf), ENODEV, "GRP.FD.1", "name", gf->group->id, "a device of this group");
+	return rc < 0 ? rc : 0;
 }
 
 static long get_device_fd(struct group_file *gf, uint64_t arg, struct caller *c)
@@ -240,11 +270,22 @@ void group_device_closed(struct abi_file *f)
 	pthread_mutex_unlock(&gf->lock);
 }
 
+/* Lock held. A group is there as long as any of its devices is. */
+static bool is_empty(const struct host_group *g)
+{
+	struct list *pos, *tmp;
+
+	list_for_each(pos, tmp, &g->devices)
+		if (!__atomic_load_n(&list_entry(pos, struct host_device, group_link)->absent, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
 int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct abi_file **out)
 {
 	struct host_group *g = host_find_group(h, group);
 	struct group_file *gf;
-	bool busy;
+	bool busy, empty;
 
 	if (!g)
 		return -ENODEV;
@@ -252,12 +293,15 @@ int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct 
 	if (!gf)
 		return -ENOMEM;
 	pthread_mutex_lock(&h->lock);
+	empty = is_empty(g);
 	busy = g->file || g->cdev_opens;
-	if (!busy)
+	if (!busy && !empty)
 		g->file = gf;
 	pthread_mutex_unlock(&h->lock);
-	if (busy) {
+	if (busy || empty) {
 		free(gf);
+		if (empty)
+			return -ENODEV;
 		return refuse(&h->sink, EBUSY, "GRP.OPEN", "group", group,
 			      "a group that is not open, nor one of its devices through its cdev");
 	}

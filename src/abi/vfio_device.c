@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "abi/iommufd.h"
 #include "abi/vfio_device.h"
@@ -68,6 +69,8 @@ static int first_open(struct host_device *hdev, struct vfio_device **out)
 		return rc;
 	}
 	vfio_config_open(d);
+	if (hdev->physfn)
+		hdev->physfn->vf_users++;
 	*out = d;
 	return 0;
 }
@@ -79,6 +82,8 @@ static void last_close(struct vfio_device *d)
 	if (d->wake)
 		d->wake->ops->put(d->wake);
 	vfio_config_close(d);
+	if (d->hdev->physfn)
+		d->hdev->physfn->vf_users--;
 	if (d->idev)
 		idevice_unbind(d->idev);
 	pthread_mutex_destroy(&d->lock);
@@ -94,6 +99,10 @@ int vfio_device_open(struct host_device *hdev, struct iommufd *ctx, struct vfio_
 
 	pthread_mutex_lock(&h->open_lock);
 	d = hdev->opened;
+	if (hdev->absent) {
+		rc = refuse(&h->sink, ENODEV, "GRP.FD.1", "name", hdev->cdev, "a device that is there");
+		goto out_unlock;
+	}
 	if (d) {
 		if (ctx && (!d->idev || d->idev->ctx != ctx))
 			rc = refuse(&h->sink, EINVAL, "GRP.FD.4", "iommufd", 0,
@@ -160,17 +169,17 @@ static int copy_bind(struct device_file *df, uint64_t arg, struct vfio_device_bi
 	return 0;
 }
 
-/* Row 6: no device here is a VF, or a PF with VFs. */
+/* Row 6. */
 static int check_token(struct device_file *df, const struct vfio_device_bind_iommufd *b, struct caller *c)
 {
-	uint8_t uuid[16];
+	uint8_t token[VF_TOKEN_LEN];
 
 	if (!(b->flags & VFIO_DEVICE_BIND_FLAG_TOKEN))
-		return 0;
-	if (copy_in(c, uuid, b->token_uuid_ptr, sizeof(uuid)))
+		return vf_token_match(df->hdev, NULL);
+	if (copy_in(c, token, b->token_uuid_ptr, sizeof(token)))
 		return refuse(&df->host->sink, EFAULT, "BIND.6", "token_uuid_ptr", b->token_uuid_ptr,
 			      "16 readable bytes");
-	return refuse(&df->host->sink, EINVAL, "BIND.6", "flags", b->flags, "no TOKEN: this device uses none");
+	return vf_token_match(df->hdev, token);
 }
 
 /* Row 4: from now on the group cannot be opened. */
@@ -426,6 +435,10 @@ static void device_release(struct abi_file *f)
 		group_device_closed(df->group_file);
 		abi_file_put(df->group_file);
 	}
+	pthread_mutex_lock(&h->open_lock);
+	if (--df->hdev->files == 0)
+		pthread_cond_broadcast(&h->closed);
+	pthread_mutex_unlock(&h->open_lock);
 	pthread_mutex_destroy(&df->lock);
 	free(df);
 	host_put(h);
@@ -440,26 +453,48 @@ static const struct abi_file_ops device_ops = {
 	.release = device_release,
 };
 
-static struct device_file *new_file(struct host_device *hdev)
+/* -ENODEV: it is absent. */
+static int count_file(struct host_device *hdev)
+{
+	struct host *h = hdev->group->host;
+	bool absent;
+
+	pthread_mutex_lock(&h->open_lock);
+	absent = hdev->absent;
+	hdev->files += !absent;
+	pthread_mutex_unlock(&h->open_lock);
+	return absent ? -ENODEV : 0;
+}
+
+static int new_file(struct host_device *hdev, struct device_file **out)
 {
 	struct device_file *df = calloc(1, sizeof(*df));
+	int rc;
 
 	if (!df)
-		return NULL;
+		return -ENOMEM;
+	rc = count_file(hdev);
+	if (rc) {
+		free(df);
+		return rc;
+	}
 	df->hdev = hdev;
 	df->host = hdev->group->host;
 	host_get(df->host);
 	pthread_mutex_init(&df->lock, NULL);
 	abi_file_init(&df->file, &device_ops);
-	return df;
+	*out = df;
+	return 0;
 }
 
 int vfio_device_file_create(struct vfio_device *d, struct abi_file *group_file, struct abi_file **out)
 {
-	struct device_file *df = new_file(d->hdev);
+	struct device_file *df;
+	int rc;
 
-	if (!df)
-		return -ENOMEM;
+	rc = new_file(d->hdev, &df);
+	if (rc)
+		return rc;
 	df->device = d;
 	df->group_file = group_file;
 	if (group_file)
@@ -472,15 +507,50 @@ int abi_open_device(struct host *h, unsigned int cdev, struct caller *c, struct 
 {
 	struct host_device *hdev = host_find_cdev(h, cdev);
 	struct device_file *df;
+	int rc;
 
 	if (!hdev)
 		return -ENODEV;
-	df = new_file(hdev);
-	if (!df)
-		return -ENOMEM;
+	rc = new_file(hdev, &df);
+	if (rc)
+		return rc;
 	df->cdev = true;
 	*out = &df->file;
 	return 0;
+}
+
+void abi_device_show(struct host_device *hdev)
+{
+	struct host *h = hdev->group->host;
+
+	pthread_mutex_lock(&h->open_lock);
+	__atomic_store_n(&hdev->absent, false, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&h->open_lock);
+}
+
+#define REQUEST_PERIOD 10 /* seconds */
+
+/* As vfio_unregister_group_dev() does: who has it open is asked to let go, again and again. */
+int abi_device_hide(struct host_device *hdev, bool wait)
+{
+	struct host *h = hdev->group->host;
+	struct timespec until;
+	int rc = 0;
+
+	pthread_mutex_lock(&h->open_lock);
+	if (hdev->files && !wait)
+		rc = -EBUSY;
+	else
+		__atomic_store_n(&hdev->absent, true, __ATOMIC_RELEASE);
+	while (hdev->files && !rc) {
+		if (hdev->opened)
+			vfio_irqs_request(hdev->opened);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += REQUEST_PERIOD;
+		pthread_cond_timedwait(&h->closed, &h->open_lock, &until);
+	}
+	pthread_mutex_unlock(&h->open_lock);
+	return rc;
 }
 
 int vfio_copy_in(struct caller *c, const struct refuse_sink *sink, const char *rule, uint64_t arg,

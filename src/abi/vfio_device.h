@@ -51,6 +51,8 @@ void vfio_device_wake(struct vfio_device *d);
 /* vfio_irq.c */
 int vfio_irqs_init(struct vfio_device *d);
 void vfio_irqs_close(struct vfio_device *d);
+/* The host wants the device back: told by the REQ interrupt. */
+void vfio_irqs_request(struct vfio_device *d);
 long vfio_set_irqs(struct vfio_device *d, uint64_t arg, struct caller *c);
 long vfio_irq_info(struct vfio_device *d, uint64_t arg, struct caller *c);
 
@@ -61,6 +63,15 @@ void vfio_ioeventfds_close(struct vfio_device *d);
 /* vfio_reset.c */
 long vfio_hot_reset_info(struct vfio_device *d, bool cdev, uint64_t arg, struct caller *c);
 long vfio_hot_reset(struct vfio_device *d, bool cdev, uint64_t arg, struct caller *c);
+
+/*
+ * vf_token.c: who opens a virtual function must know the token of its physical one; who opens that while they are in use, too.
+ * @token NULL: none was given.
+ */
+#define VF_TOKEN_LEN 16
+int vf_token_match(struct host_device *hdev, const uint8_t *token);
+/* What follows a device's name in VFIO_GROUP_GET_DEVICE_FD. 0, with *given, or -EINVAL. */
+int vf_token_parse(const struct refuse_sink *sink, const char *options, uint8_t token[VF_TOKEN_LEN], bool *given);
 
 /* Bytes that the device's region @index has; 0: not there. */
 uint64_t vfio_region_size(struct vfio_device *d, unsigned int index);

@@ -3,6 +3,7 @@
  * VFIO_DEVICE_FEATURE: semantics 13.4. A feature without a row has no implementation here.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "abi/vfio_device.h"
 
@@ -15,6 +16,7 @@ struct feature {
 	int err;      /* known but not to be had: the answer to everything */
 	uint32_t ops; /* GET, SET */
 	uint32_t size;
+	bool (*has)(const struct vfio_device *d); /* NULL: every device; false: as if it had no row */
 	int (*body)(struct vfio_device *d, uint64_t data, struct caller *c);
 };
 
@@ -96,7 +98,27 @@ void vfio_device_wake(struct vfio_device *d)
 	wake->ops->put(wake);
 }
 
+static bool has_vfs(const struct vfio_device *d)
+{
+	return d->hdev->has_vfs;
+}
+
+static int set_vf_token(struct vfio_device *d, uint64_t data, struct caller *c)
+{
+	struct host *h = d->hdev->group->host;
+	uint8_t token[VF_TOKEN_LEN];
+
+	if (copy_in(c, token, data, sizeof(token)))
+		return refuse(device_sink(d), EFAULT, "FEAT.TOKEN", "data", data, "16 readable bytes");
+	pthread_mutex_lock(&h->open_lock);
+	memcpy(d->hdev->vf_token, token, sizeof(token));
+	pthread_mutex_unlock(&h->open_lock);
+	return 0;
+}
+
 static const struct feature features[] = {
+	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = {
+		.ops = SET, .size = VF_TOKEN_LEN, .has = has_vfs, .body = set_vf_token},
 	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = {.ops = SET, .body = low_power_entry},
 	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] = {
 		.ops = SET,
@@ -106,11 +128,13 @@ static const struct feature features[] = {
 	[VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2] = {.err = EINVAL},
 };
 
-static const struct feature *feature_of(uint32_t number)
+static const struct feature *feature_of(const struct vfio_device *d, uint32_t number)
 {
 	static const struct feature none = {.err = ENOTTY};
 	const struct feature *f = number < ARRAY_SIZE(features) ? &features[number] : &none;
 
+	if (f->has && !f->has(d))
+		return &none;
 	return f->err || f->ops ? f : &none;
 }
 
@@ -119,7 +143,7 @@ static int check(struct vfio_device *d, const struct vfio_device_feature *f, con
 {
 	const struct refuse_sink *sink = device_sink(d);
 	const uint32_t number = f->flags & VFIO_DEVICE_FEATURE_MASK;
-	const struct feature *feature = feature_of(number);
+	const struct feature *feature = feature_of(d, number);
 
 	*out = feature;
 	if (f->flags & ~(VFIO_DEVICE_FEATURE_MASK | GET | SET | PROBE))

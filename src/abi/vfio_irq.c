@@ -368,6 +368,14 @@ static int single_trigger(const struct set_irqs *s)
 	return 0;
 }
 
+void vfio_irqs_request(struct vfio_device *d)
+{
+	pthread_mutex_lock(&d->lock);
+	if (d->irqs.req)
+		d->irqs.req->ops->signal(d->irqs.req);
+	pthread_mutex_unlock(&d->lock);
+}
+
 static int act(const struct set_irqs *s, uint32_t action)
 {
 	switch (s->index) {

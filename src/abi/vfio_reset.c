@@ -28,7 +28,7 @@ static int for_each_on_bus(struct vfio_device *d, int (*fn)(struct host_device *
 	list_for_each(pos, tmp, &h->devices) {
 		struct host_device *hdev = list_entry(pos, struct host_device, link);
 
-		if (!rc && same_bus(hdev->hw, d->pci))
+		if (!rc && !__atomic_load_n(&hdev->absent, __ATOMIC_ACQUIRE) && same_bus(hdev->hw, d->pci))
 			rc = fn(hdev, arg);
 	}
 	return rc;

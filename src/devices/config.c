@@ -135,6 +135,27 @@ unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, cons
 	return at;
 }
 
+/* PCI Express 5.0, 7.6.3: ID, version and the next one's offset in the first dword; the list begins at 100h. */
+unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id, unsigned int version,
+			     const void *body, unsigned int len)
+{
+	const bool first = !get32(dev->config, PCI_CFG_SPACE_SIZE);
+	unsigned int last = PCI_CFG_SPACE_SIZE, at = PCI_CFG_SPACE_SIZE;
+
+	while (!first && PCI_EXT_CAP_NEXT(get32(dev->config, last)))
+		last = PCI_EXT_CAP_NEXT(get32(dev->config, last));
+	if (!first)
+		at = (unsigned int)align_up(last + dev->ext_cap_len, 4);
+	if (at + len > dev->config_len)
+		return 0;
+	if (!first)
+		put32(dev->config, last, get32(dev->config, last) | at << 20);
+	memcpy(dev->config + at, body, len);
+	put32(dev->config, at, id | version << 16);
+	dev->ext_cap_len = len;
+	return at;
+}
+
 int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable)
 {
 	uint8_t body[PCI_MSI_MASK_64 + 8] = {0}, wmask[PCI_MSI_MASK_64 + 8] = {0};
@@ -357,7 +378,8 @@ void pci_config_read(struct pci_dev *dev, unsigned int off, unsigned int len, vo
 
 bool pci_memory_enabled(struct pci_dev *dev)
 {
-	return (read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY) && in_d0(dev);
+	/* A virtual function's BARs answer as the physical one's MSE has it (section 9.3.3.3.4). */
+	return (dev->pf || (read16_atomic(dev, PCI_COMMAND) & PCI_COMMAND_MEMORY)) && in_d0(dev);
 }
 
 bool config_intx_enabled(struct pci_dev *dev)

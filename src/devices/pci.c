@@ -138,6 +138,16 @@ static void free_bars(struct pci_dev *dev)
 	}
 }
 
+static void free_dev(struct pci_dev *dev)
+{
+	free_bars(dev);
+	free(dev->sriov.vfs);
+	pthread_mutex_destroy(&dev->sriov.lock);
+	pthread_mutex_destroy(&dev->irq_lock);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
 static void default_missing_ops(struct pci_dev *dev)
 {
 	dev->ops = dev->cfg.ops ? *dev->cfg.ops : default_ops;
@@ -156,6 +166,8 @@ static int create_model(struct pci_dev *dev, const char *text, char *why, size_t
 	struct options o;
 	int rc;
 
+	if (dev->pf)
+		return dev->model->create_vf(dev, why, why_len);
 	rc = options_parse(text, dev->model->keys, &o, why, why_len);
 	if (rc)
 		return rc;
@@ -164,8 +176,16 @@ static int create_model(struct pci_dev *dev, const char *text, char *why, size_t
 	return rc;
 }
 
-int pci_create(const struct pci_model *model, const char *text, const struct pci_config *cfg,
-	       struct pci_dev **out, char *why, size_t why_len)
+/* What a function is made of: an option text, or a place among the virtual functions of another. */
+struct origin {
+	const struct pci_model *model;
+	const char *text;
+	struct pci_dev *pf;
+	unsigned int vf_index;
+};
+
+static int create(const struct origin *from, const struct pci_config *cfg, struct pci_dev **out,
+		  char *why, size_t why_len)
 {
 	struct pci_dev *dev = calloc(1, sizeof(*dev));
 	int rc = -ENOMEM;
@@ -173,10 +193,13 @@ int pci_create(const struct pci_model *model, const char *text, const struct pci
 	snprintf(why, why_len, "out of memory");
 	if (!dev)
 		return -ENOMEM;
-	dev->model = model;
+	dev->model = from->model;
+	dev->pf = from->pf;
+	dev->vf_index = from->vf_index;
 	dev->cfg = *cfg;
 	default_missing_ops(dev);
 	pthread_mutex_init(&dev->lock, NULL);
+	pthread_mutex_init(&dev->sriov.lock, NULL);
 	snprintf(dev->name, sizeof(dev->name), "%04x:%02x:%02x.%x", cfg->domain, cfg->rid >> 8,
 		 cfg->rid >> 3 & 0x1f, cfg->rid & 7);
 	dev->peer.ops = &peer_ops;
@@ -185,28 +208,50 @@ int pci_create(const struct pci_model *model, const char *text, const struct pci
 	rc = worker_create(dev, &dev->worker);
 	if (rc)
 		goto out_free;
-	rc = create_model(dev, text, why, why_len);
+	rc = create_model(dev, from->text, why, why_len);
 	if (rc)
 		goto out_worker;
 	config_power_on(dev);
 	pci_lock(dev);
-	model->reset(dev);
+	dev->model->reset(dev);
 	pci_unlock(dev);
+	if (dev->pf)
+		sriov_join(dev);
 	*out = dev;
 	return 0;
 
 out_worker:
 	worker_destroy(dev->worker);
-	free_bars(dev);
 out_free:
-	pthread_mutex_destroy(&dev->irq_lock);
-	pthread_mutex_destroy(&dev->lock);
-	free(dev);
+	free_dev(dev);
 	return rc;
+}
+
+int pci_create(const struct pci_model *model, const char *text, const struct pci_config *cfg,
+	       struct pci_dev **out, char *why, size_t why_len)
+{
+	const struct origin from = {.model = model, .text = text};
+
+	return create(&from, cfg, out, why, why_len);
+}
+
+int pci_create_vf(struct pci_dev *pf, unsigned int index, const struct pci_config *cfg,
+		  struct pci_dev **out, char *why, size_t why_len)
+{
+	const struct origin from = {.model = pf->model, .pf = pf, .vf_index = index};
+
+	if (index >= pf->sriov.cfg.total) {
+		snprintf(why, why_len, "%s has %u virtual functions", pf->name,
+			 pf->sriov.cfg.total);
+		return -EINVAL;
+	}
+	return create(&from, cfg, out, why, why_len);
 }
 
 void pci_destroy(struct pci_dev *dev)
 {
+	if (dev->pf)
+		sriov_leave(dev);
 	/* Peers may still post, and ports of the same hub still kick, until they are told that it
 	 * is gone. */
 	worker_stop(dev->worker);
@@ -214,10 +259,7 @@ void pci_destroy(struct pci_dev *dev)
 	memory_forget_device(dev->cfg.memory, &dev->peer);
 	dev->model->destroy(dev);
 	worker_destroy(dev->worker);
-	free_bars(dev);
-	pthread_mutex_destroy(&dev->irq_lock);
-	pthread_mutex_destroy(&dev->lock);
-	free(dev);
+	free_dev(dev);
 }
 
 void pci_kick(struct pci_dev *dev)
@@ -240,6 +282,7 @@ void pci_reset(struct pci_dev *dev)
 	pci_set_intx(dev, false);
 	pci_unlock(dev);
 	worker_resume(dev->worker);
+	sriov_reset(dev);
 }
 
 /* Lock held, and given up in between: the worker may be waiting for it. */

@@ -47,6 +47,8 @@ struct pci_model {
 	/* Sets up identity, BARs and capabilities with the pci_add_*() calls; stores its state with
 	 * pci_set_model_data(). */
 	int (*create)(struct pci_dev *dev, const struct options *o, char *why, size_t why_len);
+	/* The same for virtual function dev->vf_index of dev->pf. NULL: the model has none. */
+	int (*create_vf)(struct pci_dev *dev, char *why, size_t why_len);
 	void (*destroy)(struct pci_dev *dev); /* worker gone */
 	void (*reset)(struct pci_dev *dev); /* FLR and first power-on: to power-on values; worker is
 					       quiet, lock held */
@@ -117,6 +119,20 @@ struct pci_config {
 	void *ops_arg;
 };
 
+/* What pci_add_sriov() is told; bars: of each virtual function, mem and pages NULL. */
+struct pci_sriov_config {
+	unsigned int total;
+	uint16_t device; /* ID of the virtual functions */
+	struct pci_bar bars[PCI_NUM_BARS];
+};
+
+struct pci_sriov {
+	unsigned int cap; /* offset; 0: absent */
+	struct pci_sriov_config cfg;
+	pthread_mutex_t lock; /* vfs; taken before the lock of any of them */
+	struct pci_dev **vfs; /* those that were made */
+};
+
 struct pci_dev {
 	const struct pci_model *model;
 	void *model_data;
@@ -136,6 +152,7 @@ struct pci_dev {
 	uint64_t msix_table, msix_pba;	      /* offsets in msix_bar */
 	uint8_t cap_end[PCI_CONFIG_SIZE / 4]; /* by offset / 4: where the capability there ends, for
 						 placing the next */
+	unsigned int ext_cap_len; /* of the last extended capability */
 	pthread_mutex_t irq_lock;
 	const struct pci_irq_ops *irq_ops; /* under irq_lock; NULL: interrupts go nowhere */
 	void *irq_arg;
@@ -143,13 +160,22 @@ struct pci_dev {
 	bool quiet_wanted; /* the register write that is being carried out calls model->quiet before
 			      it returns */
 	struct pci_worker *worker;
+	struct pci_sriov sriov;
+	struct pci_dev *pf; /* NULL: not a virtual function */
+	unsigned int vf_index;
 };
 
 /* @text: "nvme,file=disk.img,...", without bdf= and group=. 0, -EINVAL with a sentence in @why,
  * -ENOMEM, or the model's errno. */
 int pci_create(const struct pci_model *model, const char *text, const struct pci_config *cfg,
 	       struct pci_dev **out, char *why, size_t why_len);
+/* A virtual function of @pf, which must outlive it; @cfg->rid is pci_vf_rid(). */
+int pci_create_vf(struct pci_dev *pf, unsigned int index, const struct pci_config *cfg,
+		  struct pci_dev **out, char *why, size_t why_len);
 void pci_destroy(struct pci_dev *dev);
+uint16_t pci_vf_rid(uint16_t pf_rid, unsigned int index);
+/* How many virtual functions the host has enabled, as PF's capability tells. */
+void pci_set_num_vfs(struct pci_dev *pf, unsigned int n);
 
 /* For models, in create(). */
 struct pci_ids {
@@ -168,6 +194,11 @@ void pci_set_page_flags(struct pci_dev *dev, unsigned int bar, uint64_t off, uin
  * Bits of @wmask (may be NULL) are writable. */
 unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, const void *wmask,
 			 unsigned int len);
+/* The same in the extended space; read-only. */
+unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id, unsigned int version,
+			     const void *body, unsigned int len);
+int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char *why,
+		  size_t why_len);
 int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable);
 int pci_add_msix(struct pci_dev *dev, unsigned int bar, unsigned int vectors, uint64_t table,
 		 uint64_t pba);
@@ -239,8 +270,8 @@ void pci_bar_write_locked(struct pci_dev *dev, unsigned int bar, uint64_t off, u
 			  const void *data);
 void pci_bar_read_locked(struct pci_dev *dev, unsigned int bar, uint64_t off, unsigned int len,
 			 void *data);
-/* Function reset: worker quiet, then the model's reset. Configuration space stays as it is:
- * vfio-pci saves and restores it. */
+/* Function reset: worker quiet, then the model's reset; then the virtual functions'. Configuration
+ * space stays as it is: vfio-pci saves and restores it. */
 void pci_reset(struct pci_dev *dev);
 void pci_set_irq_ops(struct pci_dev *dev, const struct pci_irq_ops *ops, void *arg);
 /* Set or clear the enable bit of MSI or MSI-X, or INTx's "not disabled", which the host's kernel

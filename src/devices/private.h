@@ -24,4 +24,9 @@ void pci_intx_gate_changed(struct pci_dev *dev, bool was_enabled);
 /* Is @off of BAR @bar in the MSI-X table or pending bits, which are plain memory? */
 bool config_is_msix_table(const struct pci_dev *dev, unsigned int bar, uint64_t off);
 
+/* sriov.c: a virtual function is there, or goes; all of them are reset. */
+void sriov_join(struct pci_dev *vf);
+void sriov_leave(struct pci_dev *vf);
+void sriov_reset(struct pci_dev *pf);
+
 #endif

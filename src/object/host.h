@@ -6,6 +6,8 @@
  * (@hw: a struct pci_dev, which this room knows nothing about). Who owns a group's DMA is decided here, by one rule for both roads
  * (7.1, 10.2): a legacy container, or one iommufd context.
  *
+ * A virtual function that its physical one has not enabled is absent: nobody can open it.
+ *
  * Groups and devices may come and go at any time: who adds one also removes it, when it is neither bound nor open. Whoever finds one
  * by its name relies on its adder for its life. host->lock guards the lists and ownership.
  */
@@ -47,6 +49,12 @@ struct host_device {
 	void *hw;
 	void *idev;	   /* the iommufd DEVICE object while bound; under the group's lock */
 	void *opened;	   /* abi/'s shared open state; under host->open_lock */
+	unsigned int files; /* of abi/ that stand for it; under host->open_lock */
+	bool absent;	    /* under host->open_lock; read atomically */
+	struct host_device *physfn; /* NULL: not a virtual function */
+	bool has_vfs;		    /* can have them */
+	uint8_t vf_token[16];	    /* of one that can: who opens them must know it. Under host->open_lock, as the next */
+	unsigned int vf_users;	    /* of its virtual functions, those that are open */
 	struct list group_link, link;
 };
 
@@ -57,6 +65,7 @@ struct host {
 	struct refuse_sink sink;
 	struct iommu *iommu;
 	pthread_mutex_t open_lock; /* first opens and last closes of devices; outermost */
+	pthread_cond_t closed;	   /* with it: a device's last file is gone */
 	pthread_mutex_t lock;
 	struct list groups, devices;
 	unsigned int nr_devices;

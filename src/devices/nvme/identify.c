@@ -40,6 +40,23 @@ static void put_text(uint8_t *at, size_t len, const char *text)
 	memcpy(at, text, n < len ? n : len);
 }
 
+/* The physical function's controller is 0. */
+static uint16_t cntlid(const struct nvme *n)
+{
+	return n->dev->pf ? (uint16_t)(n->dev->vf_index + 1) : 0;
+}
+
+static bool shares(const struct nvme *n)
+{
+	return n->dev->pf || n->dev->sriov.cap;
+}
+
+/* Several controllers in the subsystem; this one is a virtual function's. */
+static uint8_t cmic(const struct nvme *n)
+{
+	return (shares(n) ? BIT(1) : 0) | (n->dev->pf ? BIT(2) : 0);
+}
+
 /* Offsets of figure 249. */
 static void fill_controller(const struct nvme *n, uint8_t *d)
 {
@@ -50,7 +67,8 @@ static void fill_controller(const struct nvme *n, uint8_t *d)
 	put_text(d + 64, 8, "1.0");
 	d[72] = 6;			     /* RAB */
 	d[77] = NVME_MDTS;		     /* MDTS */
-	put16(d + 78, 0);		     /* CNTLID */
+	d[76] = cmic(n);
+	put16(d + 78, cntlid(n));
 	put32(d + 80, 0x00010400);	     /* VER */
 	d[111] = 1;			     /* CNTRLTYPE: I/O controller */
 	put16(d + 256, BIT(1));		     /* OACS: Format */
@@ -74,19 +92,21 @@ static void fill_controller(const struct nvme *n, uint8_t *d)
 	put16(d + 2048, 2500); /* power state 0: 25 W */
 }
 
-static void fill_namespace(const struct nvme_namespace *ns, uint8_t *d)
+static void fill_namespace(const struct nvme *n, const struct nvme_namespace *ns, uint8_t *d)
 {
-	uint64_t blocks = ns->bytes >> ns->lba_lg2;
+	const unsigned int lba_lg2 = nvme_ns_lba_lg2(ns);
+	uint64_t blocks = ns->bytes >> lba_lg2;
 
 	put64(d + 0, blocks);
 	put64(d + 8, blocks);
 	put64(d + 16, blocks);
 	d[25] = NR_FORMATS - 1;
 	for (unsigned int i = 0; i < NR_FORMATS; i++) {
-		if (format_lg2[i] == ns->lba_lg2)
+		if (format_lg2[i] == lba_lg2)
 			d[26] = (uint8_t)i;
 		put32(d + 128 + i * 4, (uint32_t)format_lg2[i] << 16);
 	}
+	d[30] = shares(n); /* NMIC */
 	d[33] = 1 |
 		BIT(3); /* DLFEAT: deallocated blocks read as zeroes; Write Zeroes can deallocate */
 	d[99] = ns->readonly;	      /* NSATTR: write protected */
@@ -107,7 +127,7 @@ static uint16_t namespace_data(struct nvme *n, const struct nvme_sqe *e, uint8_t
 	if (!e->nsid || e->nsid > NVME_MAX_NAMESPACES)
 		return NVME_INVALID_NAMESPACE | NVME_DNR;
 	if (ns)
-		fill_namespace(ns, d);
+		fill_namespace(n, ns, d);
 	return NVME_SUCCESS; /* inactive: all zeroes */
 }
 
@@ -173,7 +193,7 @@ static uint16_t format_one(struct nvme *n, struct nvme_namespace *ns, unsigned i
 	}
 	if (nvme_ns_flush(ns))
 		return NVME_INTERNAL_ERROR;
-	ns->lba_lg2 = lba_lg2;
+	__atomic_store_n(&ns->lba_lg2, lba_lg2, __ATOMIC_RELAXED);
 	return NVME_SUCCESS;
 }
 

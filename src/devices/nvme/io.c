@@ -22,15 +22,17 @@ static uint16_t check_range(struct nvme *n, const struct nvme_sqe *e, struct ran
 {
 	uint64_t slba = (uint64_t)e->cdw11 << 32 | e->cdw10, blocks = (e->cdw12 & 0xffff) + 1,
 		 total;
+	unsigned int lba_lg2;
 
 	r->ns = nvme_ns(n, e->nsid);
 	if (!r->ns)
 		return nvme_no_ns(e->nsid);
-	total = r->ns->bytes >> r->ns->lba_lg2;
+	lba_lg2 = nvme_ns_lba_lg2(r->ns);
+	total = r->ns->bytes >> lba_lg2;
 	if (slba >= total || blocks > total - slba)
 		return NVME_LBA_RANGE | NVME_DNR;
-	r->off = slba << r->ns->lba_lg2;
-	r->len = blocks << r->ns->lba_lg2;
+	r->off = slba << lba_lg2;
+	r->len = blocks << lba_lg2;
 	return NVME_SUCCESS;
 }
 
@@ -146,6 +148,7 @@ static uint16_t io_dsm(struct nvme *n, struct nvme_cmd *cmd)
 	struct nvme_dsm_range ranges[MAX_DSM_RANGES];
 	uint32_t nr = (cmd->e.cdw10 & 0xff) + 1;
 	struct nvme_namespace *ns = nvme_ns(n, cmd->e.nsid);
+	unsigned int lba_lg2;
 	uint64_t total;
 	uint16_t status;
 
@@ -156,7 +159,8 @@ static uint16_t io_dsm(struct nvme *n, struct nvme_cmd *cmd)
 	status = nvme_from_host(n, cmd, ranges, nr * sizeof(ranges[0]));
 	if (status)
 		return status;
-	total = ns->bytes >> ns->lba_lg2;
+	lba_lg2 = nvme_ns_lba_lg2(ns);
+	total = ns->bytes >> lba_lg2;
 	for (uint32_t i = 0; i < nr; i++) {
 		uint64_t slba = le64toh(ranges[i].slba), blocks = le32toh(ranges[i].blocks);
 
@@ -166,8 +170,8 @@ static uint16_t io_dsm(struct nvme *n, struct nvme_cmd *cmd)
 	for (uint32_t i = 0; (cmd->e.cdw11 & DSM_DEALLOCATE) && i < nr; i++) {
 		uint64_t blocks = le32toh(ranges[i].blocks);
 
-		if (blocks && nvme_ns_discard(ns, le64toh(ranges[i].slba) << ns->lba_lg2,
-					      blocks << ns->lba_lg2))
+		if (blocks && nvme_ns_discard(ns, le64toh(ranges[i].slba) << lba_lg2,
+					      blocks << lba_lg2))
 			return NVME_WRITE_FAULT;
 	}
 	return NVME_SUCCESS;

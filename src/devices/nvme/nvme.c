@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The NVMe controller: registers, enabling and shutting down, queues, the worker. NVM Express Base
+ * The NVMe controller: registers, enabling and shutting down, queues, the worker (setup.c makes it). NVM Express Base
  * Specification 1.4.
  *
  * A write to a register changes register values only; the worker acts on them. CSTS.RDY therefore
@@ -13,39 +13,13 @@
 #include "devices/nvme/nvme.h"
 
 #include <endian.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "devices/models.h"
 
-#define BAR_SIZE      0x4000
-#define MSIX_TABLE    0x2000
-#define MSIX_PBA      0x3000
 #define MAX_PAGE_LG2  16
-#define DOORBELLS_END MSIX_TABLE
+#define DOORBELLS_END NVME_MSIX_TABLE
 #define BATCH	      16 /* commands of one queue before the next has its turn */
-
-static const struct option_key nvme_keys[] = {
-	{"file", OPTION_STRING, NULL, 0, 0, "image of namespace 1; without one it is memory"},
-	{"size", OPTION_SIZE, NULL, 4096, 1ull << 46,
-	 "bytes of namespace 1; makes or lengthens the file (default for memory: 64M)"},
-	{"file2", OPTION_STRING, NULL, 0, 0, "image of namespace 2"},
-	{"size2", OPTION_SIZE, NULL, 4096, 1ull << 46, "bytes of namespace 2"},
-	{"file3", OPTION_STRING, NULL, 0, 0, "image of namespace 3"},
-	{"size3", OPTION_SIZE, NULL, 4096, 1ull << 46, "bytes of namespace 3"},
-	{"file4", OPTION_STRING, NULL, 0, 0, "image of namespace 4"},
-	{"size4", OPTION_SIZE, NULL, 4096, 1ull << 46, "bytes of namespace 4"},
-	{"readonly", OPTION_BOOL, "off", 0, 0, "write-protect every namespace"},
-	{"lba", OPTION_NUMBER, "512", 512, 4096, "bytes of a logical block: 512 or 4096"},
-	{"queues", OPTION_NUMBER, "16", 1, NVME_MAX_QUEUES, "I/O queue pairs"},
-	{"msi", OPTION_NUMBER, "32", 0, 32, "MSI vectors, a power of two; 0: MSI-X only"},
-	{"serial", OPTION_STRING, NULL, 0, 0, "serial number, at most 20 characters"},
-	{NULL},
-};
-
-#define DEFAULT_RAM (64ull << 20)
 
 struct nvme_namespace *nvme_ns(struct nvme *n, uint32_t nsid)
 {
@@ -59,126 +33,6 @@ uint16_t nvme_no_ns(uint32_t nsid)
 	bool inactive = nsid && nsid <= NVME_MAX_NAMESPACES;
 
 	return (inactive ? NVME_INVALID_FIELD : NVME_INVALID_NAMESPACE) | NVME_DNR;
-}
-
-static int open_namespaces(struct nvme *n, const struct options *o, char *why, size_t why_len)
-{
-	uint64_t lba = options_number(o, "lba");
-
-	if (lba != 512 && lba != 4096) {
-		snprintf(why, why_len, "nvme: lba=%llu: give 512 or 4096", (unsigned long long)lba);
-		return -EINVAL;
-	}
-	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++) {
-		struct nvme_ns_config cfg = {
-			.dev = n->dev, .nsid = i + 1, .lba_lg2 = log2_floor(lba)};
-		char file_key[8] = "file", size_key[8] = "size";
-		int rc;
-
-		if (i) {
-			snprintf(file_key, sizeof(file_key), "file%u", i + 1);
-			snprintf(size_key, sizeof(size_key), "size%u", i + 1);
-		}
-		cfg.file = options_string(o, file_key);
-		cfg.size = options_number(o, size_key);
-		cfg.readonly = options_bool(o, "readonly");
-		if (!cfg.file && !cfg.size && i)
-			continue;
-		if (!cfg.file && !cfg.size)
-			cfg.size = DEFAULT_RAM;
-		rc = nvme_ns_open(&n->ns[i], &cfg, why, why_len);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-static void nvme_destroy(struct pci_dev *dev)
-{
-	struct nvme *n = pci_model_data(dev);
-
-	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++) {
-		if (!n->ns[i].exists)
-			continue;
-		nvme_ns_flush(&n->ns[i]);
-		nvme_ns_close(&n->ns[i]);
-	}
-	free(n->buffer);
-	free(n->compare);
-	free(n);
-}
-
-static int setup_function(struct pci_dev *dev, struct nvme *n, uint64_t msi, char *why,
-			  size_t why_len)
-{
-	static const struct pci_ids ids = {
-		.vendor = 0x1b36,
-		.device = 0x0010,
-		.subsystem_vendor = 0x1af4,
-		.subsystem = 0x1100,
-		.class_code = 0x010802,
-		.revision = 2,
-		.pcie = true,
-	};
-	int rc;
-
-	if (msi && !is_pow2(msi)) {
-		snprintf(why, why_len, "nvme: msi=%llu: give a power of two",
-			 (unsigned long long)msi);
-		return -EINVAL;
-	}
-	pci_set_ids(dev, &ids);
-	rc = pci_add_bar(dev, 0, BAR_SIZE, true, false);
-	/* Without masking of its own: INTMS masks (section 3.1.3). */
-	if (!rc && msi)
-		rc = pci_add_msi(dev, (unsigned int)msi, false);
-	if (!rc)
-		rc = pci_add_msix(dev, 0, n->nr_queues + 1, MSIX_TABLE, MSIX_PBA);
-	pci_set_intx_pin(dev, 1);
-	return rc;
-}
-
-static int set_serial(struct nvme *n, const char *text, char *why, size_t why_len)
-{
-	if (text && (!*text || strlen(text) >= sizeof(n->serial))) {
-		snprintf(why, why_len, "nvme: serial=%s: give 1 to %zu characters", text,
-			 sizeof(n->serial) - 1);
-		return -EINVAL;
-	}
-	if (text)
-		snprintf(n->serial, sizeof(n->serial), "%s", text);
-	else
-		snprintf(n->serial, sizeof(n->serial), "IOAS%04x%04x", n->dev->cfg.domain,
-			 n->dev->cfg.rid);
-	return 0;
-}
-
-static int nvme_create(struct pci_dev *dev, const struct options *o, char *why, size_t why_len)
-{
-	struct nvme *n = calloc(1, sizeof(*n));
-	int rc = -ENOMEM;
-
-	if (!n)
-		return -ENOMEM;
-	n->dev = dev;
-	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++)
-		n->ns[i].fd = -1;
-	pci_set_model_data(dev, n);
-	n->buffer = malloc(NVME_MAX_TRANSFER);
-	n->compare = malloc(NVME_MAX_TRANSFER);
-	n->nr_queues = (unsigned int)options_number(o, "queues");
-	if (!n->buffer || !n->compare)
-		goto fail;
-	rc = set_serial(n, options_string(o, "serial"), why, why_len);
-	if (!rc)
-		rc = setup_function(dev, n, options_number(o, "msi"), why, why_len);
-	if (!rc)
-		rc = open_namespaces(n, o, why, why_len);
-	if (!rc)
-		return 0;
-fail:
-	nvme_destroy(dev);
-	return rc;
 }
 
 static void show_registers(struct nvme *n)
@@ -632,6 +486,7 @@ const struct pci_model nvme_model = {
 	.summary = "NVM Express 1.4 controller 1b36:0010, on a file or on memory",
 	.keys = nvme_keys,
 	.create = nvme_create,
+	.create_vf = nvme_create_vf,
 	.destroy = nvme_destroy,
 	.reset = nvme_reset,
 	.bar_write = nvme_write,

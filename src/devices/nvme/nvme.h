@@ -5,6 +5,10 @@
  * Threads. Queues, features, logs and namespaces belong to the worker, which changes what register
  * accesses look at (CSTS, queues' existence, sizes and tails) under the device's lock, or
  * atomically. Register accesses change only the register values in struct nvme and doorbells.
+ *
+ * Virtual functions are controllers of the same subsystem, with resources of their own: nothing has
+ * to be assigned to them. The namespaces are the physical function's, and all controllers' workers
+ * use them at once.
  */
 #ifndef IOAS_DEVICES_NVME_NVME_H
 #define IOAS_DEVICES_NVME_NVME_H
@@ -19,6 +23,8 @@
 #define NVME_MAX_TRANSFER   (4096u << NVME_MDTS)
 #define NVME_MAX_AER	    4
 #define NVME_ERROR_ENTRIES  64
+#define NVME_MSIX_TABLE	    0x2000 /* in BAR 0, behind the doorbells */
+#define NVME_MSIX_PBA	    0x3000
 #define NVME_TEMPERATURE    323 /* Kelvin: what the drive reports */
 
 struct nvme_sq {
@@ -46,7 +52,7 @@ struct nvme_namespace {
 	int fd;
 	char *ram;
 	uint64_t bytes;
-	unsigned int lba_lg2;
+	unsigned int lba_lg2; /* Format changes it beside other controllers' commands: atomic */
 	uint8_t uuid[16];
 };
 
@@ -84,7 +90,8 @@ struct nvme {
 	struct nvme_cq cq[NVME_MAX_QUEUES + 1];
 	unsigned int nr_queues; /* I/O queue pairs that may be made */
 	unsigned int page_lg2;	/* CC.MPS */
-	struct nvme_namespace ns[NVME_MAX_NAMESPACES];
+	struct nvme_namespace *ns; /* NVME_MAX_NAMESPACES: own_ns, or those of the physical function */
+	struct nvme_namespace own_ns[NVME_MAX_NAMESPACES];
 	struct nvme_features features;
 	struct nvme_smart smart;
 	struct nvme_error_entry errors[NVME_ERROR_ENTRIES];
@@ -119,6 +126,12 @@ static inline bool nvme_cq_full(const struct nvme_cq *cq)
 	return (cq->tail + 1) % cq->size == __atomic_load_n(&cq->head, __ATOMIC_ACQUIRE);
 }
 
+/* setup.c: see struct pci_model. */
+extern const struct option_key nvme_keys[];
+int nvme_create(struct pci_dev *dev, const struct options *o, char *why, size_t why_len);
+int nvme_create_vf(struct pci_dev *dev, char *why, size_t why_len);
+void nvme_destroy(struct pci_dev *dev);
+
 /* transfer.c: between the command's data pointer (PRPs or SGLs) and engine memory. Status code. */
 uint16_t nvme_to_host(struct nvme *n, const struct nvme_cmd *cmd, const void *data, uint32_t len);
 uint16_t nvme_from_host(struct nvme *n, const struct nvme_cmd *cmd, void *data, uint32_t len);
@@ -134,6 +147,11 @@ unsigned int nvme_temperature_warning(const struct nvme *n);
 uint16_t nvme_get_log_page(struct nvme *n, struct nvme_cmd *cmd);
 uint16_t nvme_format(struct nvme *n, struct nvme_cmd *cmd);
 uint16_t nvme_io(struct nvme *n, struct nvme_cmd *cmd);
+
+static inline unsigned int nvme_ns_lba_lg2(const struct nvme_namespace *ns)
+{
+	return __atomic_load_n(&ns->lba_lg2, __ATOMIC_RELAXED);
+}
 
 /* NULL when there is none of this number, or none that is active. */
 struct nvme_namespace *nvme_ns(struct nvme *n, uint32_t nsid);

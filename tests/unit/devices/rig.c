@@ -149,18 +149,30 @@ static uint16_t free_rid(const struct rig *r)
 	return rid;
 }
 
-static int make(struct rig *r, const struct pci_model *model, const char *text, struct func *f,
-		char *why, size_t why_len)
+/* A function of @text, or of @pf, when that is not NULL, number @index. */
+struct wanted {
+	const struct pci_model *model;
+	const char *text;
+	struct func *pf;
+	unsigned int index;
+};
+
+static int make(struct rig *r, const struct wanted *w, struct func *f, char *why, size_t why_len)
 {
 	struct pci_config cfg = {
-		.rid = free_rid(r), .memory = r->bed.memory, .hubs = r->hubs, .ops = r->ops};
+		.rid = w->pf ? pci_vf_rid(w->pf->pci->cfg.rid, w->index) : free_rid(r),
+		.memory = r->bed.memory,
+		.hubs = r->hubs,
+		.ops = r->ops,
+	};
 	int rc;
 
 	f->rig = r;
 	assert_int_equal(requester_create(r->bed.iommu, cfg.rid, &f->requester), 0);
 	assert_int_equal(requester_attach(f->requester, r->domain), 0);
 	cfg.requester = f->requester;
-	rc = pci_create(model, text, &cfg, &f->pci, why, why_len);
+	rc = w->pf ? pci_create_vf(w->pf->pci, w->index, &cfg, &f->pci, why, why_len)
+		   : pci_create(w->model, w->text, &cfg, &f->pci, why, why_len);
 	if (rc) {
 		assert_int_equal(requester_attach(f->requester, NULL), 0);
 		requester_destroy(f->requester);
@@ -168,19 +180,29 @@ static int make(struct rig *r, const struct pci_model *model, const char *text, 
 	return rc;
 }
 
-struct func *func_add_model(struct rig *r, const struct pci_model *model, const char *text)
+static struct func *add(struct rig *r, const struct wanted *w)
 {
 	struct func *f = calloc(1, sizeof(*f));
 	char why[256] = "";
 
 	assert_non_null(f);
-	if (make(r, model, text, f, why, sizeof(why)))
-		fail_msg("%s: %s", text, why);
+	if (make(r, w, f, why, sizeof(why)))
+		fail_msg("%s: %s", w->text ? w->text : "virtual function", why);
 	f->next = r->funcs;
 	r->funcs = f;
 	pci_set_irq_ops(f->pci, &irq_ops, f);
 	cfg_write(f, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_IO | PCI_COMMAND_MASTER);
 	return f;
+}
+
+struct func *func_add_model(struct rig *r, const struct pci_model *model, const char *text)
+{
+	return add(r, &(struct wanted){.model = model, .text = text});
+}
+
+struct func *func_add_vf(struct func *pf, unsigned int index)
+{
+	return add(pf->rig, &(struct wanted){.pf = pf, .index = index});
 }
 
 static const struct pci_model *model_of(const char *text)
@@ -208,10 +230,10 @@ static void unmake(struct func *f)
 
 int func_try(struct rig *r, const char *text, char *why, size_t why_len)
 {
+	const struct wanted w = {.model = model_of(text), .text = text};
 	struct func f = {0};
 	char unwanted[256];
-	int rc = make(r, model_of(text), text, &f, why ? why : unwanted,
-		      why ? why_len : sizeof(unwanted));
+	int rc = make(r, &w, &f, why ? why : unwanted, why ? why_len : sizeof(unwanted));
 
 	if (!rc)
 		unmake(&f);

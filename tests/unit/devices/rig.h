@@ -69,6 +69,8 @@ void rig_destroy(struct rig *r);
 /* @text as after --device. Bus master and memory are on. */
 struct func *func_add(struct rig *r, const char *text);
 struct func *func_add_model(struct rig *r, const struct pci_model *model, const char *text);
+/* Virtual function @index of @pf. */
+struct func *func_add_vf(struct func *pf, unsigned int index);
 /* What pci_create() says to @text; a function that was made is destroyed again. @why may be NULL.
  */
 int func_try(struct rig *r, const char *text, char *why, size_t why_len);

@@ -111,7 +111,7 @@ void call_put_ioas(struct call *call, struct ioas *ioas)
 
 struct memory_payer call_payer(struct iommufd *ctx, struct caller *c)
 {
-	struct memory_payer payer = {0};
+	struct memory_payer payer = {.mm = caller_memory(c)};
 
 	if (!c->ops->capable(c, CAP_IPC_LOCK))
 		payer.account = c->ops->account(c, ctx->process_mode);

@@ -217,6 +217,8 @@ int memory_shows(struct memory *m, uint64_t pa, struct memory_mm *mm, uint64_t v
 /* How many pages objects pin each of @nr_pages pages from @va on. 0 or -EFAULT. */
 int memory_count_pins(struct memory *m, struct memory_mm *mm, uint64_t va, uint64_t nr_pages,
 		      uint32_t *counts);
+/* Pages that are pinned and @mm's (NULL: this process's): what /proc/PID/status calls VmPin. */
+uint64_t memory_pinned(struct memory *m, struct memory_mm *mm);
 /* Slots in use, for those that look. */
 uint32_t memory_nr_slots(struct memory *m);
 
@@ -234,6 +236,7 @@ uint64_t memory_account_locked(const struct memory_account *a); /* pages charged
 /* The payer of new pages objects: the account of the mode, or nobody (CAP_IPC_LOCK). */
 struct memory_payer {
 	struct memory_account *account; /* NULL: nothing is charged */
+	struct memory_mm *mm; /* of the process whose pins a file's are; NULL: this one's */
 };
 
 /*
@@ -299,7 +302,7 @@ int pages_copy_to(struct pages *p, uint64_t off, const void *src, size_t len);
  * contiguous (to a slot's end). */
 uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run);
 
-/* Move the charge of @p to @payer. The caller has checked the limit with memory_account_room(). */
+/* Move the charge of @p, if it has one, to @payer, and the pins to its process. The caller has checked the limit with memory_account_room(). */
 void pages_set_payer(struct pages *p, const struct memory_payer *payer);
 const struct memory_account *pages_account(const struct pages *p); /* NULL: not accounted */
 uint64_t pages_charged(const struct pages *p);			   /* pages */

@@ -63,7 +63,11 @@ int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, 
 {
 	int rc = pages_create(
 		m, payer,
-		&(struct pages){.start = start, .length = len, .fd = fd, .writable = writable},
+		&(struct pages){.mm = payer ? payer->mm : NULL,
+				.start = start,
+				.length = len,
+				.fd = fd,
+				.writable = writable},
 		out);
 
 	if (rc)
@@ -216,6 +220,7 @@ static int pin(struct pin_op *op, uint64_t first, uint64_t last)
 		return rc;
 	if (p->account && op->acquired)
 		paid = account_charge(p->account, op->acquired);
+	p->mm->pinned += op->acquired;
 	if (op->nr_runs)
 		rc = probe_runs(op);
 	/* As in Linux: memory that is not there is the graver error. */
@@ -226,6 +231,7 @@ static int pin(struct pin_op *op, uint64_t first, uint64_t last)
 
 		if (p->account)
 			account_uncharge(p->account, released);
+		p->mm->pinned -= released;
 	}
 	return rc;
 }
@@ -273,6 +279,7 @@ void pages_unpin(struct pages *p, uint64_t off, uint64_t len)
 		released = unpin_range(p, first, last);
 		if (p->account && released)
 			account_uncharge(p->account, released);
+		p->mm->pinned -= released;
 	}
 	lock_release(&p->memory->lock);
 }
@@ -310,20 +317,38 @@ uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run)
 void pages_set_payer(struct pages *p, const struct memory_payer *payer)
 {
 	struct memory_account *old;
+	struct memory_mm *old_mm;
 	uint64_t n;
 
 	lock_acquire(&p->memory->lock);
 	n = pin_count(p);
 	old = p->account;
-	p->account = payer->account;
-	if (p->account) {
+	if (old) {
+		p->account = payer->account;
+		account_uncharge(old, n);
+	}
+	if (p->account && old) {
 		memory_account_get(p->account);
 		account_charge(p->account, n);
 	}
-	if (old)
-		account_uncharge(old, n);
+	old_mm = p->mm;
+	p->mm = payer->mm ? payer->mm : &p->memory->self;
+	mm_get(p->mm);
+	old_mm->pinned -= n;
+	p->mm->pinned += n;
 	lock_release(&p->memory->lock);
 	memory_account_put(old);
+	memory_mm_put(old_mm);
+}
+
+uint64_t memory_pinned(struct memory *m, struct memory_mm *mm)
+{
+	uint64_t n;
+
+	lock_acquire(&m->lock);
+	n = mm ? mm->pinned : m->self.pinned;
+	lock_release(&m->lock);
+	return n;
 }
 
 const struct memory_account *pages_account(const struct pages *p)

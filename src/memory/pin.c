@@ -397,6 +397,7 @@ bool pin_fast(struct pages *p, uint64_t first, uint64_t last)
 		return false;
 	__atomic_store_n(&p->root.slot, (uint16_t)m->hint->index, __ATOMIC_RELAXED);
 	p->root.pins = 1;
+	p->mm->pinned += last - first + 1;
 	return true;
 }
 
@@ -408,6 +409,7 @@ bool unpin_fast(struct pages *p, uint64_t first, uint64_t last)
 	    !count_registered(m, m->info[p->root.slot], first, last, -1))
 		return false;
 	p->root.pins = 0;
+	p->mm->pinned -= last - first + 1;
 	return true;
 }
 

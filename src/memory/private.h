@@ -69,6 +69,7 @@ struct memory_mm {
 	const struct memory_mm_ops *ops; /* NULL: this process's */
 	void *arg;
 	uint32_t refs;
+	uint64_t pinned; /* pages of pages objects with this mm */
 	bool gone;
 	bool tracked;	      /* every change is reported */
 	struct range_tree vmas; /* remembered answers of ops.vma: struct memory_vma *; tracked only */
@@ -110,7 +111,7 @@ struct pin_node {
 
 struct pages {
 	struct memory *memory;
-	struct memory_mm *mm; /* whose addresses; a file's: &memory->self */
+	struct memory_mm *mm; /* whose addresses; a file's: who mapped it */
 	struct memory_account *account;
 	uint64_t start, length; /* VA or file offset */
 	struct pin_node root;

@@ -114,32 +114,32 @@ static int collect_pages(struct space *s, struct pages **all, size_t *n)
 	return 0;
 }
 
-/* Keeps one of each that @payer does not pay for yet; returns how many. */
-static size_t unique_pages(struct pages **all, size_t n, const struct memory_payer *payer)
+/* Keeps one of each; returns how many. */
+static size_t unique_pages(struct pages **all, size_t n)
 {
 	size_t kept = 0;
 
 	qsort(all, n, sizeof(struct pages *), by_address);
 	for (size_t i = 0; i < n; i++)
-		if ((!i || all[i] != all[i - 1]) && pages_account(all[i]) != payer->account)
+		if (!i || all[i] != all[i - 1])
 			all[kept++] = all[i];
 	return kept;
 }
 
-/* CHP.4, CHP.5. What is not accounted at all stays so. */
+/* CHP.4, CHP.5. What is not accounted at all stays so, but counts as another process's pin. */
 static int move_charges(struct space *s, struct pages **all, size_t n,
 			const struct memory_payer *payer)
 {
 	uint64_t pages = 0;
 
 	for (size_t i = 0; i < n; i++)
-		pages += pages_charged(all[i]);
-	if (payer->account && !memory_account_room(payer->account, pages))
+		if (pages_account(all[i]) && pages_account(all[i]) != payer->account)
+			pages += pages_charged(all[i]);
+	if (pages && payer->account && !memory_account_room(payer->account, pages))
 		return refuse(s->sink, ENOMEM, "CHP.4", "process", pages,
 			      "room for that many locked pages");
 	for (size_t i = 0; i < n; i++)
-		if (pages_account(all[i]))
-			pages_set_payer(all[i], payer);
+		pages_set_payer(all[i], payer);
 	return 0;
 }
 
@@ -156,7 +156,7 @@ static int change_payer(struct space **spaces, size_t n, size_t nr_areas,
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = collect_pages(spaces[i], all, &nr_pages);
 	if (!rc)
-		rc = move_charges(spaces[0], all, unique_pages(all, nr_pages, payer), payer);
+		rc = move_charges(spaces[0], all, unique_pages(all, nr_pages), payer);
 	free(all);
 	return rc;
 }

@@ -135,6 +135,45 @@ static void the_charge_moves(void **state)
 	memory_account_put(other.account);
 }
 
+static void released(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* VmPin: what a process has mapped, whoever pays; a file's pins move with CHANGE_PROCESS. */
+static void pins_have_a_process(void **state)
+{
+	static const struct memory_mm_ops ops = {.release = released};
+	struct fixture *f = *state;
+	int fd = memfd_create("account", MFD_CLOEXEC);
+	struct memory_payer other = {NULL};
+	bool gone = false;
+	struct pages *p;
+
+	assert_int_equal(memory_mm_create(f->m, &ops, &gone, &other.mm), 0);
+	assert_int_equal(ftruncate(fd, 4 * PAGE_SIZE), 0);
+	assert_int_equal(pages_from_file(f->m, &other, fd, 0, 4 * PAGE_SIZE, true, &p), 0);
+	assert_int_equal(pages_pin(f->p, 0, 3 * PAGE_SIZE), 0);
+	assert_int_equal(pages_pin(f->p, PAGE_SIZE, PAGE_SIZE), 0);
+	assert_int_equal(pages_pin(p, 0, 4 * PAGE_SIZE), 0);
+	assert_int_equal(memory_pinned(f->m, NULL), 3);
+	assert_int_equal(memory_pinned(f->m, other.mm), 4);
+	pages_set_payer(p, &f->payer);
+	assert_int_equal(memory_pinned(f->m, NULL), 7);
+	assert_int_equal(memory_pinned(f->m, other.mm), 0);
+	assert_int_equal(memory_account_locked(f->a), 3);
+	memory_mm_put(other.mm);
+	assert_true(gone);
+	pages_unpin(p, 0, 4 * PAGE_SIZE);
+	pages_unpin(f->p, 0, 3 * PAGE_SIZE);
+	assert_int_equal(memory_pinned(f->m, NULL), 1);
+	f->limit = 0;
+	assert_int_equal(pages_pin(f->p, 4 * PAGE_SIZE, PAGE_SIZE), -ENOMEM);
+	pages_unpin(f->p, PAGE_SIZE, PAGE_SIZE);
+	assert_int_equal(memory_pinned(f->m, NULL), 0);
+	pages_put(p);
+}
+
 static void without_a_payer_nothing_is_charged(void **state)
 {
 	struct fixture *f = *state;
@@ -173,6 +212,7 @@ int main(void)
 		T(over_the_limit),
 		T(missing_memory_beats_the_limit),
 		T(the_charge_moves),
+		T(pins_have_a_process),
 		T(without_a_payer_nothing_is_charged),
 		T(two_objects_pay_twice),
 	};

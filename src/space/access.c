@@ -237,6 +237,8 @@ static int check_prot(struct space *s, const struct part *p, bool write, const c
 	if (!(p->a.prot & (write ? SPACE_WRITE : SPACE_READ)) || (write && !pages_writable(p->a.pages)))
 		return refuse(s->sink, EPERM, rule, "iova", p->start, "an area mapped %s",
 			      write ? "WRITEABLE" : "READABLE");
+	if (pages_is_dmabuf(p->a.pages))
+		return refuse(s->sink, EINVAL, rule, "iova", p->start, "memory that is no dma-buf's");
 	return 0;
 }
 

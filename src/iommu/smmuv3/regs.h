@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Arm SMMUv3 as the "Arm System Memory Management Unit Architecture Specification" (IHI 0070)
+ * numbers it: ID registers, stream table entries, context descriptors, event numbers.
+ */
+#ifndef IOAS_IOMMU_SMMUV3_REGS_H
+#define IOAS_IOMMU_SMMUV3_REGS_H
+
+#include "base/bits.h"
+
+/* 6.3.1, SMMU_IDR0. */
+#define SMMUV3_IDR0_S2P		BIT(0)
+#define SMMUV3_IDR0_S1P		BIT(1)
+#define SMMUV3_IDR0_TTF		FIELD(3, 2)
+#define SMMUV3_IDR0_COHACC	BIT(4)
+#define SMMUV3_IDR0_HTTU	FIELD(7, 6)
+#define SMMUV3_IDR0_HYP		BIT(9)
+#define SMMUV3_IDR0_ATS		BIT(10)
+#define SMMUV3_IDR0_ASID16	BIT(12)
+#define SMMUV3_IDR0_MSI		BIT(13)
+#define SMMUV3_IDR0_SEV		BIT(14)
+#define SMMUV3_IDR0_PRI		BIT(16)
+#define SMMUV3_IDR0_VMID16	BIT(18)
+#define SMMUV3_IDR0_CD2L	BIT(19)
+#define SMMUV3_IDR0_TTENDIAN	FIELD(22, 21)
+#define SMMUV3_IDR0_STALL_MODEL FIELD(25, 24)
+#define SMMUV3_IDR0_TERM_MODEL	BIT(26)
+#define SMMUV3_IDR0_ST_LEVEL	FIELD(28, 27)
+
+enum { SMMUV3_TTF_AARCH32 = 1, SMMUV3_TTF_AARCH64 = 2, SMMUV3_TTF_BOTH = 3 };
+enum { SMMUV3_HTTU_NONE, SMMUV3_HTTU_ACCESS, SMMUV3_HTTU_DIRTY };
+enum { SMMUV3_STALL_BOTH, SMMUV3_STALL_NEVER, SMMUV3_STALL_FORCED };
+enum { SMMUV3_ENDIAN_MIXED = 0, SMMUV3_ENDIAN_LITTLE = 2, SMMUV3_ENDIAN_BIG = 3 };
+
+/* 6.3.2, SMMU_IDR1. */
+#define SMMUV3_IDR1_SIDSIZE  FIELD(5, 0)
+#define SMMUV3_IDR1_SSIDSIZE FIELD(10, 6)
+#define SMMUV3_IDR1_PRIQS    FIELD(15, 11)
+#define SMMUV3_IDR1_EVENTQS  FIELD(20, 16)
+#define SMMUV3_IDR1_CMDQS    FIELD(25, 21)
+
+/* 6.3.4, SMMU_IDR3. */
+#define SMMUV3_IDR3_HAD	 BIT(2)
+#define SMMUV3_IDR3_XNX	 BIT(4)
+#define SMMUV3_IDR3_FWB	 BIT(8)
+#define SMMUV3_IDR3_STT	 BIT(9)
+#define SMMUV3_IDR3_RIL	 BIT(10)
+#define SMMUV3_IDR3_BBML FIELD(12, 11)
+
+/* 6.3.6, SMMU_IDR5. */
+#define SMMUV3_IDR5_OAS	      FIELD(2, 0)
+#define SMMUV3_IDR5_GRAN4K    BIT(4)
+#define SMMUV3_IDR5_GRAN16K   BIT(5)
+#define SMMUV3_IDR5_GRAN64K   BIT(6)
+#define SMMUV3_IDR5_DS	      BIT(7)
+#define SMMUV3_IDR5_VAX	      FIELD(11, 10)
+#define SMMUV3_IDR5_STALL_MAX FIELD(31, 16)
+
+#define SMMUV3_NR_IDR 6
+
+/* 6.3.24, SMMU_STRTAB_BASE and _CFG; 5.1, level 1 stream table descriptors. */
+#define SMMUV3_STRTAB_ADDR FIELD(51, 6)
+#define SMMUV3_L1STD_SPAN  FIELD(4, 0)
+#define SMMUV3_L1STD_L2PTR FIELD(51, 6)
+
+/* 5.2, stream table entries: eight words of 64 bits. */
+#define SMMUV3_STE_V	    BIT(0) /* word 0 */
+#define SMMUV3_STE_CONFIG   FIELD(3, 1)
+#define SMMUV3_STE_S1FMT    FIELD(5, 4)
+#define SMMUV3_STE_S1CTXPTR FIELD(51, 6)
+#define SMMUV3_STE_S1CDMAX  FIELD(63, 59)
+#define SMMUV3_STE_S1DSS    FIELD(1, 0) /* word 1 */
+#define SMMUV3_STE_S1STALLD BIT(27)
+#define SMMUV3_STE_MEV	    BIT(19)
+#define SMMUV3_STE_S2FWB    BIT(25)
+#define SMMUV3_STE_EATS	    FIELD(29, 28)
+#define SMMUV3_STE_STRW	    FIELD(31, 30)
+#define SMMUV3_STE_S2VMID   FIELD(15, 0) /* word 2 */
+#define SMMUV3_STE_S2T0SZ   FIELD(37, 32)
+#define SMMUV3_STE_S2SL0    FIELD(39, 38)
+#define SMMUV3_STE_S2TG	    FIELD(47, 46)
+#define SMMUV3_STE_S2PS	    FIELD(50, 48)
+#define SMMUV3_STE_S2AA64   BIT(51)
+#define SMMUV3_STE_S2ENDI   BIT(52)
+#define SMMUV3_STE_S2AFFD   BIT(53)
+#define SMMUV3_STE_S2PTW    BIT(54)
+#define SMMUV3_STE_S2HD	    BIT(55)
+#define SMMUV3_STE_S2HA	    BIT(56)
+#define SMMUV3_STE_S2S	    BIT(57)
+#define SMMUV3_STE_S2R	    BIT(58)
+#define SMMUV3_STE_S2TTB    FIELD(51, 4) /* word 3 */
+
+enum smmuv3_s1fmt { SMMUV3_S1FMT_LINEAR, SMMUV3_S1FMT_4K, SMMUV3_S1FMT_64K };
+enum smmuv3_s1dss { SMMUV3_S1DSS_TERMINATE, SMMUV3_S1DSS_BYPASS, SMMUV3_S1DSS_SSID0 };
+enum smmuv3_strw { SMMUV3_STRW_EL1 = 0, SMMUV3_STRW_EL2 = 2 };
+enum smmuv3_eats { SMMUV3_EATS_ABORT, SMMUV3_EATS_FULL, SMMUV3_EATS_S1CHK };
+
+/* 5.3 and 5.4, level 1 descriptors and context descriptors: eight words of 64 bits. */
+#define SMMUV3_L1CD_V	  BIT(0)
+#define SMMUV3_L1CD_L2PTR FIELD(51, 12)
+#define SMMUV3_CD_T0SZ	  FIELD(5, 0) /* word 0 */
+#define SMMUV3_CD_TG0	  FIELD(7, 6)
+#define SMMUV3_CD_EPD0	  BIT(14)
+#define SMMUV3_CD_ENDI	  BIT(15)
+#define SMMUV3_CD_T1SZ	  FIELD(21, 16)
+#define SMMUV3_CD_TG1	  FIELD(23, 22)
+#define SMMUV3_CD_EPD1	  BIT(30)
+#define SMMUV3_CD_V	  BIT(31)
+#define SMMUV3_CD_IPS	  FIELD(34, 32)
+#define SMMUV3_CD_AFFD	  BIT(35)
+#define SMMUV3_CD_WXN	  BIT(36)
+#define SMMUV3_CD_UWXN	  BIT(37)
+#define SMMUV3_CD_TBI0	  BIT(38)
+#define SMMUV3_CD_TBI1	  BIT(39)
+#define SMMUV3_CD_PAN	  BIT(40)
+#define SMMUV3_CD_AA64	  BIT(41)
+#define SMMUV3_CD_HD	  BIT(42)
+#define SMMUV3_CD_HA	  BIT(43)
+#define SMMUV3_CD_S	  BIT(44)
+#define SMMUV3_CD_R	  BIT(45)
+#define SMMUV3_CD_A	  BIT(46)
+#define SMMUV3_CD_ASET	  BIT(47)
+#define SMMUV3_CD_ASID	  FIELD(63, 48)
+#define SMMUV3_CD_TTB	  FIELD(51, 4) /* words 1 and 2 */
+#define SMMUV3_CD_HAD	  BIT(60)
+
+#define SMMUV3_WORDS 8 /* of an STE, of a CD */
+
+/* 7.3, event numbers. */
+enum smmuv3_event_id {
+	SMMUV3_EVENT_NONE = 0,
+	SMMUV3_F_UUT = 0x01,
+	SMMUV3_C_BAD_STREAMID = 0x02,
+	SMMUV3_F_STE_FETCH = 0x03,
+	SMMUV3_C_BAD_STE = 0x04,
+	SMMUV3_F_BAD_ATS_TREQ = 0x05,
+	SMMUV3_F_STREAM_DISABLED = 0x06,
+	SMMUV3_F_TRANSL_FORBIDDEN = 0x07,
+	SMMUV3_C_BAD_SUBSTREAMID = 0x08,
+	SMMUV3_F_CD_FETCH = 0x09,
+	SMMUV3_C_BAD_CD = 0x0a,
+	SMMUV3_F_WALK_EABT = 0x0b,
+	SMMUV3_F_TRANSLATION = 0x10,
+	SMMUV3_F_ADDR_SIZE = 0x11,
+	SMMUV3_F_ACCESS = 0x12,
+	SMMUV3_F_PERMISSION = 0x13,
+	SMMUV3_F_TLB_CONFLICT = 0x20,
+	SMMUV3_F_CFG_CONFLICT = 0x21,
+	SMMUV3_E_PAGE_REQUEST = 0x24,
+};
+
+#endif

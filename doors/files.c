@@ -347,6 +347,17 @@ static struct door_file *publish(int fd, const struct door_file_init *init, uint
 	return f;
 }
 
+/* poll() of the program's end says that it cannot be written to any more: nobody reads what is in it. */
+static void fill_up(int fd)
+{
+	static const char nothing[4096];
+	const int least = 1;
+
+	sys6(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, (long)&least, sizeof(least), 0);
+	while (sys6(SYS_sendto, fd, (long)nothing, sizeof(nothing), MSG_DONTWAIT, 0, 0) > 0)
+		;
+}
+
 /* Read and write, close-on-exec: what the kernel makes such files. */
 static int open_watched(const struct door_file_init *init)
 {
@@ -356,6 +367,8 @@ static int open_watched(const struct door_file_init *init)
 	fd = make_socket(&wake, &drain);
 	if (fd < 0)
 		return fd;
+	if (init->abi->ops->never_writable)
+		fill_up(fd);
 	lock();
 	f = publish(fd, init, generation, &old);
 	if (f) {

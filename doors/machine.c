@@ -86,7 +86,7 @@ static int add_device(struct machine *m, const struct run_device *d,
 int machine_create(const struct run_config *run, const struct machine_config *cfg,
 		   struct machine *out, char *why, size_t why_len)
 {
-	const struct host_config hcfg = {
+	struct host_config hcfg = {
 		.iommu = run->iommu,
 		.memory_ops = cfg->memory_ops,
 		.memory_arg = cfg->memory_arg,
@@ -99,6 +99,8 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 	};
 	int rc = -ENOMEM;
 
+	if (cfg->pci_ops && cfg->pci_ops->shm_alloc)
+		hcfg.shm = (struct host_shm){cfg->pci_ops->shm_alloc, cfg->pci_ops->shm_free, cfg->pci_arg};
 	snprintf(why, why_len, "out of memory");
 	*out = (struct machine){
 		.devices = calloc(run->nr_devices + 1, sizeof(*out->devices)),

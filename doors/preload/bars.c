@@ -205,7 +205,8 @@ static int cut(uint64_t va)
 		tail->len -= head;
 		tail->offset += head;
 		tail->mem += head;
-		tail->pages += head >> PAGE_SHIFT;
+		if (tail->pages)
+			tail->pages += head >> PAGE_SHIFT;
 		abi_file_get(tail->file);
 		p->len = head;
 		insert(tail);
@@ -214,8 +215,21 @@ static int cut(uint64_t va)
 	return 0;
 }
 
+/* What is no BAR is plain memory, and always there. */
+static bool is_bar(const struct piece *p)
+{
+	return p->cookie;
+}
+
+static bool memory_enabled(const struct piece *p)
+{
+	return !is_bar(p) || pci_memory_enabled(p->cookie->dev);
+}
+
 static uint8_t page_flags(const struct piece *p, uint64_t off)
 {
+	if (!is_bar(p))
+		return PCI_PAGE_PLAIN;
 	return p->pages ? p->pages[off >> PAGE_SHIFT] : 0;
 }
 
@@ -344,11 +358,12 @@ bool bars_vma(uint64_t va, struct memory_vma *out)
 		*out = (struct memory_vma){
 			.start = p->va,
 			.last = piece_end(p) - 1,
-			.kind = VMA_BAR,
+			.kind = is_bar(p) ? VMA_BAR : VMA_IO,
 			.read = p->wanted & PROT_READ,
 			.write = p->wanted & PROT_WRITE,
-			.bar = {&p->cookie->dev->peer, p->cookie->bar, p->offset},
 		};
+		if (is_bar(p))
+			out->bar = (struct memory_bar){&p->cookie->dev->peer, p->cookie->bar, p->offset};
 		found = true;
 	}
 	pthread_mutex_unlock(&bars_lock);
@@ -357,7 +372,7 @@ bool bars_vma(uint64_t va, struct memory_vma *out)
 
 static int add_piece(struct piece *p)
 {
-	p->enabled = pci_memory_enabled(p->cookie->dev);
+	p->enabled = memory_enabled(p);
 	insert(p);
 	return apply(p);
 }
@@ -373,13 +388,13 @@ long bars_map(struct abi_file *f, const struct bars_request *r, const struct abi
 	*p = (struct piece){
 		.len = r->len,
 		.wanted = r->prot & (PROT_READ | PROT_WRITE),
-		.cookie = cookie_for(m->dev, m->bar),
+		.cookie = m->dev ? cookie_for(m->dev, m->bar) : NULL,
 		.file = f,
 		.offset = m->offset,
 		.mem = m->mem,
 		.pages = m->pages,
 	};
-	if (!p->cookie)
+	if (m->dev && !p->cookie)
 		goto out;
 	if (r->flags & MAP_FIXED)
 		old = take((uintptr_t)r->addr, r->len);
@@ -514,7 +529,7 @@ void bars_refresh(void)
 		return;
 	pthread_mutex_lock(&bars_lock);
 	for (struct piece *p = pieces; p; p = p->next) {
-		const bool enabled = pci_memory_enabled(p->cookie->dev);
+		const bool enabled = memory_enabled(p);
 
 		if (enabled != p->enabled) {
 			p->enabled = enabled;

@@ -35,7 +35,7 @@ struct bars_request {
 	int prot, flags;
 	uint64_t pos;
 };
-/* mmap() of a device file: the address, or -errno. */
+/* mmap() of what @m is; every piece holds @f. The address, or -errno. */
 long bars_map(struct abi_file *f, const struct bars_request *r, const struct abi_mapping *m);
 
 /* Cheap when nothing is mapped: does [va, va + len) meet a mapped BAR? */

@@ -270,7 +270,7 @@ static long map_engine(struct door_file *f, const struct bars_request *r)
 {
 	struct engine *e = engine_here();
 	struct engine_change change = {0};
-	struct abi_mapping m;
+	struct abi_mapping m = {0};
 	long rc;
 
 	if (!f->abi->ops->mmap)
@@ -280,7 +280,9 @@ static long map_engine(struct door_file *f, const struct bars_request *r)
 	engine_enter();
 	rc = f->abi->ops->mmap(f->abi, r->len, r->prot, r->flags, r->pos, &e->caller, &m);
 	if (!rc)
-		rc = bars_map(f->abi, r, &m);
+		rc = bars_map(m.holder ? m.holder : f->abi, r, &m);
+	if (m.holder)
+		abi_file_put(m.holder);
 	engine_leave();
 	engine_change_end(&change);
 	return rc;

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "abi/iommufd.h"
+#include "object/viommu.h"
 
 union any_command {
 	struct iommu_destroy destroy;
@@ -92,6 +93,17 @@ int call_respond(struct call *call)
 	if (copy_out(call->caller, call->user, call->cmd, n))
 		return no(call, EFAULT, "ENV.10", "structure", call->user, "writable memory for the reply");
 	return 0;
+}
+
+int call_publish(struct call *call, struct object *obj)
+{
+	int rc = call_respond(call);
+
+	if (rc)
+		object_abort_and_free(call->ctx, obj);
+	else
+		object_publish(call->ctx, obj);
+	return rc;
 }
 
 struct ioas *call_get_ioas(struct call *call, uint32_t id, const char *rule, const char *field)
@@ -186,17 +198,59 @@ static long iommufd_ioctl(struct abi_file *f, unsigned int word, uint64_t arg, s
 	return rc ? rc : cmd->execute(&call);
 }
 
-/* 6.3. Nothing here hands out a region. */
+/* What keeps a region's owner as long as it is mapped (DEST.10). */
+struct region_hold {
+	struct abi_file file;
+	struct iommufd *ctx;
+	struct object *owner;
+};
+
+static void region_hold_release(struct abi_file *f)
+{
+	struct region_hold *hold = container_of(f, struct region_hold, file);
+	struct iommufd *ctx = hold->ctx;
+
+	object_release(ctx, hold->owner);
+	free(hold);
+	iommufd_put(ctx);
+}
+
+static const struct abi_file_ops region_hold_ops = {
+	.kind = ABI_OTHER,
+	.release = region_hold_release,
+};
+
+static int hold_region(struct iommufd *ctx, const struct region *region, struct abi_mapping *out)
+{
+	struct region_hold *hold = malloc(sizeof(*hold));
+
+	if (!hold) {
+		object_release(ctx, region->owner);
+		return -ENOMEM;
+	}
+	iommufd_get(ctx);
+	hold->ctx = ctx;
+	hold->owner = region->owner;
+	abi_file_init(&hold->file, &region_hold_ops);
+	*out = (struct abi_mapping){.mem = region->mem, .holder = &hold->file};
+	return 0;
+}
+
+/* 6.3. */
 static int iommufd_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_t pos, struct caller *c,
 			struct abi_mapping *out)
 {
-	const struct refuse_sink *sink = &container_of(f, struct iommufd_file, file)->ctx->host->sink;
+	struct iommufd *ctx = container_of(f, struct iommufd_file, file)->ctx;
+	const struct refuse_sink *sink = &ctx->host->sink;
+	struct region region;
+	int rc;
 
 	if (!(flags & MAP_SHARED))
 		return refuse(sink, EINVAL, "FMMAP.2", "flags", flags, "MAP_SHARED");
 	if (prot & PROT_EXEC)
 		return refuse(sink, EPERM, "FMMAP.3", "prot", prot, "no PROT_EXEC");
-	return refuse(sink, ENXIO, "FMMAP.4", "offset", pos, "the place of a region that a vIOMMU handed out");
+	rc = iommufd_region_get(ctx, pos, len, &region);
+	return rc ? rc : hold_region(ctx, &region, out);
 }
 
 static void iommufd_release(struct abi_file *f)

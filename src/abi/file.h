@@ -20,8 +20,10 @@ enum abi_file_kind { ABI_IOMMUFD, ABI_CONTAINER, ABI_GROUP, ABI_DEVICE, ABI_FAUL
 /* What an mmap() of a file shows. */
 struct abi_mapping {
 	void *mem;		/* engine's writable alias of the first byte; len bytes of shared memory */
+	/* What each piece of the mapping holds: a reference, the door's from now on. NULL: the file that was asked. */
+	struct abi_file *holder;
 	const uint8_t *pages;	/* PCI_PAGE_ flags of each page */
-	struct pci_dev *dev;	/* whose BAR it is */
+	struct pci_dev *dev;	/* whose BAR it is; NULL: no BAR but plain memory */
 	unsigned int bar;
 	uint64_t offset;	/* in the BAR */
 };
@@ -36,6 +38,7 @@ struct abi_file_ops {
 	/* May [pos, pos + len) be mapped with these PROT_ and MAP_ flags? NULL: ENODEV. */
 	int (*mmap)(struct abi_file *f, uint64_t len, int prot, int flags, uint64_t pos, struct caller *c,
 		    struct abi_mapping *out);
+	bool never_writable; /* to poll(); with watch() */
 	/*
 	 * What poll() says: always writable, and readable as @changed was told last. It is called at once and on every change, on
 	 * any thread; after watch(f, NULL, NULL) no more. NULL: always readable and writable.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "abi/iommufd.h"
+#include "object/viommu.h"
 
 static struct hwpt *get_paging(struct call *call, uint32_t id, const char *rule)
 {
@@ -27,40 +28,23 @@ struct idevice *call_get_device(struct call *call, uint32_t id, const char *rule
 	return NULL;
 }
 
-static int alloc_on_ioas(struct call *call, struct idevice *idev, struct ioas *ioas,
-			 struct iommu_hwpt_alloc *cmd, struct hwpt **out)
-{
-	const struct user_data data = call_user_data(call, cmd->data_type, cmd->data_uptr, cmd->data_len);
-
-	return hwpt_paging_alloc(call->ctx, ioas, idev, cmd->flags, data.len ? &data : NULL, out);
-}
-
-/* No HWPT of ours is a nest parent. */
-static int alloc_on_hwpt(struct call *call, const struct iommu_hwpt_alloc *cmd)
-{
-	const struct iommu_make *make = call->ctx->host->iommu->make;
-	uint32_t legal = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
-
-	if (cmd->flags & ~legal)
-		return no(call, EOPNOTSUPP, "HWA.15", "flags", cmd->flags, "FAULT_ID_VALID 4, PASID 8");
-	if (!cmd->data_len || !make->domain_alloc_nested)
-		return no(call, EOPNOTSUPP, "HWA.16", "data_type", cmd->data_type,
-			  "data, and a make that nests on an HWPT; this is %s", make->name);
-	return no(call, EINVAL, "HWA.17", "pt_id", cmd->pt_id, "an HWPT made with NEST_PARENT");
-}
-
 static int alloc_on(struct call *call, struct idevice *idev, struct iommu_hwpt_alloc *cmd,
 		    struct hwpt **out)
 {
+	const struct user_data given = call_user_data(call, cmd->data_type, cmd->data_uptr, cmd->data_len);
+	const struct user_data *data = given.len ? &given : NULL;
 	struct object *pt = object_get(call->ctx, cmd->pt_id, OBJECT_ANY);
 	int rc;
 
 	if (!pt)
 		return no(call, EINVAL, "HWA.4", "pt_id", cmd->pt_id, "the id of an IOAS, HWPT or vIOMMU");
 	if (pt->type == OBJECT_IOAS)
-		rc = alloc_on_ioas(call, idev, container_of(pt, struct ioas, obj), cmd, out);
+		rc = hwpt_paging_alloc(call->ctx, container_of(pt, struct ioas, obj), idev, cmd->flags, data, out);
 	else if (pt->type == OBJECT_HWPT_PAGING)
-		rc = alloc_on_hwpt(call, cmd);
+		rc = hwpt_nested_alloc(call->ctx, container_of(pt, struct hwpt, obj), idev, cmd->flags, data, out);
+	else if (pt->type == OBJECT_VIOMMU)
+		rc = hwpt_viommu_alloc(call->ctx, container_of(pt, struct viommu_object, obj), idev, cmd->flags,
+				       data, out);
 	else
 		rc = no(call, EINVAL, "HWA.5", "pt_id", cmd->pt_id,
 			"the id of an IOAS, HWPT or vIOMMU; this object is of another type");
@@ -89,15 +73,12 @@ int abi_hwpt_alloc(struct call *call)
 		return rc;
 	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
 		rc = hwpt_set_fault_queue(call->ctx, hwpt, cmd->fault_id);
-	cmd->out_hwpt_id = hwpt->obj.id;
-	if (!rc)
-		rc = call_respond(call);
 	if (rc) {
 		object_abort_and_free(call->ctx, &hwpt->obj);
 		return rc;
 	}
-	object_publish(call->ctx, &hwpt->obj);
-	return 0;
+	cmd->out_hwpt_id = hwpt->obj.id;
+	return call_publish(call, &hwpt->obj);
 }
 
 int abi_hwpt_set_dirty_tracking(struct call *call)
@@ -199,9 +180,53 @@ int abi_hwpt_get_dirty_bitmap(struct call *call)
 	return rc;
 }
 
-static int invalidate(struct call *call, const struct iommu_hwpt_invalidate *cmd)
+static int refuse_no_invalidate(struct call *call, uint32_t id)
 {
+	return no(call, EOPNOTSUPP, "INV.4", "hwpt_id", id, "an object whose make takes invalidations");
+}
+
+static int invalidate_nested(struct call *call, struct hwpt *hwpt, const struct user_array *a, uint32_t *done)
+{
+	const struct nested_ops *ops = hwpt->domain->nested;
+
+	if (!ops->invalidate)
+		return refuse_no_invalidate(call, hwpt->obj.id);
+	return ops->invalidate(hwpt->domain, a, done);
+}
+
+static int invalidate_viommu(struct call *call, struct viommu_object *v, const struct user_array *a,
+			     uint32_t *done)
+{
+	const struct viommu_ops *ops = v->viommu->ops;
+
+	if (!ops->invalidate)
+		return refuse_no_invalidate(call, v->obj.id);
+	return ops->invalidate(v->viommu, a, done);
+}
+
+/* INV.4 to INV.6. */
+static int invalidate_object(struct call *call, struct object *obj, const struct user_array *a, uint32_t *done)
+{
+	int rc;
+
+	if (obj->type == OBJECT_HWPT_NESTED)
+		rc = invalidate_nested(call, container_of(obj, struct hwpt, obj), a, done);
+	else if (obj->type == OBJECT_VIOMMU)
+		rc = invalidate_viommu(call, container_of(obj, struct viommu_object, obj), a, done);
+	else
+		return no(call, EINVAL, "INV.5", "hwpt_id", obj->id,
+			  "the id of a nested HWPT or vIOMMU; this object is of another type");
+	if (rc)
+		no(call, -rc, "INV.6", "entry_num", *done, "entries of data_type %u that the make takes", a->type);
+	return rc;
+}
+
+static int invalidate(struct call *call, const struct iommu_hwpt_invalidate *cmd, uint32_t *done)
+{
+	const struct user_array a =
+		call_user_array(call, cmd->data_type, cmd->data_uptr, cmd->entry_len, cmd->entry_num);
 	struct object *obj;
+	int rc;
 
 	if (cmd->__reserved)
 		return no(call, EOPNOTSUPP, "INV.1", "__reserved", cmd->__reserved, "0");
@@ -213,17 +238,18 @@ static int invalidate(struct call *call, const struct iommu_hwpt_invalidate *cmd
 	if (!obj)
 		return no(call, ENOENT, "INV.3", "hwpt_id", cmd->hwpt_id,
 			  "the id of a nested HWPT or vIOMMU");
+	rc = invalidate_object(call, obj, &a, done);
 	object_put(call->ctx, obj);
-	return no(call, EINVAL, "INV.5", "hwpt_id", cmd->hwpt_id,
-		  "the id of a nested HWPT or vIOMMU; this object is of another type");
+	return rc;
 }
 
 int abi_hwpt_invalidate(struct call *call)
 {
 	struct iommu_hwpt_invalidate *cmd = call->cmd;
-	int rc = invalidate(call, cmd);
+	uint32_t done = 0;
+	int rc = invalidate(call, cmd, &done);
 
-	cmd->entry_num = 0;
+	cmd->entry_num = done;
 	if (call_respond(call))
 		return no(call, EFAULT, "INV.7", "entry_num", call->user, "writable memory");
 	return rc;
@@ -251,9 +277,9 @@ fault:
 
 static int hw_info(struct call *call, struct idevice *idev, struct iommu_hw_info *cmd)
 {
-	struct iommu *iommu = idev->ctx->host->iommu;
+	struct iommu *iommu = requester_iommu(idev->hdev->requester);
 	uint32_t in_type = cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE ? cmd->in_data_type : 0;
-	const struct iommu_caps *caps = &iommu->caps;
+	const struct iommu_caps *caps = requester_caps(idev->hdev->requester);
 	uint8_t info[64] = {0};
 	size_t len = sizeof(info);
 	uint32_t type;

@@ -32,6 +32,9 @@ struct call {
 /* ENV.10: copy the first min(user size, our size) bytes back. 0 or -EFAULT. */
 int call_respond(struct call *call);
 
+/* The last step of a command that makes @obj: answers, then publishes it, or else it is undone and freed. */
+int call_publish(struct call *call, struct object *obj);
+
 /* What the caller's structure points to, for a make. Valid during the call. */
 struct user_data call_user_data(struct call *call, uint32_t type, uint64_t addr, uint64_t len);
 struct user_array call_user_array(struct call *call, uint32_t type, uint64_t addr, uint32_t entry_len,

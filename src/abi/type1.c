@@ -151,7 +151,7 @@ static int attach_locked(struct type1 *t, struct host_group *g)
 	if (rc)
 		goto out_release;
 	pthread_mutex_lock(&g->lock);
-	rc = host_group_attach(g, t->domain);
+	rc = host_group_attach(g, IOMMU_NO_PASID, t->domain);
 	pthread_mutex_unlock(&g->lock);
 	if (rc)
 		goto out_domain;
@@ -163,7 +163,7 @@ static int attach_locked(struct type1 *t, struct host_group *g)
 
 out_detach:
 	pthread_mutex_lock(&g->lock);
-	host_group_attach(g, NULL);
+	host_group_attach(g, IOMMU_NO_PASID, NULL);
 	pthread_mutex_unlock(&g->lock);
 out_domain:
 	if (first)
@@ -189,7 +189,7 @@ void type1_detach_group(struct type1 *t, struct host_group *g)
 
 	pthread_mutex_lock(&t->lock);
 	pthread_mutex_lock(&g->lock);
-	host_group_attach(g, NULL);
+	host_group_attach(g, IOMMU_NO_PASID, NULL);
 	pthread_mutex_unlock(&g->lock);
 	space_release(t->space, g);
 	if (--t->nr_groups == 0) {

@@ -286,26 +286,42 @@ static long bind_iommufd(struct device_file *df, uint64_t arg, struct caller *c)
 	return rc;
 }
 
-/* 7.4 on an IOMMU without PASIDs: no HWPT can carry the PASID flag. PASID 0 is the RID (Q24). */
+/* PASID 0 is the RID, which the device file then does not know as attached (Q24). */
+static bool has_pasid(struct vfio_device *d, uint32_t pasid)
+{
+	return pasid ? idevice_is_attached_pasid(d->idev, pasid) : d->pasid0;
+}
+
 static int attach_pasid(struct vfio_device *d, uint32_t pasid, uint32_t *pt_id)
 {
 	struct iommufd *ctx = d->idev->ctx;
-	const struct refuse_sink *sink = &ctx->host->sink;
-	struct object *obj;
 	int rc;
 
-	if (!pasid && !ctx->host->strict) {
-		rc = d->pasid0 ? idevice_replace(d->idev, pt_id) : idevice_attach(d->idev, pt_id);
-		d->pasid0 |= !rc;
-		return rc;
-	}
+	if (!pasid && ctx->host->strict)
+		return refuse(&ctx->host->sink, EINVAL, "PASID.0", "pasid", 0, "another PASID: 0 is the device itself");
 	if (pasid > INT32_MAX)
-		return refuse(sink, ENOSPC, "PASID.1", "pasid", pasid, "below 2^31");
-	obj = object_get(ctx, *pt_id, OBJECT_ANY);
-	if (!obj)
-		return refuse(sink, ENOENT, "ATT.1", "pt_id", *pt_id, "the id of an HWPT");
-	object_put(ctx, obj);
-	return refuse(sink, EINVAL, "PASID.3", "pasid", pasid, "an HWPT made with the PASID flag");
+		return refuse(&ctx->host->sink, ENOSPC, "PASID.1", "pasid", pasid, "below 2^31");
+	if (has_pasid(d, pasid))
+		return idevice_replace_pasid(d->idev, pasid, pt_id);
+	rc = idevice_attach_pasid(d->idev, pasid, pt_id);
+	d->pasid0 |= !rc && !pasid;
+	return rc;
+}
+
+static void detach_pasid(struct vfio_device *d, uint32_t pasid)
+{
+	if (!has_pasid(d, pasid))
+		return;
+	idevice_detach_pasid(d->idev, pasid);
+	d->pasid0 &= pasid != 0;
+}
+
+static void detach_rid(struct vfio_device *d)
+{
+	if (!d->attached)
+		return;
+	idevice_detach(d->idev);
+	d->attached = false;
 }
 
 static int attach_rid(struct vfio_device *d, uint32_t *pt_id)
@@ -340,8 +356,10 @@ static long attach_pt(struct device_file *df, uint64_t arg, struct caller *c)
 	if (!rc && copy_out(c, arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id), &a.pt_id,
 			    sizeof(a.pt_id))) {
 		rc = refuse(sink, EFAULT, "VATT.5", "pt_id", arg, "writable memory");
-		idevice_detach(d->idev);
-		d->attached = d->pasid0 = false;
+		if (pasid)
+			detach_pasid(d, a.pasid);
+		else
+			detach_rid(d);
 	}
 	pthread_mutex_unlock(&d->lock);
 	return rc;
@@ -367,10 +385,10 @@ static long detach_pt(struct device_file *df, uint64_t arg, struct caller *c)
 	if (pasid && copy_in(c, &a, arg, sizeof(a)))
 		return refuse(sink, EFAULT, "VDET.1", "pasid", arg, "a readable structure");
 	pthread_mutex_lock(&d->lock);
-	if (pasid ? !a.pasid && d->pasid0 : d->attached) {
-		idevice_detach(d->idev);
-		*(pasid ? &d->pasid0 : &d->attached) = false;
-	}
+	if (pasid)
+		detach_pasid(d, a.pasid);
+	else
+		detach_rid(d);
 	pthread_mutex_unlock(&d->lock);
 	return 0;
 }

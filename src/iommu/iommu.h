@@ -85,7 +85,7 @@ struct page_group {
 	void (*respond)(struct page_group *g, bool success);
 
 	struct list link;
-	const void *hwpt, *device;
+	const void *attach, *device;
 	uint32_t device_id, cookie;
 };
 

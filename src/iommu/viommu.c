@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 void viommu_setup(struct viommu *v)
 {
@@ -128,16 +127,4 @@ void viommu_remove(struct viommu *v, struct vdevice *vd)
 	if (v->ops->vdevice_fini)
 		v->ops->vdevice_fini(vd);
 	take_out(v, vd);
-}
-
-void *viommu_pages_alloc(size_t len)
-{
-	void *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return mem == MAP_FAILED ? NULL : mem;
-}
-
-void viommu_pages_free(void *mem, size_t len)
-{
-	munmap(mem, len);
 }

@@ -75,6 +75,9 @@ struct viommu_up {
 	 * takes leaf locks only.
 	 */
 	int (*event)(struct viommu *v, uint32_t type, const void *data, size_t len);
+	/* Use viommu_pages_alloc() and viommu_pages_free(). */
+	void *(*pages_alloc)(struct viommu *v, size_t len);
+	void (*pages_free)(struct viommu *v, void *mem, size_t len);
 	/*
 	 * From now on the program may mmap() [mem, mem + len), whole pages of viommu_pages_alloc(), at *offset of its iommufd.
 	 * -ENOMEM, -EINVAL. @owner: the queue that cannot go while it is mapped; NULL: the vIOMMU. From init() on.
@@ -83,7 +86,7 @@ struct viommu_up {
 	/* No new mapping; old ones cannot be there, since they hold the owner. */
 	void (*region_remove)(struct viommu *v, uint64_t offset);
 	/*
-	 * @q must not go before hw_queue_undepend(): DESTROY of it answers EBUSY (DEST.9). -ENOENT: it is going already. Called
+	 * @q must not go before queue_release(): DESTROY of it answers EBUSY (DEST.9). -ENOENT: it is going already. Called
 	 * under a lock of the make's that @q's fini() takes.
 	 */
 	int (*queue_hold)(struct hw_queue *q);
@@ -95,6 +98,7 @@ struct viommu {
 	const struct viommu_up *up;
 	struct iommu *iommu;
 	struct domain *parent; /* nest parent; outlives the vIOMMU */
+	void *owner;	       /* the owner's */
 	uint32_t type;
 	/* LOCK_VIOMMU. Taken around viommu_find() and the use of what it gives: a vDEVICE cannot go meanwhile. */
 	struct lock lock;
@@ -113,6 +117,7 @@ struct vdevice {
 /* A queue in guest memory that the IOMMU itself consumes. */
 struct hw_queue {
 	struct viommu *viommu;
+	void *owner; /* the owner's */
 	uint32_t type, index;
 	uint64_t iova; /* in the nest parent's address space: where the caller says that it lies */
 	uint64_t len;
@@ -134,8 +139,15 @@ void viommu_remove(struct viommu *v, struct vdevice *vd); /* hidden first, then 
 struct vdevice *viommu_find(struct viommu *v, uint64_t virt_id);
 struct vdevice *viommu_find_requester(struct viommu *v, const struct requester *r);
 
-/* Shared memory, zeroed, for viommu_up.region_add(). NULL: none left. */
-void *viommu_pages_alloc(size_t len);
-void viommu_pages_free(void *mem, size_t len);
+/* Shared memory, zeroed, whole pages, for viommu_up.region_add(). NULL: none left. */
+static inline void *viommu_pages_alloc(struct viommu *v, size_t len)
+{
+	return v->up->pages_alloc(v, len);
+}
+
+static inline void viommu_pages_free(struct viommu *v, void *mem, size_t len)
+{
+	v->up->pages_free(v, mem, len);
+}
 
 #endif

@@ -3,8 +3,8 @@
  * The FAULT object: groups of page requests on their way to a program and their answers on the way back (6.1).
  *
  * A group is queued, then read and outstanding under its cookie, then answered; whoever takes it off a list answers it, outside
- * of the queue's lock, and never looks at it again. Each remembers the HWPT and the device that it came by: when the two part, what is
- * left of it is answered with failure.
+ * of the queue's lock, and never looks at it again. Each remembers the attachment and the device that it came by: when the
+ * attachment changes or the device leaves it, what is left of it is answered with failure.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -57,15 +57,17 @@ static void add(struct fault_queue *q, struct page_group *g)
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* Under the group's lock: the queue of the HWPT to which @hdev is attached, if it has one. */
+/* Under the group's lock: the queue of the HWPT that @g belongs to, if it has one. */
 static struct fault_queue *queue_of(struct host_device *hdev, struct page_group *g)
 {
+	struct host_attach *at = attach_of_fault(hdev, g->pasid);
 	struct idevice *idev = hdev->idev;
-	struct hwpt *hwpt = hdev->group->hwpt;
+	struct hwpt *hwpt;
 
-	if (!idev || !idev->attached || !hwpt->fault || g->pasid != IOMMU_NO_PASID)
+	if (!idev || !at || !attach_has(at, idev))
 		return NULL;
-	g->hwpt = hwpt;
+	hwpt = at->hwpt;
+	g->attach = at;
 	g->device = idev;
 	g->device_id = idev->obj.id;
 	return hwpt->fault;
@@ -149,28 +151,30 @@ int fault_queue_answer(struct fault_queue *q, uint32_t cookie, bool success)
 	return 0;
 }
 
-static void take_matching(struct list *from, const struct hwpt *hwpt, const struct idevice *idev, struct list *to)
+static void take_matching(struct list *from, const struct host_attach *at, const struct idevice *idev,
+			  struct list *to)
 {
 	struct list *pos, *tmp;
 
 	list_for_each(pos, tmp, from) {
 		struct page_group *g = list_entry(pos, struct page_group, link);
 
-		if (g->hwpt != hwpt || g->device != idev)
+		if (g->attach != at || (idev && g->device != idev))
 			continue;
 		list_del(pos);
 		list_add_tail(to, pos);
 	}
 }
 
-void fault_queue_take(struct fault_queue *q, const struct hwpt *hwpt, const struct idevice *idev, struct list *to)
+void fault_queue_take(struct fault_queue *q, const struct host_attach *at, const struct idevice *idev,
+		      struct list *to)
 {
 	struct list outstanding, *pos, *tmp;
 
 	list_init(&outstanding);
 	pthread_mutex_lock(&q->lock);
-	take_matching(&q->queued, hwpt, idev, to);
-	take_matching(&q->outstanding, hwpt, idev, &outstanding);
+	take_matching(&q->queued, at, idev, to);
+	take_matching(&q->outstanding, at, idev, &outstanding);
 	list_for_each(pos, tmp, &outstanding) {
 		ids_erase(&q->cookies, list_entry(pos, struct page_group, link)->cookie);
 		list_del(pos);

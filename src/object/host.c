@@ -5,8 +5,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define DMA_ENTRY_LIMIT 65535
+
+static void *anonymous_alloc(void *arg, uint64_t len)
+{
+	void *mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
+}
+
+static void anonymous_free(void *arg, void *mem, uint64_t len)
+{
+	munmap(mem, len);
+}
+
+static const struct host_shm default_shm = {anonymous_alloc, anonymous_free, NULL};
 
 static void forget_everything(void *arg)
 {
@@ -50,6 +65,7 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 
 static void free_group(struct host_group *g)
 {
+	range_destroy(&g->pasids);
 	pthread_mutex_destroy(&g->lock);
 	free(g);
 }
@@ -95,6 +111,7 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 	h->iommufd_container = cfg->iommufd_container;
 	h->strict = cfg->strict;
 	h->commands = cfg->commands;
+	h->shm = cfg->shm.alloc ? cfg->shm : default_shm;
 	h->dma_entry_limit = cfg->dma_entry_limit ? cfg->dma_entry_limit : DMA_ENTRY_LIMIT;
 	pthread_mutex_init(&h->open_lock, NULL);
 	pthread_cond_init(&h->closed, NULL);
@@ -209,6 +226,8 @@ static struct host_group *add_group(struct host *h, int wanted)
 	g->id = id;
 	g->host = h;
 	pthread_mutex_init(&g->lock, NULL);
+	host_attach_init(&g->rid, IOMMU_NO_PASID);
+	range_init(&g->pasids, NULL);
 	list_init(&g->devices);
 	list_add_tail(&h->groups, &g->link);
 	return g;
@@ -299,18 +318,57 @@ void host_remove_device(struct host_device *d)
 	free(d);
 }
 
-int host_group_attach(struct host_group *g, struct domain *d)
+void host_attach_init(struct host_attach *at, uint32_t pasid)
+{
+	*at = (struct host_attach){.pasid = pasid};
+	list_init(&at->members);
+}
+
+/* 7.4. A requester without PASIDs has none that could be misused. */
+static bool has_pasids(const struct requester *r)
+{
+	return requester_caps(r)->max_pasid_log2;
+}
+
+static int attach_requester(struct requester *r, uint32_t pasid, struct domain *d)
+{
+	if (pasid == IOMMU_NO_PASID)
+		return requester_attach(r, d);
+	return has_pasids(r) ? requester_attach_pasid(r, pasid, d) : 0;
+}
+
+/* PASIDs: refused for all before any is attached. */
+static int check_pasid(struct host_group *g, uint32_t pasid)
+{
+	struct list *pos, *tmp;
+
+	if (pasid == IOMMU_NO_PASID)
+		return 0;
+	list_for_each(pos, tmp, &g->devices) {
+		const struct requester *r = list_entry(pos, struct host_device, group_link)->requester;
+
+		if (!requester_iommu(r)->make->pasids)
+			return -EOPNOTSUPP;
+		if (has_pasids(r) && pasid >> requester_caps(r)->max_pasid_log2)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+int host_group_attach(struct host_group *g, uint32_t pasid, struct domain *d)
 {
 	struct list *pos, *tmp;
 	struct domain *old = NULL;
 	struct host_device *failed = NULL;
-	int rc = 0;
+	int rc = check_pasid(g, pasid);
 
+	if (rc)
+		return rc;
 	list_for_each(pos, tmp, &g->devices) {
 		struct host_device *hdev = list_entry(pos, struct host_device, group_link);
 
-		old = requester_domain(hdev->requester);
-		rc = requester_attach(hdev->requester, d);
+		old = requester_pasid_domain(hdev->requester, pasid);
+		rc = attach_requester(hdev->requester, pasid, d);
 		if (rc) {
 			failed = hdev;
 			break;
@@ -323,7 +381,7 @@ int host_group_attach(struct host_group *g, struct domain *d)
 
 		if (hdev == failed)
 			break;
-		requester_attach(hdev->requester, old);
+		attach_requester(hdev->requester, pasid, old);
 	}
 	return rc;
 }

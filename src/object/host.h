@@ -20,11 +20,21 @@
 
 #include "base/epoch.h"
 #include "base/list.h"
+#include "base/range.h"
 #include "base/refuse.h"
 #include "iommu/iommu.h"
 #include "memory/memory.h"
 
 struct host_device;
+
+/* What the RIDs, or one PASID, of a whole group are attached to, for an iommufd. Under the group's lock. */
+struct host_attach {
+	uint32_t pasid;
+	void *hwpt; /* NULL: nothing */
+	unsigned int nr_members;
+	struct list members; /* the devices that asked for it */
+};
+void host_attach_init(struct host_attach *at, uint32_t pasid);
 
 struct host_group {
 	unsigned int id;
@@ -33,9 +43,9 @@ struct host_group {
 	unsigned int nr_devices;
 	const void *owner; /* who has claimed its DMA: a container or an iommufd context; under host->lock */
 	unsigned int owner_count;
-	pthread_mutex_t lock;	/* attachment */
-	void *hwpt;		/* the iommufd HWPT that the whole group is attached to */
-	unsigned int nr_attached; /* devices that asked for it */
+	pthread_mutex_t lock;	   /* attachment, the next two */
+	struct host_attach rid;	   /* of requests without a PASID */
+	struct range_tree pasids; /* the host_attach of each PASID in use, at [pasid, pasid] */
 	void *file; /* abi/'s open group file; one at a time. Under host->lock */
 	unsigned int cdev_opens; /* devices of the group open through their cdev */
 	struct list link;
@@ -58,6 +68,13 @@ struct host_device {
 	struct list group_link, link;
 };
 
+/* Shared, zeroed, page aligned memory that whoever stands between the host and a program can show to it. */
+struct host_shm {
+	void *(*alloc)(void *arg, uint64_t len); /* NULL: anonymous memory of this process */
+	void (*free)(void *arg, void *mem, uint64_t len);
+	void *arg;
+};
+
 struct host {
 	struct memory *memory;
 	struct pt_mem *tables;
@@ -74,6 +91,7 @@ struct host {
 	bool no_mmap;		  /* no region offers MMAP: the program has opened /dev/kvm. Atomic */
 	unsigned int dma_entry_limit; /* type1, default 65535 */
 	const struct abi_commands *commands; /* what a room above adds to /dev/iommu; NULL: nothing */
+	struct host_shm shm;
 	uint32_t refs;
 };
 
@@ -88,6 +106,7 @@ struct host_config {
 	bool iommufd_container, strict;
 	unsigned int dma_entry_limit; /* 0: 65535 */
 	const struct abi_commands *commands; /* abi/command.h: more commands of /dev/iommu; may be NULL */
+	struct host_shm shm;
 };
 
 int host_create(const struct host_config *cfg, struct host **out, char *why, size_t why_len);
@@ -110,8 +129,11 @@ struct host_device_config {
 int host_add_device_with(struct host *h, const struct host_device_config *cfg, struct host_device **out);
 /* Neither bound nor open. Its group goes with its last device. */
 void host_remove_device(struct host_device *d);
-/* Attach every requester of the group to @d (NULL: blocked), all or nothing. Under the group's lock. */
-int host_group_attach(struct host_group *g, struct domain *d);
+/*
+ * Attach every requester of the group to @d (NULL: blocked), all or nothing; or one PASID of each that has PASIDs, which may be
+ * none (Linux attaches then all the same). Under the group's lock.
+ */
+int host_group_attach(struct host_group *g, uint32_t pasid, struct domain *d);
 struct host_device *host_find_device(struct host *h, const char *name);
 struct host_device *host_find_cdev(struct host *h, unsigned int cdev);
 struct host_group *host_find_group(struct host *h, unsigned int id);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The paging HWPT: one IOMMU domain whose page table mirrors an IOAS (HWA.7-14).
+ * HWPTs. A paging one is an IOMMU domain whose page table mirrors an IOAS (HWA.7-14); a nested one is a domain whose tables a guest
+ * writes, on a paging parent (HWA.15-21).
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "iommu/user.h"
 #include "object/private.h"
+#include "object/viommu.h"
 
 #define HWPT_FAULT_ID_VALID BIT(2)
 #define HWPT_KNOWN_FLAGS    (DOMAIN_NEST_PARENT | DOMAIN_DIRTY | HWPT_FAULT_ID_VALID | DOMAIN_PASID)
@@ -128,6 +130,107 @@ int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *id
 	return 0;
 }
 
+/* Flags that a nested HWPT may have (HWA.15, HWA.20), and the data that it needs. */
+static int check_nested(const struct refuse_sink *sink, const char *rule, uint32_t flags, const struct user_data *data)
+{
+	const uint32_t legal = HWPT_FAULT_ID_VALID | DOMAIN_PASID;
+
+	if (flags & ~legal)
+		return refuse(sink, EOPNOTSUPP, rule, "flags", flags, "FAULT_ID_VALID 4, PASID 8");
+	if (!data)
+		return refuse(sink, EOPNOTSUPP, rule, "data_len", 0, "data of the guest's tables");
+	return 0;
+}
+
+/* Everything but the domain and the hold on what it stands on. */
+static int nested_create(struct iommufd *ctx, struct hwpt *parent, uint32_t flags, struct hwpt **out)
+{
+	struct hwpt *hwpt = calloc(1, sizeof(*hwpt));
+	int rc;
+
+	if (!hwpt)
+		return -ENOMEM;
+	hwpt->parent = parent;
+	hwpt->ioas = parent->ioas;
+	hwpt->flags = flags;
+	list_init(&hwpt->link);
+	rc = object_reserve(ctx, &hwpt->obj, OBJECT_HWPT_NESTED);
+	if (rc) {
+		free(hwpt);
+		return rc;
+	}
+	*out = hwpt;
+	return 0;
+}
+
+/* The make has answered; @base is what the HWPT stands on. */
+static int nested_finish(struct iommufd *ctx, struct hwpt *hwpt, struct object *base, int rc, const char *rule,
+			 const struct user_data *data)
+{
+	if (rc) {
+		object_abort(ctx, &hwpt->obj);
+		free(hwpt);
+		return refuse(&ctx->host->sink, -rc, rule, "data_type", data->type,
+			      "data that this IOMMU takes");
+	}
+	object_hold(ctx, base);
+	return 0;
+}
+
+static uint32_t nested_flags(uint32_t flags)
+{
+	return flags & DOMAIN_PASID;
+}
+
+/* HWA.17. */
+static bool is_nest_parent(const struct hwpt *hwpt, const struct iommu_make *make)
+{
+	return !hwpt->automatic && hwpt->flags & DOMAIN_NEST_PARENT && domain_iommu(hwpt->domain)->make == make;
+}
+
+int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *idev, uint32_t flags,
+		      const struct user_data *data, struct hwpt **out)
+{
+	struct requester *r = idev->hdev->requester;
+	const struct iommu_make *make = requester_iommu(r)->make;
+	const struct refuse_sink *sink = &ctx->host->sink;
+	int rc = check_nested(sink, "HWA.15", flags, data);
+
+	if (rc)
+		return rc;
+	if (!make->domain_alloc_nested)
+		return refuse(sink, EOPNOTSUPP, "HWA.16", "pt_id", parent->obj.id,
+			      "a make that nests on an HWPT; this is %s", make->name);
+	if (!is_nest_parent(parent, make))
+		return refuse(sink, EINVAL, "HWA.17", "pt_id", parent->obj.id, "an HWPT made with NEST_PARENT");
+	rc = nested_create(ctx, parent, flags, out);
+	if (rc)
+		return rc;
+	rc = make->domain_alloc_nested(r, parent->domain, nested_flags(flags), data, &(*out)->domain);
+	return nested_finish(ctx, *out, &parent->obj, rc, "HWA.18", data);
+}
+
+int hwpt_viommu_alloc(struct iommufd *ctx, struct viommu_object *v, struct idevice *idev, uint32_t flags,
+		      const struct user_data *data, struct hwpt **out)
+{
+	const struct refuse_sink *sink = &ctx->host->sink;
+	int rc;
+
+	if (v->viommu->iommu != requester_iommu(idev->hdev->requester))
+		return refuse(sink, EINVAL, "HWA.19", "pt_id", v->obj.id, "a vIOMMU of this device's IOMMU");
+	rc = check_nested(sink, "HWA.20", flags, data);
+	if (rc)
+		return rc;
+	if (!v->viommu->ops->domain_alloc)
+		return refuse(sink, EOPNOTSUPP, "HWA.20", "pt_id", v->obj.id, "a vIOMMU that nests");
+	rc = nested_create(ctx, v->parent, flags, out);
+	if (rc)
+		return rc;
+	(*out)->viommu = v;
+	rc = v->viommu->ops->domain_alloc(v->viommu, nested_flags(flags), data, &(*out)->domain);
+	return nested_finish(ctx, *out, &v->obj, rc, "HWA.21", data);
+}
+
 int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_id)
 {
 	struct object *obj = object_get(ctx, fault_id, OBJECT_FAULT);
@@ -156,4 +259,19 @@ static void hwpt_destroy(struct iommufd *ctx, struct object *obj)
 
 const struct object_type_ops hwpt_type_ops = {
 	.destroy = hwpt_destroy,
+};
+
+static void nested_destroy(struct iommufd *ctx, struct object *obj)
+{
+	struct hwpt *hwpt = container_of(obj, struct hwpt, obj);
+
+	domain_free(hwpt->domain);
+	if (hwpt->fault)
+		object_release(ctx, &hwpt->fault->obj);
+	object_release(ctx, hwpt->viommu ? &hwpt->viommu->obj : &hwpt->parent->obj);
+	free(hwpt);
+}
+
+const struct object_type_ops nested_type_ops = {
+	.destroy = nested_destroy,
 };

@@ -71,23 +71,31 @@ struct fault_queue {
 	void *changed_arg;
 };
 
+struct viommu_object; /* object/viommu.h */
+
+/* A paging HWPT, or a nested one (obj.type). */
 struct hwpt {
 	struct object obj;
-	struct ioas *ioas;
+	struct ioas *ioas;	      /* that it, or its parent, shows */
+	struct hwpt *parent;	      /* of a nested one */
+	struct viommu_object *viommu; /* that a nested one was made from, and holds instead of @parent; NULL: from @parent */
 	struct fault_queue *fault; /* NULL: page requests are answered with failure */
 	struct domain *domain;
-	struct space_mirror mirror;
+	struct space_mirror mirror; /* of a paging one */
 	uint32_t flags;	   /* IOMMU_HWPT_ALLOC_ */
 	bool automatic;	   /* made by an IOAS attach, goes with its last attachment */
 	bool filled;	   /* the mirror stands in the IOAS */
 	struct list link; /* ioas->hwpts when automatic */
 };
 
+struct vdevice_object; /* object/viommu.h */
+
 struct idevice {
 	struct object obj;
 	struct iommufd *ctx;
 	struct host_device *hdev;
-	bool attached; /* to hdev->group->hwpt; under the group's lock */
+	struct vdevice_object *vdevice; /* its one; under the group's lock, as the next */
+	bool destroying;		/* is being unbound: no new vDEVICE */
 	bool within;   /* idevice_bind_within() */
 };
 
@@ -97,6 +105,8 @@ struct iommufd {
 	pthread_cond_t idle;  /* an object's busy count fell */
 	struct ids ids;
 	struct ioas *vfio_ioas; /* compat IOAS; no reference */
+	pthread_mutex_t regions_lock;
+	struct range_tree regions; /* what can be mapped, by its offset in the file: struct region */
 	bool process_mode;	/* who pays: OPTION RLIMIT_MODE */
 	uint32_t refs;
 };
@@ -132,6 +142,10 @@ int ioas_alloc(struct iommufd *ctx, struct ioas **out); /* reserved, not publish
 int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, uint32_t flags,
 		      const struct user_data *data, struct hwpt **out);
 
+/* HWA.15 to HWA.18, pt_id an HWPT. Reserved, not published; the parent gets a user. */
+int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *idev, uint32_t flags,
+		      const struct user_data *data, struct hwpt **out);
+
 /* HWA.6, the last step before publishing: faults go to the queue @fault_id from now on. -ENOENT. */
 int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_id);
 
@@ -151,14 +165,16 @@ int idevice_bind(struct iommufd *ctx, struct host_device *hdev, struct idevice *
 /* The same without a hold on the context, for an owner that is itself an object of it and unbinds when that is destroyed. */
 int idevice_bind_within(struct iommufd *ctx, struct host_device *hdev, struct idevice **out);
 void idevice_unbind(struct idevice *idev); /* detaches everything first */
-/* 7.2 to 7.5, of the RID (IOMMU_NO_PASID) or of one PASID: *pt_id in and out. */
+/* 7.2 to 7.5, of one PASID, or of the RID (IOMMU_NO_PASID): *pt_id in and out. */
+int idevice_attach_pasid(struct idevice *idev, uint32_t pasid, uint32_t *pt_id);
+int idevice_replace_pasid(struct idevice *idev, uint32_t pasid, uint32_t *pt_id);
+void idevice_detach_pasid(struct idevice *idev, uint32_t pasid);
+bool idevice_is_attached_pasid(struct idevice *idev, uint32_t pasid);
+/* The same of the RID. */
 int idevice_attach(struct idevice *idev, uint32_t *pt_id);
 int idevice_replace(struct idevice *idev, uint32_t *pt_id);
 void idevice_detach(struct idevice *idev);
 bool idevice_is_attached(struct idevice *idev);
-int idevice_attach_pasid(struct idevice *idev, uint32_t pasid, uint32_t *pt_id);
-int idevice_replace_pasid(struct idevice *idev, uint32_t pasid, uint32_t *pt_id);
-void idevice_detach_pasid(struct idevice *idev, uint32_t pasid);
 
 /* The compat IOAS (9.1): with a busy hold on it, or NULL (ENODEV). */
 struct ioas *iommufd_compat_get(struct iommufd *ctx);

@@ -30,9 +30,14 @@ static const struct object_type_ops *const type_ops[OBJECT_TYPES] = {
 	[OBJECT_ACCESS] = &access_type_ops,
 	[OBJECT_DEVICE] = &idevice_type_ops,
 	[OBJECT_FAULT] = &fault_type_ops,
+	[OBJECT_HW_QUEUE] = &hw_queue_type_ops,
+	[OBJECT_HWPT_NESTED] = &nested_type_ops,
 	[OBJECT_HWPT_PAGING] = &hwpt_type_ops,
 	[OBJECT_IOAS] = &ioas_type_ops,
 	[OBJECT_OTHER] = &other_type_ops,
+	[OBJECT_VDEVICE] = &vdevice_type_ops,
+	[OBJECT_VEVENTQ] = &veventq_type_ops,
+	[OBJECT_VIOMMU] = &viommu_type_ops,
 };
 
 int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
@@ -43,7 +48,9 @@ int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
 	if (!ctx)
 		return -ENOMEM;
 	ids_init(&ctx->ids);
+	range_init(&ctx->regions, NULL);
 	pthread_mutex_init(&ctx->lock, NULL);
+	pthread_mutex_init(&ctx->regions_lock, NULL);
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
 	pthread_cond_init(&ctx->idle, &clock);
@@ -83,6 +90,8 @@ void iommufd_put(struct iommufd *ctx)
 		return;
 	sweep(ctx);
 	ids_destroy(&ctx->ids);
+	range_destroy(&ctx->regions);
+	pthread_mutex_destroy(&ctx->regions_lock);
 	pthread_mutex_destroy(&ctx->lock);
 	pthread_cond_destroy(&ctx->idle);
 	host_put(ctx->host);
@@ -148,6 +157,27 @@ bool object_try_get(struct iommufd *ctx, struct object *obj)
 	return found;
 }
 
+bool object_try_hold(struct iommufd *ctx, struct object *obj)
+{
+	bool found;
+
+	pthread_mutex_lock(&ctx->lock);
+	found = ids_find(&ctx->ids, obj->id) == obj;
+	if (found)
+		obj->users++;
+	pthread_mutex_unlock(&ctx->lock);
+	return found;
+}
+
+void object_bury(struct iommufd *ctx, struct object *obj)
+{
+	pthread_mutex_lock(&ctx->lock);
+	ids_bury(&ctx->ids, obj->id);
+	while (obj->busy > 1)
+		pthread_cond_wait(&ctx->idle, &ctx->lock);
+	pthread_mutex_unlock(&ctx->lock);
+}
+
 int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 {
 	struct object *obj;
@@ -157,7 +187,7 @@ int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 	obj = ids_find(&ctx->ids, id);
 	if (!obj)
 		rc = -ENOENT;
-	else if (obj->type != OBJECT_IOAS && obj->type != OBJECT_HWPT_PAGING)
+	else if (obj->type != OBJECT_IOAS && obj->type != OBJECT_HWPT_PAGING && obj->type != OBJECT_HWPT_NESTED)
 		rc = -EINVAL;
 	else
 		obj->users++;
@@ -229,9 +259,14 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
 		[OBJECT_ACCESS] = {"DEST.3", "an access goes by its owner's hand"},
 		[OBJECT_DEVICE] = {"DEST.3", "a device goes by closing its VFIO file"},
 		[OBJECT_FAULT] = {"DEST.7", "a fault queue whose file is closed and that no HWPT uses"},
-		[OBJECT_HWPT_PAGING] = {"DEST.2", "an HWPT that nothing is attached to"},
-		[OBJECT_IOAS] = {"DEST.2", "an IOAS without HWPTs"},
+		[OBJECT_HW_QUEUE] = {"DEST.9", "a queue that no higher one depends on and that is not mapped"},
+		[OBJECT_HWPT_NESTED] = {"DEST.2", "an HWPT that nothing is attached to"},
+		[OBJECT_HWPT_PAGING] = {"DEST.2", "an HWPT that nothing is attached to and nothing stands on"},
+		[OBJECT_IOAS] = {"DEST.2", "an IOAS without HWPTs and accesses"},
 		[OBJECT_OTHER] = {"DEST.2", "an object that nothing uses"},
+		[OBJECT_VDEVICE] = {"DEST.11", "a vDEVICE that nothing uses"},
+		[OBJECT_VEVENTQ] = {"DEST.8", "an event queue whose file is closed"},
+		[OBJECT_VIOMMU] = {"DEST.10", "a vIOMMU without objects of its own, and not mapped"},
 	};
 
 	return refuse(&ctx->host->sink, EBUSY, why[type].rule, "id", id, "%s", why[type].legal);

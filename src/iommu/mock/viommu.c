@@ -38,7 +38,7 @@ static int show_region(struct mock_viommu *m, const struct user_data *data)
 
 	if (rc)
 		return rc;
-	m->region = viommu_pages_alloc(REGION_SIZE);
+	m->region = viommu_pages_alloc(&m->viommu, REGION_SIZE);
 	if (!m->region)
 		return -ENOMEM;
 	*m->region = s.in_data;
@@ -53,7 +53,7 @@ static int show_region(struct mock_viommu *m, const struct user_data *data)
 		return 0;
 	up->region_remove(&m->viommu, m->offset);
 out_free:
-	viommu_pages_free(m->region, REGION_SIZE);
+	viommu_pages_free(&m->viommu, m->region, REGION_SIZE);
 	return rc;
 }
 
@@ -73,7 +73,7 @@ static void mock_viommu_fini(struct viommu *v)
 
 	if (m->region) {
 		v->up->region_remove(v, m->offset);
-		viommu_pages_free(m->region, REGION_SIZE);
+		viommu_pages_free(&m->viommu, m->region, REGION_SIZE);
 	}
 	pthread_mutex_destroy(&m->lock);
 }

@@ -229,9 +229,9 @@ static void check_given_back(struct bed *b)
 
 		assert_null(g->owner);
 		assert_null(g->file);
-		assert_null(g->hwpt);
+		assert_null(g->rid.hwpt);
 		assert_int_equal(g->owner_count, 0);
-		assert_int_equal(g->nr_attached, 0);
+		assert_int_equal(g->rid.nr_members, 0);
 		assert_int_equal(g->cdev_opens, 0);
 		assert_null(b->slot[n]->opened);
 		assert_null(b->slot[n]->idev);

@@ -99,10 +99,10 @@ static void look(const struct scene *s, struct snapshot *out)
 		const struct host_group *g = b->slot[i]->group;
 
 		out->group[i].owner = g->owner;
-		out->group[i].hwpt = g->hwpt;
+		out->group[i].hwpt = g->rid.hwpt;
 		out->group[i].file = g->file;
 		out->group[i].owners = g->owner_count;
-		out->group[i].attached = g->nr_attached;
+		out->group[i].attached = g->rid.nr_members;
 		out->group[i].cdevs = g->cdev_opens;
 		out->locked[i] = memory_account_locked(b->accounts[i]);
 	}

@@ -216,7 +216,25 @@ static void region_remove(struct viommu *v, uint64_t offset)
 	heard.mem = NULL;
 }
 
-static const struct viommu_up up = {.event = event, .region_add = region_add, .region_remove = region_remove};
+static void *pages_alloc(struct viommu *v, size_t len)
+{
+	void *mem = aligned_alloc(4096, len);
+
+	return mem ? memset(mem, 0, len) : NULL;
+}
+
+static void pages_free(struct viommu *v, void *mem, size_t len)
+{
+	free(mem);
+}
+
+static const struct viommu_up up = {
+	.event = event,
+	.pages_alloc = pages_alloc,
+	.pages_free = pages_free,
+	.region_add = region_add,
+	.region_remove = region_remove,
+};
 
 static struct viommu *make_viommu(struct fixture *f, struct domain *parent)
 {

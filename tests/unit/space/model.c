@@ -211,7 +211,7 @@ static void do_map(struct twin *t)
 	uint64_t len = pick_length(), va = (uintptr_t)t->w->arena + pick_address(ARENA_PAGES - 12);
 	bool automatic = pick(2);
 	uint64_t iova = pick_address(48), got;
-	int prot = (int)pick(4);
+	int prot = 1 + (int)pick(3);
 	struct twin_area a = {0, len - 1, va, prot, prot & SPACE_WRITE};
 	struct space *saved = t->w->s;
 	int rc;
@@ -260,7 +260,7 @@ static void do_copy(struct twin *t, struct twin *from)
 	size_t n = 0;
 	int rc = 0;
 
-	c.prot = (int)pick(4);
+	c.prot = 1 + (int)pick(3);
 	c.fixed = pick(2);
 	for (uint64_t at = c.src_iova; at < c.src_iova + c.length;) {
 		struct twin_area *a = area_at(from, at);
@@ -425,7 +425,7 @@ static void check_table(struct twin *t, unsigned int i)
 		const struct twin_area *a = area_at(t, iova);
 		struct pt_leaf leaf;
 
-		if (!a || !a->prot) {
+		if (!a) {
 			assert_int_equal(pt_translate(t->w->mirror[i].m.pt, iova, &leaf), -ENOENT);
 			continue;
 		}

@@ -207,7 +207,7 @@ static bool do_map(struct pair *p, uint64_t *iova, uint64_t *length)
 	uint64_t want = map.iova;
 	int rc;
 
-	map.prot = pick(p, 16) ? map.prot | SPACE_READ : 0;
+	map.prot = pick(p, 16) ? map.prot | SPACE_READ : SPACE_WRITE;
 	map.fixed = p->shared || pick(p, 3);
 	piece.writable = map.prot & SPACE_WRITE;
 	assert_int_equal(pages_from_va(p->st->w->memory, NULL, piece.va, map.length, piece.writable,

@@ -21,9 +21,22 @@ static struct ioas *compat_ioas(struct iommufd *ctx)
 	return ioas;
 }
 
+/* Every HWPT of a host enforces, or none does: it is decided by the IOMMU when one is made. Where there
+ * is none, none does not. */
+static bool all_enforce(struct iommufd *ctx, struct ioas *ioas)
+{
+	bool all;
+
+	pthread_mutex_lock(&ioas->lock);
+	all = ctx->host->iommu->caps.enforce_coherency || list_empty(&ioas->hwpts);
+	pthread_mutex_unlock(&ioas->lock);
+	return all;
+}
+
 static long check_extension(struct iommufd *ctx, uint64_t ext)
 {
 	struct ioas *ioas;
+	bool all;
 
 	switch (ext) {
 	case VFIO_TYPE1_IOMMU:
@@ -31,12 +44,12 @@ static long check_extension(struct iommufd *ctx, uint64_t ext)
 	case VFIO_UNMAP_ALL:
 		return 1;
 	case VFIO_DMA_CC_IOMMU:
-		/* Every HWPT of a host enforces, or none does: it is decided by the IOMMU when one is made. */
 		ioas = compat_ioas(ctx);
 		if (!ioas)
 			return -ENODEV;
+		all = all_enforce(ctx, ioas);
 		object_put(ctx, &ioas->obj);
-		return ctx->host->iommu->caps.enforce_coherency;
+		return all;
 	default:
 		return 0;
 	}

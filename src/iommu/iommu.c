@@ -103,3 +103,10 @@ void iommu_invalidate_all(struct iommu *i)
 		quiesce_wait(&q, list_entry(pos, struct requester, link));
 	lock_release(&i->lock);
 }
+
+int iommu_no_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)
+{
+	*type = 0;
+	*len = 0;
+	return 0;
+}

@@ -193,6 +193,9 @@ struct iommu {
 	uint64_t nr_faults;		      /* ever; read atomically */
 };
 
+/* For makes that Linux gives no type: NONE and nothing, whatever the type that was asked for. */
+int iommu_no_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len);
+
 /* The table of makes, ended by NULL (makes.c). */
 extern const struct iommu_make *const iommu_makes[];
 const struct iommu_make *iommu_make_find(const char *name);

@@ -7,11 +7,17 @@
 #include "iommu/amd/amd.h"
 #include "iommu/iommu.h"
 #include "iommu/mock/mock.h"
+#include "iommu/power/power.h"
+#include "iommu/riscv/riscv.h"
+#include "iommu/s390/s390.h"
 #include "iommu/vtd/vtd.h"
 
 const struct iommu_make *const iommu_makes[] = {
 	&vtd_make,
 	&amd_make,
+	&riscv_make,
+	&s390_make,
+	&power_make,
 	&mock_make,
 	NULL,
 };

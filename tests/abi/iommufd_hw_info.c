@@ -24,12 +24,40 @@ static void teardown(int fd)
 	bound_close(&bound);
 }
 
+static int ask(uint32_t flags, uint32_t type, void *data, uint32_t len, struct iommu_hw_info *info)
+{
+	int fd = setup(), err;
+
+	*info = (struct iommu_hw_info){
+		.size = sizeof(*info),
+		.flags = flags,
+		.dev_id = DEV,
+		.data_len = len,
+		.data_uptr = PTR(data),
+		.in_data_type = type,
+		.out_max_pasid_log2 = 0xee,
+		.out_capabilities = 0xeeeeeeeeeeeeeeee,
+	};
+	err = abi_ioctl(fd, IOMMU_GET_HW_INFO, info);
+	teardown(fd);
+	return err;
+}
+
+/* A driver that tells nothing about itself does not look at the type that it is asked for. */
+static bool tells_nothing(void)
+{
+	struct iommu_hw_info info;
+
+	return !ask(0, 0, NULL, 0, &info) && info.out_data_type == IOMMU_HW_INFO_TYPE_NONE;
+}
+
 static void rules(void)
 {
+	enum { UNKNOWN_TYPE = 7 };
 	static struct iommu_hw_info base = { .size = sizeof(base), .dev_id = DEV, .data_len = 16 };
 	static char data[16];
 	static uint64_t none, read_only;
-	const struct abi_rule rules[] = {
+	struct abi_rule rules[] = {
 		{ "HWI.1", "an unknown flag", EOPNOTSUPP, { SET(iommu_hw_info, flags, 2) } },
 		{ "HWI.1", "the highest flag", EOPNOTSUPP,
 		  { SET(iommu_hw_info, flags, 0x80000000) } },
@@ -41,7 +69,7 @@ static void rules(void)
 		  { SET(iommu_hw_info, __reserved, 1 << 16) } },
 		{ "HWI.3", "no such device", ENOENT, { SET(iommu_hw_info, dev_id, ID_NONE) } },
 		{ "HWI.3", "it is an IOAS", ENOENT, { SET(iommu_hw_info, dev_id, IOAS) } },
-		{ "HWI.5", "a type that no driver knows", EOPNOTSUPP,
+		[UNKNOWN_TYPE] = { "HWI.5", "a type that no driver knows", EOPNOTSUPP,
 		  { SET(iommu_hw_info, flags, IOMMU_HW_INFO_FLAG_INPUT_TYPE),
 		    SET(iommu_hw_info, in_data_type, 0x7fffffff) } },
 		{ "HWI.6", "data at NULL", EFAULT, { SET(iommu_hw_info, data_uptr, 0) } },
@@ -60,30 +88,17 @@ static void rules(void)
 		.teardown = teardown,
 		.base_rule = "HWI.7",
 	};
+	size_t n = ARRAY_SIZE(rules);
 
 	base.data_uptr = PTR(data);
 	none = PTR(abi_memory()->none);
 	read_only = PTR(abi_memory()->read_only);
-	abi_rules(&command, rules, ARRAY_SIZE(rules));
-}
-
-static int ask(uint32_t flags, uint32_t type, void *data, uint32_t len, struct iommu_hw_info *info)
-{
-	int fd = setup(), err;
-
-	*info = (struct iommu_hw_info){
-		.size = sizeof(*info),
-		.flags = flags,
-		.dev_id = DEV,
-		.data_len = len,
-		.data_uptr = PTR(data),
-		.in_data_type = type,
-		.out_max_pasid_log2 = 0xee,
-		.out_capabilities = 0xeeeeeeeeeeeeeeee,
-	};
-	err = abi_ioctl(fd, IOMMU_GET_HW_INFO, info);
-	teardown(fd);
-	return err;
+	if (tells_nothing()) {
+		n--;
+		memmove(&rules[UNKNOWN_TYPE], &rules[UNKNOWN_TYPE + 1],
+			(n - UNKNOWN_TYPE) * sizeof(*rules));
+	}
+	abi_rules(&command, rules, n);
 }
 
 /* The length of what each type reports. */
@@ -160,6 +175,10 @@ static void answers(void)
 	abi_row("HWI.5", "without INPUT_TYPE the type is not looked at");
 	abi_errno(ask(0, 0x7fffffff, again, 100, &other), 0);
 	abi_equal(other.out_data_type, info.out_data_type);
+
+	abi_row("HWI.5", "INPUT_TYPE and a type that no driver knows");
+	abi_errno(ask(IOMMU_HW_INFO_FLAG_INPUT_TYPE, 0x7fffffff, again, 100, &other),
+		  tells_nothing() ? 0 : EOPNOTSUPP);
 
 	abi_row("HWI.5", "INPUT_TYPE with the default, and with the type that is there");
 	abi_errno(

@@ -352,6 +352,117 @@ static void test_coherency(void **state)
 	bed_destroy(&b);
 }
 
+/* Makes that Linux gives no type: NONE, whatever is asked for; no flags; no interrupt window. */
+static void test_plain_makes(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t last, sizes;
+		size_t nr_regions;
+		struct iommu_region regions[2];
+	} rows[] = {
+		{"riscv", (1ull << 47) - 1, 0x8040211000, 0},
+		{"riscv,va=39", (1ull << 38) - 1, 0x40211000, 0},
+		{"riscv,va=57,svpbmt=off", (1ull << 56) - 1, 0x1008040211000, 0},
+		{"s390", (1ull << 42) - 1, 0x1000, 1, {{0, 0xffffffff}}},
+		{"s390,start-dma=0", (1ull << 42) - 1, 0x1000, 0},
+		{"s390,tables=rs", (1ull << 53) - 1, 0x1000, 1, {{0, 0xffffffff}}},
+		{"s390,tables=rf",
+		 UINT64_MAX,
+		 0x1000,
+		 2,
+		 {{0, 0xffffffff}, {1ull << 57, UINT64_MAX}}},
+		{"s390,tables=rf,aperture=8G",
+		 (1ull << 42) - 1,
+		 0x1000,
+		 2,
+		 {{0, 0xffffffff}, {3ull << 32, (1ull << 42) - 1}}},
+		{"s390,start-dma=0,end-dma=0x3ffffffffff", (1ull << 42) - 1, 0x1000, 0},
+		{"power", (1ull << 48) - 1, 0x1000, 0},
+		{"power,levels=1", (1ull << 31) - 1, 0x1000, 0},
+		{"power,levels=1,window=64G", (1ull << 36) - 1, 0x1000, 0},
+		{"power,levels=5", (1ull << 54) - 1, 0x1000, 0},
+		{"power,page=64K,levels=3", (1ull << 43) - 1, 0x10000, 0},
+		{"power,page=2M,levels=2,window=64G", (1ull << 36) - 1, 0x200000, 0},
+		{"power,page=16M,levels=2", (1ull << 42) - 1, 0x1000000, 0},
+	};
+
+	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+		struct iommu_region r[4] = {0};
+		uint64_t start, last;
+		uint32_t type = 9;
+		size_t len = 16;
+		struct domain *d;
+		struct bed b;
+		char buf[16];
+
+		bed_create(&b, rows[n].text, false);
+		assert_int_equal(b.iommu->make->hw_info(b.iommu, 1, &type, buf, &len), 0);
+		assert_int_equal(type, 0);
+		assert_int_equal(len, 0);
+		assert_int_equal(b.iommu->make->regions(b.iommu, r, 4), rows[n].nr_regions);
+		for (size_t k = 0; k < rows[n].nr_regions; k++) {
+			assert_int_equal(r[k].start, rows[n].regions[k].start);
+			assert_int_equal(r[k].last, rows[n].regions[k].last);
+			assert_false(r[k].msi);
+		}
+		for (uint32_t flags = 1; flags < 16; flags++)
+			assert_int_equal(domain_alloc(b.iommu, flags, &d), -EOPNOTSUPP);
+		assert_int_equal(domain_alloc(b.iommu, 0, &d), 0);
+		domain_aperture(d, &start, &last);
+		assert_int_equal(start, 0);
+		assert_int_equal(last, rows[n].last);
+		assert_int_equal(domain_page_sizes(d), rows[n].sizes);
+		assert_int_equal(domain_enforce_coherency(d), -EINVAL);
+		domain_free(d);
+		bed_destroy(&b);
+	}
+}
+
+/* 4.2 of the RISC-V specification; zPCI's event codes; a frozen endpoint's state. */
+static void test_fault_codes(void **state)
+{
+	static const struct {
+		const char *text;
+		enum iommu_fault_reason reason;
+		enum iommu_access access;
+		uint64_t iova;
+		uint32_t code;
+	} rows[] = {
+		{"riscv", FAULT_BLOCKED, IOMMU_READ, 0, 258},
+		{"riscv", FAULT_ADDRESS, IOMMU_READ, 0, 13},
+		{"riscv", FAULT_NOT_PRESENT, IOMMU_READ, 0, 13},
+		{"riscv", FAULT_NOT_PRESENT, IOMMU_WRITE, 0, 15},
+		{"riscv", FAULT_NOT_PRESENT, IOMMU_ATOMIC, 0, 15},
+		{"riscv", FAULT_WRITE, IOMMU_ATOMIC, 0, 15},
+		{"riscv", FAULT_GONE, IOMMU_READ, 0, 5},
+		{"riscv", FAULT_GONE, IOMMU_WRITE, 0, 7},
+		{"riscv", FAULT_BUS_MASTER, IOMMU_WRITE, 0, 0},
+		{"s390", FAULT_BLOCKED, IOMMU_READ, 1ull << 33, 1},
+		{"s390", FAULT_NOT_PRESENT, IOMMU_READ, 1ull << 33, 7},
+		{"s390", FAULT_NOT_PRESENT, IOMMU_READ, 0xfffff000, 2},
+		{"s390", FAULT_ADDRESS, IOMMU_WRITE, 1ull << 42, 2},
+		{"s390", FAULT_WRITE, IOMMU_WRITE, 1ull << 33, 4},
+		{"s390", FAULT_NO_PEER, IOMMU_WRITE, 1ull << 33, 0},
+		{"power", FAULT_BLOCKED, IOMMU_WRITE, 0, 0x80000000},
+		{"power", FAULT_NOT_PRESENT, IOMMU_READ, 0, 0x82000000},
+		{"power", FAULT_WRITE, IOMMU_WRITE, 0, 0x80000000},
+		{"power", FAULT_BUS_MASTER, IOMMU_READ, 0, 0},
+	};
+
+	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+		struct iommu_fault f = {.iova = rows[n].iova,
+					.len = 8,
+					.access = rows[n].access,
+					.reason = rows[n].reason};
+		struct bed b;
+
+		bed_create(&b, rows[n].text, false);
+		assert_int_equal(b.iommu->make->fault_code(b.iommu, &f), rows[n].code);
+		bed_destroy(&b);
+	}
+}
+
 /* The sentence names what is wrong and what there is. */
 static void test_wrong_options(void **state)
 {
@@ -368,6 +479,16 @@ static void test_wrong_options(void **state)
 		{"vtd,dirty=maybe", "dirty=maybe", "on or off"},
 		{"amd,levels=7", "levels=7", "6"},
 		{"amd,levels", "levels", "value"},
+		{"riscv,va=47", "va=47", "48"},
+		{"s390,tables=st", "tables=st", "rf"},
+		{"s390,start-dma=1", "start-dma=1", "page"},
+		{"s390,end-dma=0xffff", "end-dma=0xffff", "page"},
+		{"s390,aperture=1", "aperture=1", "4K"},
+		{"power,page=8K", "page=8K", "16M"},
+		{"power,window=3G", "window=3G", "power of two"},
+		{"power,levels=1,window=1T", "window=1T", "2^36"},
+		{"power,levels=2,window=1M", "window=1M", "2^22"},
+		{"power,page=16M,levels=5", "levels=5", "fewer"},
 		{"", "''", "amd"},
 	};
 	struct bed b;
@@ -408,6 +529,7 @@ int main(void)
 		cmocka_unit_test(test_vtd_switches), cmocka_unit_test(test_amd_registers),
 		cmocka_unit_test(test_amd_aperture), cmocka_unit_test(test_hw_info_edges),
 		cmocka_unit_test(test_regions),	     cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_plain_makes),  cmocka_unit_test(test_fault_codes),
 		cmocka_unit_test(test_coherency),    cmocka_unit_test(test_wrong_options),
 		cmocka_unit_test(test_table),
 	};

@@ -4,13 +4,14 @@
  * of the physical function, and how it goes. Runs on a physical function that is bound to vfio-pci and has no virtual functions
  * yet; a Linux kernel must allow it (vfio_pci.enable_sriov=1).
  */
-#include "vfio_fixture.h"
+#include "nvme_user.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #define SYSFS_PCI "/sys/bus/pci/devices"
 
@@ -346,6 +347,83 @@ static void function(void)
 	close(iommufd);
 }
 
+#define DMA_IOVA  0x100000ull
+#define DMA_PAGES 8
+
+static struct nvme_memory dma_page(char *mem, unsigned int i)
+{
+	return (struct nvme_memory){ mem + i * PAGE, DMA_IOVA + i * PAGE };
+}
+
+static int map_for(int device, int iommufd, const void *mem)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
+	struct iommu_ioas_map map = { .size = sizeof(map),
+				      .flags = IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE |
+					       IOMMU_IOAS_MAP_FIXED_IOVA,
+				      .user_va = PTR(mem),
+				      .length = DMA_PAGES * PAGE,
+				      .iova = DMA_IOVA };
+	int err = abi_ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc);
+
+	map.ioas_id = attach.pt_id = alloc.out_ioas_id;
+	if (!err)
+		err = abi_ioctl(iommufd, IOMMU_IOAS_MAP, &map);
+	return err ? err : abi_ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+}
+
+static void use_nvme(struct nvme_user *u, int device, char *mem)
+{
+	const struct vfio_region_info bar = region_info(device, 0);
+
+	u->regs = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED, device, (off_t)bar.offset);
+	if (u->regs == MAP_FAILED)
+		abi_broken("BAR 0: %s", strerror(errno));
+	u->bells = u->regs + NVME_DOORBELLS;
+	for (unsigned int i = 0; i < 2; i++) {
+		u->q[i].sq = dma_page(mem, 2 * i);
+		u->q[i].cq = dma_page(mem, 2 * i + 1);
+	}
+	pci_set_command(device, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+}
+
+/* Both at once, each with memory of its own at the same IOVAs: what one writes the other reads. */
+static void io(void)
+{
+	int iommufd = open_node("/dev/iommu"), p, v;
+	char *pf_mem = shared_pages(DMA_PAGES * PAGE), *vf_mem = shared_pages(DMA_PAGES * PAGE);
+	struct nvme_memory page = dma_page(vf_mem, 4), saved = dma_page(vf_mem, 5), read = dma_page(pf_mem, 4);
+	struct nvme_user pu = { 0 }, vu = { 0 };
+
+	if (pf->class == CLASS_NVME && abi_row("SRIOV.5", "I/O, each by its own requester")) {
+		abi_errno(bind_with(pf, token, iommufd, &p), 0);
+		abi_errno(bind_with(&vf, token, iommufd, &v), 0);
+		abi_errno(map_for(p, iommufd, pf_mem), 0);
+		abi_errno(map_for(v, iommufd, vf_mem), 0);
+		use_nvme(&pu, p, pf_mem);
+		use_nvme(&vu, v, vf_mem);
+		if (nvme_enable(&pu) && nvme_enable(&vu) && nvme_make_queue(&pu, -1, &read) &&
+		    nvme_make_queue(&vu, -1, &page)) {
+			abi_equal(nvme_read_page(&vu, 0, &saved), 0);
+			memset(page.va, 0x5a, PAGE);
+			abi_equal(nvme_write_page(&vu, 0, &page), 0);
+			abi_equal(nvme_read_page(&pu, 0, &read), 0);
+			abi_true(!memcmp(page.va, read.va, PAGE), "the physical function reads something else");
+			abi_equal(nvme_write_page(&vu, 0, &saved), 0);
+			nvme_disable(&vu);
+			nvme_disable(&pu);
+		}
+		munmap((void *)pu.regs, region_info(p, 0).size);
+		munmap((void *)vu.regs, region_info(v, 0).size);
+		close(v);
+		close(p);
+	}
+	munmap(pf_mem, DMA_PAGES * PAGE);
+	munmap(vf_mem, DMA_PAGES * PAGE);
+	close(iommufd);
+}
+
 /* ---- its end ---- */
 
 static bool gone;
@@ -416,6 +494,7 @@ static void tokens(void)
 	close(iommufd);
 	tokens_of_groups();
 	function();
+	io();
 	end();
 	disable();
 }

@@ -9,6 +9,7 @@
 
 #include "abi/file.h"
 #include "devices/virtio/hub.h"
+#include "mock/commands.h"
 
 static int create_model(const char *text, const struct pci_config *pcfg, struct pci_dev **out,
 			char *why, size_t why_len)
@@ -112,6 +113,8 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 	rc = net_hubs_create(&out->hubs);
 	if (!rc)
 		rc = host_create(&hcfg, &out->host, why, why_len);
+	if (!rc)
+		out->host->commands = make_commands(out->host->iommu->make);
 	for (size_t i = 0; i < run->nr_devices && !rc; i++)
 		rc = add_device(out, &run->devices[i], cfg, why, why_len);
 	if (!rc)

@@ -20,6 +20,7 @@
 #include "abi/iommufd.h"
 #include "devices/pci.h"
 #include "devices/virtio/hub.h"
+#include "mock/commands.h"
 #include "object/iommufd.h"
 
 #define MAX_FILES 1024
@@ -94,6 +95,8 @@ int ioas_host_create(const struct ioas_host_config *cfg, struct ioas_host **out,
 		.strict = cfg->strict,
 	};
 	rc = host_create(&hc, &h->host, why ? why : unwanted, why ? why_len : sizeof(unwanted));
+	if (!rc)
+		h->host->commands = make_commands(h->host->iommu->make);
 	if (!rc)
 		rc = net_hubs_create(&h->hubs);
 	if (!rc)

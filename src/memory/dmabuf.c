@@ -2,9 +2,10 @@
 /*
  * Memory that its exporter may take back (a dma-buf).
  *
- * The bytes lie in a memfd of ours. Taking them back ends every pages object made before: those that
- * are pinned keep their slots, whose kind becomes GONE, and those that are not get such slots when
- * they are pinned. What is made afterwards is of the next generation, and has slots of its own.
+ * The bytes lie in a memfd of ours. Taking them back ends every pages object made before: those
+ * that are pinned keep their slots, whose kind becomes GONE, and those that are not get such slots
+ * when they are pinned. What is made afterwards is of the next generation, and has slots of its
+ * own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -132,7 +133,8 @@ int pages_from_dmabuf(struct dmabuf *d, uint64_t start, uint64_t len, bool writa
 
 	if (start + (len - 1) >= d->size)
 		return refuse(d->memory->sink, EINVAL, "MPF.5", "start", start,
-			      "a range within the dma-buf's %llu bytes", (unsigned long long)d->size);
+			      "a range within the dma-buf's %llu bytes",
+			      (unsigned long long)d->size);
 	u = malloc(sizeof(*u));
 	fd = u ? dup(d->fd) : -1;
 	rc = fd < 0 ? -ENOMEM : pages_from_file(d->memory, NULL, fd, start, len, writable, &p);

@@ -2,8 +2,8 @@
 /*
  * Questions about memory, for those that look: what does a PA show, and how often is a page pinned?
  *
- * Both compare memory, not addresses: the same bytes may be a VA to one and an offset in a file to the
- * other. Slow, and rightly so.
+ * Both compare memory, not addresses: the same bytes may be a VA to one and an offset in a file to
+ * the other. Slow, and rightly so.
  */
 #include <errno.h>
 #include <sys/sysmacros.h>
@@ -40,7 +40,8 @@ static bool same_file(const struct slot_key *key, const struct memory_vma *vma)
 	return vma->kind == VMA_SHARED && vma->ino == key->ino && vma->dev == dev;
 }
 
-/* Where @p's bytes lie among the addresses of @s (those of slot_pin()). False: they are no bytes of it. */
+/* Where @p's bytes lie among the addresses of @s (those of slot_pin()). False: they are no bytes of
+ * it. */
 static bool seen_from(const struct slot *s, const struct place *p, uint64_t *addr)
 {
 	*addr = p->va;
@@ -122,7 +123,8 @@ int memory_count_pins(struct memory *m, struct memory_mm *mm, uint64_t va, uint6
 	int rc;
 
 	while (done < nr_pages) {
-		rc = find_place(m, mm, va + (done << PAGE_SHIFT), (nr_pages - done) << PAGE_SHIFT, &p);
+		rc = find_place(m, mm, va + (done << PAGE_SHIFT), (nr_pages - done) << PAGE_SHIFT,
+				&p);
 		if (rc)
 			return rc;
 		for (uint64_t i = 0; i < p.len >> PAGE_SHIFT; i++)

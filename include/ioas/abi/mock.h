@@ -45,8 +45,8 @@ enum {
 enum { MOCK_IOMMUPT_DEFAULT = 0, MOCK_IOMMUPT_HUGE = 1 };
 
 #define MOCK_APERTURE_START (1ull << 24)
-#define MOCK_APERTURE_LAST ((1ull << 31) - 1)
-#define MOCK_PAGE_SIZE 2048
+#define MOCK_APERTURE_LAST  ((1ull << 31) - 1)
+#define MOCK_PAGE_SIZE	    2048
 #define MOCK_HUGE_PAGE_SIZE (512 * MOCK_PAGE_SIZE)
 
 /* Flags of ACCESS_PAGES. SYZ: the IOVA is (area number, offset) instead, for fuzzers. */
@@ -56,11 +56,11 @@ enum { MOCK_ACCESS_RW_WRITE = 1 << 0, MOCK_ACCESS_RW_SLOW_PATH = 1 << 2 };
 enum { MOCK_FLAGS_ACCESS_CREATE_NEEDS_PIN_PAGES = 1 << 0 };
 enum { MOCK_FLAGS_DEVICE_NO_DIRTY = 1 << 0, MOCK_FLAGS_DEVICE_PASID = 1 << 2 };
 
-#define MOCK_NESTED_DOMAIN_IOTLB_NUM 4
+#define MOCK_NESTED_DOMAIN_IOTLB_NUM	4
 #define MOCK_NESTED_DOMAIN_IOTLB_ID_MAX (MOCK_NESTED_DOMAIN_IOTLB_NUM - 1)
-#define MOCK_DEV_CACHE_NUM 4
-#define MOCK_DEV_CACHE_ID_MAX (MOCK_DEV_CACHE_NUM - 1)
-#define MOCK_PASID_WIDTH 20
+#define MOCK_DEV_CACHE_NUM		4
+#define MOCK_DEV_CACHE_ID_MAX		(MOCK_DEV_CACHE_NUM - 1)
+#define MOCK_PASID_WIDTH		20
 /* Every second attachment of this PASID fails, so that the way back is tried. */
 #define IOMMU_TEST_PASID_RESERVED 1024
 
@@ -75,7 +75,8 @@ struct iommu_test_cmd {
 			__aligned_u64 length;
 		} add_reserved;
 		struct {
-			__u32 out_stdev_id; /* what detaches and removes the device when destroyed */
+			__u32 out_stdev_id; /* what detaches and removes the device when destroyed
+					     */
 			__u32 out_hwpt_id;
 			__u32 out_idev_id; /* the DEVICE object */
 		} mock_domain;
@@ -178,7 +179,7 @@ struct iommu_test_cmd {
 };
 
 /* GET_HW_INFO. */
-#define IOMMU_HW_INFO_TYPE_SELFTEST 0xfeedbeef
+#define IOMMU_HW_INFO_TYPE_SELFTEST   0xfeedbeef
 #define IOMMU_HW_INFO_SELFTEST_REGVAL 0xdeadbeef
 
 struct iommu_test_hw_info {
@@ -187,8 +188,8 @@ struct iommu_test_hw_info {
 };
 
 /* HWPT_ALLOC: of a nested HWPT, and as an option of a paging one. */
-#define IOMMU_HWPT_DATA_SELFTEST 0xdead
-#define IOMMU_TEST_IOTLB_DEFAULT 0xbadbeef
+#define IOMMU_HWPT_DATA_SELFTEST     0xdead
+#define IOMMU_TEST_IOTLB_DEFAULT     0xbadbeef
 #define IOMMU_TEST_DEV_CACHE_DEFAULT 0xbaddad
 
 struct iommu_hwpt_selftest {
@@ -206,7 +207,8 @@ struct iommu_hwpt_invalidate_selftest {
 	__u32 iotlb_id;
 };
 
-/* VIOMMU_ALLOC, data optional: a word that comes back, and stands at the beginning of the region. */
+/* VIOMMU_ALLOC, data optional: a word that comes back, and stands at the beginning of the region.
+ */
 #define IOMMU_VIOMMU_TYPE_SELFTEST 0xdeadbeef
 
 struct iommu_viommu_selftest {
@@ -234,7 +236,7 @@ struct iommu_viommu_event_selftest {
 
 /* HW_QUEUE_ALLOC: two queues, made in order and destroyed in the reverse order. */
 #define IOMMU_HW_QUEUE_TYPE_SELFTEST 0xdeadbeef
-#define IOMMU_TEST_HW_QUEUE_MAX 2
+#define IOMMU_TEST_HW_QUEUE_MAX	     2
 
 #define IOAS_ABI_ASSERT(expression) _Static_assert(expression, #expression)
 IOAS_ABI_ASSERT(sizeof(struct iommu_test_cmd) == 72);

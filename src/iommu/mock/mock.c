@@ -106,7 +106,9 @@ static size_t mock_regions(struct iommu *i, struct iommu_region *out, size_t max
 /* No hardware, no numbers: the reasons, from 1 on. */
 static uint32_t mock_fault_code(const struct iommu *i, const struct iommu_fault *f)
 {
-	return f->reason == FAULT_BUS_MASTER || f->reason == FAULT_NO_PEER ? 0 : (uint32_t)f->reason + 1;
+	return f->reason == FAULT_BUS_MASTER || f->reason == FAULT_NO_PEER
+		       ? 0
+		       : (uint32_t)f->reason + 1;
 }
 
 /* A device that is given a vIOMMU's domain is to have a name there. */

@@ -4,8 +4,8 @@
  * its nested domains and its devices have small arrays of words in the place of caches, which an
  * invalidation zeroes.
  *
- * It translates like any other make, through tables of 2 KiB pages. What is mock about it is reached
- * through the functions below, which the test command (src/mock/) calls.
+ * It translates like any other make, through tables of 2 KiB pages. What is mock about it is
+ * reached through the functions below, which the test command (src/mock/) calls.
  */
 #ifndef IOAS_IOMMU_MOCK_MOCK_H
 #define IOAS_IOMMU_MOCK_MOCK_H
@@ -28,19 +28,21 @@ struct mock_iommu {
  * IOMMU too; theirs is NULL.
  */
 struct mock_device {
-	uint32_t flags; /* MOCK_FLAGS_DEVICE_ */
+	uint32_t flags;			    /* MOCK_FLAGS_DEVICE_ */
 	uint32_t cache[MOCK_DEV_CACHE_NUM]; /* atomic */
 	bool fail_next; /* the next attachment of IOMMU_TEST_PASID_RESERVED; under iommu->lock */
 	pthread_mutex_t lock;
-	struct viommu *viommu; /* that of the nested domain which the RID is attached to, if it has one */
-	uint64_t virt_id;      /* the device's name there */
+	struct viommu
+		*viommu; /* that of the nested domain which the RID is attached to, if it has one */
+	uint64_t virt_id; /* the device's name there */
 };
 
 void mock_device_init(struct mock_device *d, uint32_t flags);
 void mock_device_fini(struct mock_device *d);
 /* What the IOMMU can do for it. */
 struct iommu_caps mock_device_caps(const struct iommu *i, uint32_t flags);
-/* An event for the vIOMMU: its name there. -ENOENT: it is in none, or its name is 0; what viommu_up.event() says. */
+/* An event for the vIOMMU: its name there. -ENOENT: it is in none, or its name is 0; what
+ * viommu_up.event() says. */
 int mock_device_event(struct mock_device *d);
 
 /* Word @n of the array of a nested domain of this make. -EINVAL: there is no such word. */

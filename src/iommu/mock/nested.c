@@ -26,8 +26,8 @@ static void nested_free(struct domain *d)
 static int invalidate_one(struct mock_nested *n, const struct user_array *a, uint32_t index)
 {
 	struct iommu_hwpt_invalidate_selftest entry;
-	int rc = user_get_entry(a, IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, index, &entry, sizeof(entry),
-				sizeof(entry));
+	int rc = user_get_entry(a, IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, index, &entry,
+				sizeof(entry), sizeof(entry));
 
 	if (rc)
 		return rc;

@@ -103,7 +103,8 @@ static int invalidate_one(struct viommu *v, const struct iommu_viommu_invalidate
 	return vd ? 0 : -EINVAL;
 }
 
-/* Everything is copied in before anything is done. An empty array asks whether the type is known. */
+/* Everything is copied in before anything is done. An empty array asks whether the type is known.
+ */
 static int mock_viommu_invalidate(struct viommu *v, const struct user_array *a, uint32_t *done)
 {
 	struct iommu_viommu_invalidate_selftest *all;
@@ -130,7 +131,8 @@ static size_t mock_queue_size(const struct viommu *v, uint32_t type)
 	return type == IOMMU_HW_QUEUE_TYPE_SELFTEST ? sizeof(struct mock_queue) : 0;
 }
 
-/* Does the parent lead to where the queue says it lies? Its pages are pinned: nobody takes them out. */
+/* Does the parent lead to where the queue says it lies? Its pages are pinned: nobody takes them
+ * out. */
 static bool is_where_it_says(const struct hw_queue *q)
 {
 	struct pt_leaf leaf;

@@ -153,8 +153,9 @@ static void nested(void **state)
 	struct iommu_hwpt_selftest wish = {.iotlb = 7};
 	struct user_data data = data_of(IOMMU_HWPT_DATA_SELFTEST, &wish, sizeof(uint32_t));
 	struct iommu_hwpt_invalidate_selftest entries[3] = {{0, 1}, {0, 4}, {1, 0}};
-	struct user_array array = {&user_ops, NULL, IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
-				   (uintptr_t)entries, sizeof(entries[0]), 3};
+	struct user_array array = {
+		&user_ops,	    NULL, IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, (uintptr_t)entries,
+		sizeof(entries[0]), 3};
 	const struct iommu_make *make = &mock_make;
 	struct domain *parent, *d;
 	uint32_t done = 0;
@@ -201,7 +202,8 @@ static int event(struct viommu *v, uint32_t type, const void *data, size_t len)
 	return 0;
 }
 
-static int region_add(struct viommu *v, struct hw_queue *owner, void *mem, size_t len, uint64_t *offset)
+static int region_add(struct viommu *v, struct hw_queue *owner, void *mem, size_t len,
+		      uint64_t *offset)
 {
 	if (heard.fail)
 		return -ENOMEM;
@@ -288,8 +290,9 @@ static void names_and_events(void **state)
 	struct iommu_hwpt_selftest wish = {.iotlb = 7};
 	struct user_data data = data_of(IOMMU_HWPT_DATA_SELFTEST, &wish, sizeof(wish));
 	struct iommu_viommu_invalidate_selftest entries[2] = {{0, 0x99, 2}, {0, 0x98, 2}};
-	struct user_array array = {&user_ops, NULL, IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST,
-				   (uintptr_t)entries, sizeof(entries[0]), 2};
+	struct user_array array = {
+		&user_ops,	    NULL, IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST, (uintptr_t)entries,
+		sizeof(entries[0]), 2};
 	struct vdevice vd = {.virt_id = 0x99};
 	struct domain *parent, *d;
 	uint32_t done = 0;
@@ -355,8 +358,8 @@ static void reserved_pasid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(domains),	cmocka_unit_test(small_pages),
-		cmocka_unit_test(nested),	cmocka_unit_test(region),
+		cmocka_unit_test(domains),	    cmocka_unit_test(small_pages),
+		cmocka_unit_test(nested),	    cmocka_unit_test(region),
 		cmocka_unit_test(names_and_events), cmocka_unit_test(reserved_pasid),
 	};
 

@@ -75,7 +75,9 @@ static void shared_memory(void **state)
 	va = mmap(NULL, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	other = mmap(NULL, PAGE_SIZE, PROT_READ, MAP_SHARED, fd, 2 * PAGE_SIZE);
 	by_va = make_pages(memory, va, 4 * PAGE_SIZE, true);
-	assert_int_equal(pages_from_file(memory, NULL, dup(fd), 2 * PAGE_SIZE, PAGE_SIZE, true, &by_file), 0);
+	assert_int_equal(
+		pages_from_file(memory, NULL, dup(fd), 2 * PAGE_SIZE, PAGE_SIZE, true, &by_file),
+		0);
 	assert_int_equal(pages_pin(by_va, 0, 4 * PAGE_SIZE), 0);
 	assert_int_equal(pages_pin(by_file, 0, PAGE_SIZE), 0);
 
@@ -91,7 +93,9 @@ static void shared_memory(void **state)
 
 	/* A copy of the program's own, at the same place, is other memory. */
 	memory_va_changed(memory, (uintptr_t)va, 4 * PAGE_SIZE);
-	assert_ptr_equal(mmap(va, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0), va);
+	assert_ptr_equal(
+		mmap(va, 4 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0),
+		va);
 	assert_int_equal(shows(pa_of(by_va, 0), va), -EINVAL);
 	assert_int_equal(pins(va), 0);
 	assert_int_equal(pins(other), 2);

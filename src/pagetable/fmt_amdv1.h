@@ -110,7 +110,7 @@ static inline uint64_t amdv1_make_leaf(uint64_t pa, unsigned int level, unsigned
 }
 
 /* Directories may skip levels (Next Level is what it says); to the same or a higher one they must not.
- */
+ * The size of a leaf is that of its level's entries or below that of the next's. */
 static inline struct pt_entry amdv1_decode(const struct pt_regime *r, uint64_t raw,
 					   unsigned int level)
 {
@@ -131,7 +131,7 @@ static inline struct pt_entry amdv1_decode(const struct pt_regime *r, uint64_t r
 		e.lg2 = (uint8_t)min_u64(amdv1_leaf_lg2(raw, level), 63);
 		e.pa &= ~MASK(e.lg2);
 		if (raw & AMDV1_PTE_RESERVED ||
-		    e.lg2 < AMDV1_PAGE_LG2 + level * AMDV1_INDEX_LG2)
+		    (e.lg2 - AMDV1_PAGE_LG2) / AMDV1_INDEX_LG2 != (int)level)
 			e.fault = PT_FAULT_RESERVED;
 	}
 	return e;

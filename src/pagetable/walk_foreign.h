@@ -44,7 +44,7 @@ WALK struct pt_entry walk_judge(const struct pt_format *f, const struct pt_regim
 		e.fault = PT_FAULT_RESERVED;
 	else if (sound && e.kind == PT_STEP_TABLE && e.next >= level)
 		e.fault = PT_FAULT_RESERVED;
-	else if (sound && e.pa > MASK(r->oas))
+	else if (sound && (e.pa | (e.kind == PT_STEP_LEAF ? MASK(e.lg2) : 0)) > MASK(r->oas))
 		e.fault = PT_FAULT_OUTPUT;
 	if (e.fault && e.fault != PT_FAULT_ACCESSED)
 		e.kind = PT_STEP_EMPTY;

@@ -185,6 +185,13 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 	return n;
 }
 
+/* Invalid; and type 1, which is none of the last level's. */
+static const struct naive_bad bad[] = {
+	{0x1, 0, PT_IN_ALL, 0, PT_FAULT_ABSENT},
+	{0x2, 0, PT_IN_PAGE, 0, PT_FAULT_ABSENT},
+	{0},
+};
+
 #define FORMAT(number)                                                                             \
 	const struct naive_format naive_arm64_s##number = {                                        \
 		.dirty = true,                                                                     \
@@ -195,6 +202,7 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 		.table = table,                                                                    \
 		.leaf = leaf,                                                                      \
 		.decode = decode,                                                                  \
+		.bad = bad,                                                                        \
 		.flags = 0x480,                                                                    \
 	}
 

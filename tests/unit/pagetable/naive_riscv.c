@@ -69,6 +69,21 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 	return n;
 }
 
+/* 54: reserved. 61: no Svpbmt. 63: only at the lowest level. A table has none of D, A, U. A leaf's
+ * low PPN bits are 0. */
+static const struct naive_bad bad[] = {
+	{0x1, 0, PT_IN_ALL, 0, PT_FAULT_ABSENT},
+	{1ull << 54, 0, PT_IN_ALL, 0, PT_FAULT_RESERVED},
+	{1ull << 61, 0, PT_IN_ALL, 0, PT_FAULT_RESERVED},
+	{1ull << 63, 0, PT_IN_TABLE | PT_IN_BLOCK, 1, PT_FAULT_RESERVED},
+	{0x80, 0, PT_IN_TABLE, 1, PT_FAULT_RESERVED},
+	{0x40, 0, PT_IN_TABLE, 1, PT_FAULT_RESERVED},
+	{0x10, 0, PT_IN_TABLE, 1, PT_FAULT_RESERVED},
+	{0, 0xe, PT_IN_PAGE, 0, PT_FAULT_RESERVED},
+	{0x400, 0, PT_IN_BLOCK, 1, PT_FAULT_ALIGN},
+	{0},
+};
+
 const struct naive_format naive_riscv = {
 	.dirty = true,
 	.index_bits = index_bits,
@@ -76,5 +91,6 @@ const struct naive_format naive_riscv = {
 	.table = table,
 	.leaf = leaf,
 	.decode = decode,
+	.bad = bad,
 	.flags = 0xc0,
 };

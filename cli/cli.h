@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "doors/run.h"
 #include "doors/target.h"
@@ -18,6 +19,13 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 
 int cmd_run(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_makes(int argc, char **argv);
+
+int cmd_daemon(int argc, char **argv);
+
+/* daemon.c: ioasd, for the run of @dir. daemon_start(): -1 with errno. */
+uint64_t daemon_name(void);
+pid_t daemon_start(const char *dir, const char *library);
+void daemon_end(pid_t pid);
 
 /* What `ioas run` was asked for. */
 struct run_request {

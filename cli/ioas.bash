@@ -55,7 +55,7 @@ _ioas()
 	-o | --log) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --as-user
-			--strict --verbose --log= --summary --help --" -- "$cur")
+			--strict --shared --verbose --log= --summary --help --" -- "$cur")
 		;;
 	esac
 }

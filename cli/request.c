@@ -20,6 +20,7 @@ enum {
 	OPT_LIMIT,
 	OPT_AS_USER,
 	OPT_STRICT,
+	OPT_SHARED,
 	OPT_SUMMARY
 };
 
@@ -37,6 +38,9 @@ static const struct argp_option options[] = {
 	 0},
 	{"as-user", OPT_AS_USER, 0, 0, "answer every capability check as for an ordinary user", 0},
 	{"strict", OPT_STRICT, 0, 0, "do the sane thing where the kernel has a quirk", 0},
+	{"shared", OPT_SHARED, 0, 0,
+	 "one machine for all processes of the run, in a process of its own (default: each that opens a node has its own)",
+	 0},
 	{"verbose", 'v', 0, 0, "show each call, and why it was refused", 0},
 	{"log", 'o', "FILE", 0, "append what is shown to FILE instead of standard error", 0},
 	{"summary", OPT_SUMMARY, 0, 0, "at the end say what the IOMMU saw", 0},
@@ -194,6 +198,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_STRICT:
 		c->strict = true;
+		break;
+	case OPT_SHARED:
+		c->shared = daemon_name();
 		break;
 	case OPT_SUMMARY:
 		p->request->summary = true;

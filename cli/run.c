@@ -187,9 +187,11 @@ static void print_summary(const struct run_stats *s, const char *log)
 		fclose(to);
 }
 
-static int run_in(const char *dir, const struct run_request *r, const struct target *t)
+static int run_in(const char *dir, const struct run_request *r, const struct target *t,
+		  const char *library)
 {
 	struct run_stats *stats = run_stats_map(dir);
+	pid_t served = 0;
 	int status;
 
 	if (!stats || setenv(RUN_DIR_ENV, dir, 1)) {
@@ -197,7 +199,15 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 		return EXIT_FAILED;
 	}
 	stats->said_unreachable = t->cannot != NULL;
+	if (r->config.shared)
+		served = daemon_start(dir, library);
+	if (served < 0) {
+		fprintf(stderr, "ioas: cannot start the daemon of the run: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
 	status = start_and_wait(t, r->program);
+	if (served)
+		daemon_end(served);
 	if (r->summary)
 		print_summary(stats, r->config.log);
 	munmap(stats, sizeof(*stats));
@@ -237,7 +247,7 @@ int cmd_run(int argc, char **argv)
 		status = set_valgrind();
 	if (!status) {
 		dir = rundir_make(&r.config);
-		status = dir ? run_in(dir, &r, &t) : EXIT_FAILED;
+		status = dir ? run_in(dir, &r, &t, library) : EXIT_FAILED;
 	}
 	if (dir)
 		rundir_remove(dir);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "doors/files.h"
+#include "doors/files_kernel.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/memfd.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,10 +14,6 @@
 
 #include "base/bits.h"
 #include "doors/preload/sys.h"
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 8u
-#endif
 
 #define CHUNK	  1024
 #define CHUNKS	  1024
@@ -34,7 +29,11 @@ static uint32_t generation = 1;
 static int owner; /* pid of the process whose table this is; a vfork child shares the memory, not
 		     the fds */
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t server; /* 0: no engine's file has been made */
 static void (*flush_attr)(int fd, const char *name);
+static void (*serve_file)(struct door_file *f);
+static void (*open_elsewhere)(void);
+static void (*closed_remote)(uint64_t server, uint64_t id);
 
 /* ---- the table ---- */
 
@@ -131,56 +130,85 @@ static void unlink_live(struct door_file *f)
 
 /* ---- files that are not always ready ---- */
 
+/* Lock held: an fd of @f in this process, or -1. */
+static int find_number(struct door_file *f)
+{
+	if (entry(f->number) == f && same_inode(f->number, f))
+		return f->number;
+	for (int c = 0; c < CHUNKS; c++)
+		for (int i = 0; i < CHUNK && __atomic_load_n(&chunks[c], __ATOMIC_ACQUIRE); i++)
+			if (entry(c * CHUNK + i) == f && same_inode(c * CHUNK + i, f))
+				return f->number = c * CHUNK + i;
+	return -1;
+}
+
+static bool has_number(struct door_file *f)
+{
+	bool has;
+
+	lock();
+	has = find_number(f) >= 0;
+	unlock();
+	return has;
+}
+
+void files_drop_bytes(int fd, unsigned int n)
+{
+	char byte;
+
+	while (n--)
+		sys6(SYS_recvfrom, fd, (long)&byte, 1, MSG_DONTWAIT, 0, 0);
+}
+
+/* Lock held: bytes that say more than is true. */
+static unsigned int take_bytes(struct door_file *f)
+{
+	const unsigned int want = f->readable, n = f->bytes > want ? f->bytes - want : 0;
+
+	f->bytes -= n;
+	return n;
+}
+
 /*
  * One byte lies in the socket while the file is readable. Told so again, a second one goes in and
- * the first out: somebody who waits for edges sees one. Called with the file's own lock.
+ * the first out: somebody who waits for edges sees one. Where this process has no fd of it, bytes
+ * are taken out by the next who makes a call on it. Called with the file's own lock.
  */
 static void set_readable(void *arg, bool readable)
 {
 	struct door_file *f = arg;
 	char byte = 0;
+	int fd;
 
-	if (readable)
-		sys3(SYS_write, f->wake, (long)&byte, 1);
-	if (f->readable)
-		sys6(SYS_recvfrom, f->drain, (long)&byte, 1, MSG_DONTWAIT, 0, 0);
+	lock();
 	f->readable = readable;
+	if (readable &&
+	    sys6(SYS_sendto, f->wake, (long)&byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0) == 1)
+		f->bytes++;
+	fd = f->bytes > readable ? find_number(f) : -1;
+	if (fd >= 0)
+		files_drop_bytes(fd, take_bytes(f));
+	unlock();
 }
 
-static bool is_watched(const struct door_file_init *init)
+unsigned int files_take_bytes(struct door_file *f)
 {
-	return init->kind == DOOR_ENGINE && init->abi && init->abi->ops->watch;
-}
+	unsigned int n;
 
-/* The program's end; the others are hidden. */
-static int make_socket(int *wake, int *drain)
-{
-	int fds[2] = {-1, -1}, rc;
-
-	rc = (int)sys4(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, (long)fds);
-	if (rc)
-		return rc;
-	*drain = sys_fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
-	if (*drain < 0) {
-		rc = *drain;
-		sys_close(fds[0]);
-		sys_close(fds[1]);
-		return rc;
-	}
-	*drain = files_hide(*drain);
-	*wake = files_hide(fds[1]);
-	return fds[0];
+	if (!f->watched)
+		return 0;
+	lock();
+	n = take_bytes(f);
+	unlock();
+	return n;
 }
 
 static void forget_abi(struct door_file *f)
 {
-	if (f->wake)
+	if (f->watched)
 		f->abi->ops->watch(f->abi, NULL, NULL);
 	abi_file_put(f->abi);
-	if (f->wake) {
-		files_close_hidden(f->wake);
-		files_close_hidden(f->drain);
-	}
+	files_close_hidden(f->wake);
 }
 
 /* The engine's file goes first: until then it may make this one readable. */
@@ -188,7 +216,9 @@ void files_put(struct door_file *f)
 {
 	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	if (f->kind == DOOR_ENGINE && f->abi && files_alive(f))
+	if (files_remote(f) && closed_remote)
+		closed_remote(f->server, f->id);
+	else if (f->abi && files_alive(f))
 		forget_abi(f);
 	lock();
 	unlink_live(f);
@@ -206,6 +236,11 @@ static bool get_unless_gone(struct door_file *f)
 						__ATOMIC_RELAXED))
 			return true;
 	return false;
+}
+
+bool files_get_again(struct door_file *f)
+{
+	return get_unless_gone(f);
 }
 
 struct door_file *files_get(int fd)
@@ -231,10 +266,43 @@ static struct door_file *set_entry(int fd, struct door_file *f)
 	return slot ? __atomic_exchange_n(slot, f, __ATOMIC_ACQ_REL) : NULL;
 }
 
+/* Lock held: takes all fds of @f out of the table; how many there were. */
+static unsigned int purge(struct door_file *f)
+{
+	unsigned int n = 0;
+
+	for (int c = 0; c < CHUNKS; c++)
+		for (int i = 0; i < CHUNK && __atomic_load_n(&chunks[c], __ATOMIC_ACQUIRE); i++)
+			if (entry(c * CHUNK + i) == f && set_entry(c * CHUNK + i, NULL))
+				n++;
+	return n;
+}
+
+void files_hung_up(struct door_file *f)
+{
+	unsigned int n;
+
+	if (!__atomic_exchange_n(&f->open, false, __ATOMIC_ACQ_REL))
+		return;
+	lock();
+	n = purge(f);
+	unlock();
+	for (n++; n; n--)
+		files_put(f);
+}
+
+/* An fd of @f was closed. If it was the last one anywhere, that is the end of it, here and now. */
 static void put_old(struct door_file *f)
 {
-	if (is_file(f))
-		files_put(f);
+	if (!is_file(f))
+		return;
+	if (f->wake && files_alive(f)) {
+		if (kernel_hung_up(f->wake))
+			files_hung_up(f);
+		else if (open_elsewhere && !has_number(f))
+			open_elsewhere();
+	}
+	files_put(f);
 }
 
 /* Does this process own the table? A vfork child changes its own fds, not its parent's table. */
@@ -273,118 +341,120 @@ struct door_file *files_get_sure(int fd)
 
 static const char *memfd_name(const struct door_file_init *init, char *buf, size_t len)
 {
-	static const char *const names[] = {"ioas-iommu", "ioas-vfio", "ioas-group", "ioas-device",
-					    "ioas-file"};
-
-	if (init->kind != DOOR_ATTR)
-		return names[init->node.kind];
-	snprintf(buf, len, "ioas-attr:%s", init->name);
+	snprintf(buf, len, "%s:%s", init->kind == DOOR_ATTR ? "ioas-attr" : "ioas-path",
+		 init->name);
 	return buf;
 }
 
-/* The access mode and status flags that open() was given. */
-static void set_mode(int fd, int flags)
+static bool is_watched(const struct door_file_init *init)
 {
-	char path[32];
-	int again;
-
-	if ((flags & O_ACCMODE) != O_RDWR) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		again = sys_openat(AT_FDCWD, path, (flags & O_ACCMODE) | O_CLOEXEC | O_LARGEFILE,
-				   0);
-		if (again >= 0) {
-			/* The number stays the lowest that was free. */
-			sys3(SYS_dup3, again, fd, flags & O_CLOEXEC);
-			sys_close(again);
-		}
-	}
-	if (flags & (O_NONBLOCK | O_APPEND))
-		sys_fcntl(fd, F_SETFL, (flags & (O_NONBLOCK | O_APPEND)) | O_LARGEFILE);
+	return init->kind == DOOR_ENGINE && init->abi->ops->watch;
 }
 
-static int make_memfd(const char *name, int flags, bool seal)
+uint64_t files_server(void)
 {
-	const unsigned int mfd = MFD_ALLOW_SEALING | (flags & O_CLOEXEC ? MFD_CLOEXEC : 0);
-	int fd = (int)sys3(SYS_memfd_create, (long)name, mfd | MFD_NOEXEC_SEAL, 0);
-
-	if (fd == -EINVAL)
-		fd = (int)sys3(SYS_memfd_create, (long)name, mfd, 0);
-	if (fd < 0)
-		return fd;
-	if (seal)
-		sys_fcntl(fd, F_ADD_SEALS,
-			  F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-	set_mode(fd, flags);
-	return fd;
+	if (!server)
+		server = kernel_random();
+	return server;
 }
 
-/* Lock held: a file for @fd, known to the table. */
-static struct door_file *publish(int fd, const struct door_file_init *init, uint32_t gen,
-				 struct door_file **replaced)
+/* Lock held: what @fd is, with one reference and not yet in the table. */
+static struct door_file *describe(int fd, const struct door_file_init *init, uint32_t gen)
 {
 	struct door_file *f = new_file();
 	struct stat st;
 
-	if (!f || !slot_of(fd, true) || sys3(SYS_fstat, fd, (long)&st, 0)) {
-		if (f) {
-			f->next = unused;
-			unused = f;
-		}
-		return NULL;
+	if (f && sys3(SYS_fstat, fd, (long)&st, 0)) {
+		f->next = unused;
+		unused = f;
+		f = NULL;
 	}
+	if (!f)
+		return NULL;
 	*f = (struct door_file){.generation = gen,
 				.kind = init->kind,
 				.abi = init->abi,
 				.node = init->node,
 				.dev = st.st_dev,
 				.ino = st.st_ino,
+				.number = fd,
 				.next = live};
 	snprintf(f->name, sizeof(f->name), "%s", init->name);
 	live = f;
 	__atomic_store_n(&nr_live, nr_live + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
-	*replaced = set_entry(fd, f);
 	return f;
 }
 
-/* poll() of the program's end says that it cannot be written to any more: nobody reads what is in it. */
-static void fill_up(int fd)
+/* Lock held: a file for @fd, known to the table. */
+static struct door_file *publish(int fd, const struct door_file_init *init, uint32_t gen,
+				 struct door_file **replaced)
 {
-	static const char nothing[4096];
-	const int least = 1;
+	struct door_file *f = slot_of(fd, true) ? describe(fd, init, gen) : NULL;
 
-	sys6(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, (long)&least, sizeof(least), 0);
-	while (sys6(SYS_sendto, fd, (long)nothing, sizeof(nothing), MSG_DONTWAIT, 0, 0) > 0)
-		;
+	if (f)
+		*replaced = set_entry(fd, f);
+	return f;
 }
 
-/* Read and write, close-on-exec: what the kernel makes such files. */
-static int open_watched(const struct door_file_init *init)
+/* Lock held: @f is what @l says, and open. */
+static void set_label(struct door_file *f, const struct label *l)
 {
-	struct door_file *old = NULL, *f = NULL;
-	int wake = -1, drain = -1, fd;
+	f->server = l->server;
+	f->id = l->id;
+	f->abi_kind = l->abi_kind;
+	f->stream = l->stream;
+	f->watched = l->watched;
+	f->mute = l->mute;
+	f->mode = l->mode;
+}
 
-	fd = make_socket(&wake, &drain);
+/* A file of the engine's: the fd, which is in the table if @listed. */
+static int open_engine(const struct door_file_init *init, int flags, bool listed)
+{
+	struct door_file *old = NULL, *f;
+	struct label l = {
+		.server = files_server(),
+		.id = kernel_random(),
+		.node = init->node,
+		.abi_kind = (uint8_t)init->abi->ops->kind,
+		.stream = init->abi->ops->stream,
+		.watched = is_watched(init),
+		.mute = init->abi->ops->never_writable,
+		.mode = flags & O_ACCMODE,
+	};
+	int fd, wake = -1;
+
+	strncpy(l.name, init->name, sizeof(l.name) - 1);
+	fd = kernel_make_socket(&l, flags, &wake);
 	if (fd < 0)
 		return fd;
-	if (init->abi->ops->never_writable)
-		fill_up(fd);
 	lock();
-	f = publish(fd, init, generation, &old);
+	f = listed ? publish(fd, init, generation, &old) : describe(fd, init, generation);
 	if (f) {
+		set_label(f, &l);
 		f->wake = wake;
-		f->drain = drain;
+		f->open = true;
+		f->refs += listed;
 	}
 	unlock();
 	put_old(old);
 	if (!f) {
 		sys_close(fd);
 		files_close_hidden(wake);
-		files_close_hidden(drain);
 		return -ENOMEM;
 	}
-	init->abi->ops->watch(init->abi, set_readable, f);
+	if (f->watched)
+		f->abi->ops->watch(f->abi, set_readable, f);
+	if (serve_file)
+		serve_file(f);
 	return fd;
+}
+
+int files_make(const struct door_file_init *init, int flags, int *fd)
+{
+	*fd = open_engine(init, flags, false);
+	return *fd < 0 ? *fd : 0;
 }
 
 int files_open(const struct door_file_init *init, int flags)
@@ -393,10 +463,10 @@ int files_open(const struct door_file_init *init, int flags)
 	struct door_file *old = NULL;
 	int fd;
 
-	if (is_watched(init))
-		return open_watched(init);
+	if (init->kind == DOOR_ENGINE)
+		return open_engine(init, flags, true);
 	lock();
-	fd = make_memfd(memfd_name(init, buf, sizeof(buf)), flags, init->kind != DOOR_ATTR);
+	fd = kernel_make_memfd(memfd_name(init, buf, sizeof(buf)), flags, init->kind != DOOR_ATTR);
 	if (fd >= 0 && !publish(fd, init, generation, &old)) {
 		sys_close(fd);
 		fd = -ENOMEM;
@@ -406,46 +476,105 @@ int files_open(const struct door_file_init *init, int flags)
 	return fd;
 }
 
-/* ---- fds that came about behind our back ---- */
-
-/* What an fd's memfd name says it is; false: none of ours. */
-static bool init_from_name(const char *link, struct door_file_init *init)
+void files_set_serve(void (*serve)(struct door_file *f), void (*elsewhere)(void))
 {
-	static const struct {
-		const char *name;
-		enum node_kind kind;
-	} nodes[] = {{"ioas-iommu", NODE_IOMMU},
-		     {"ioas-vfio", NODE_VFIO},
-		     {"ioas-group", NODE_GROUP},
-		     {"ioas-device", NODE_DEVICE},
-		     {"ioas-file", NODE_ANONYMOUS}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
-		if (!strcmp(link, nodes[i].name)) {
-			*init = (struct door_file_init){.kind = DOOR_ENGINE,
-							.node.kind = nodes[i].kind,
-							.name = nodes[i].name};
-			return true;
-		}
-	}
-	if (strncmp(link, "ioas-attr:", 10))
-		return false;
-	*init = (struct door_file_init){.kind = DOOR_ATTR, .name = link + 10};
-	return true;
+	serve_file = serve;
+	open_elsewhere = elsewhere;
 }
 
-static bool init_from_fd(int fd, char *link, size_t len, struct door_file_init *init)
+int files_each_open(int (*fn)(struct door_file *f))
 {
-	static const char head[] = "/memfd:", tail[] = " (deleted)";
-	char path[32];
-	long n;
+	int rc = 0;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = sys_readlink(path, link, len - 1);
-	if (n < (long)(sizeof(head) + sizeof(tail)) || memcmp(link, head, sizeof(head) - 1))
+	lock();
+	for (struct door_file *f = live; f && !rc; f = f->next)
+		if (f->wake && f->open)
+			rc = fn(f);
+	unlock();
+	return rc;
+}
+
+bool files_is_own(int fd)
+{
+	struct door_file *f = files_get_sure(fd);
+	const bool own = f && f->wake;
+
+	if (f)
+		files_put(f);
+	return own;
+}
+
+void files_set_closed(void (*closed)(uint64_t server, uint64_t id))
+{
+	closed_remote = closed;
+}
+
+struct door_file *files_find(uint64_t id)
+{
+	struct door_file *f;
+
+	lock();
+	for (f = live; f; f = f->next)
+		if (f->id == id && files_alive(f) && get_unless_gone(f))
+			break;
+	unlock();
+	return f;
+}
+
+void files_set_server(uint64_t name)
+{
+	server = name;
+}
+
+int files_number_of(uint64_t whose)
+{
+	int fd = -1;
+
+	lock();
+	for (struct door_file *f = live; f && fd < 0; f = f->next)
+		if (f->server == whose && f->kind == DOOR_ENGINE && !f->mute)
+			fd = find_number(f);
+	unlock();
+	return fd;
+}
+
+/* Lock held: one that has hung up without our having been told, with a reference. */
+static struct door_file *find_hung_up(void)
+{
+	for (struct door_file *f = live; f; f = f->next)
+		if (f->wake && files_alive(f) && __atomic_load_n(&f->open, __ATOMIC_ACQUIRE) &&
+		    kernel_hung_up(f->wake) && get_unless_gone(f))
+			return f;
+	return NULL;
+}
+
+void files_reap(void)
+{
+	struct door_file *f;
+
+	do {
+		lock();
+		f = find_hung_up();
+		unlock();
+		if (f && kernel_hung_up(f->wake))
+			files_hung_up(f);
+		if (f)
+			files_put(f);
+	} while (f);
+}
+
+/* ---- fds that came about behind our back ---- */
+
+/* What the name of a memfd says it is; false: none of ours. */
+static bool init_from_name(const char *name, struct door_file_init *init)
+{
+	if (name && !strncmp(name, "ioas-attr:", 10))
+		*init = (struct door_file_init){.kind = DOOR_ATTR, .name = name + 10};
+	else if (name && !strncmp(name, "ioas-path:", 10))
+		*init = (struct door_file_init){.kind = DOOR_PATH, .name = name + 10};
+	else
 		return false;
-	link[n - (long)sizeof(tail) + 1] = '\0';
-	return init_from_name(link + sizeof(head) - 1, init);
+	return true;
 }
 
 static struct door_file *find_inode(int fd)
@@ -464,11 +593,23 @@ static struct door_file *find_inode(int fd)
 static struct door_file *adopt_stranger(int fd, struct door_file **old)
 {
 	struct door_file_init init;
+	struct door_file *f;
+	struct label l;
 	char link[256];
+	struct stat st;
 
-	if (!init_from_fd(fd, link, sizeof(link), &init))
+	if (sys3(SYS_fstat, fd, (long)&st, 0))
 		return NULL;
-	return publish(fd, &init, init.kind == DOOR_ATTR ? generation : 0, old);
+	if (S_ISREG(st.st_mode) && !st.st_nlink &&
+	    init_from_name(kernel_memfd_name(fd, link, sizeof(link)), &init))
+		return publish(fd, &init, generation, old);
+	if (!kernel_read_label(fd, &st, &l))
+		return NULL;
+	init = (struct door_file_init){.kind = DOOR_ENGINE, .node = l.node, .name = l.name};
+	f = publish(fd, &init, 0, old);
+	if (f)
+		set_label(f, &l);
+	return f;
 }
 
 struct door_file *files_adopt(int fd)
@@ -510,7 +651,7 @@ void files_scan_inherited(void)
 			d = (void *)(buf + at);
 			fd = atoi(d->name);
 			if (d->name[0] != '.' && fd != dir && !sys3(SYS_fstat, fd, (long)&st, 0) &&
-			    S_ISREG(st.st_mode) && !st.st_nlink) {
+			    (S_ISSOCK(st.st_mode) || !st.st_nlink)) {
 				struct door_file *f = files_adopt(fd);
 
 				if (f)
@@ -522,10 +663,32 @@ void files_scan_inherited(void)
 		sys_close(dir);
 }
 
-void files_fork_child(void)
+/* The parent's hidden fds: its sockets must not seem open when it has gone. */
+static void close_hidden_but(int keep)
+{
+	for (int fd = 0; fd <= (int)top_hidden && top_hidden; fd++) {
+		if (!slot_of(fd, false))
+			fd |= CHUNK - 1;
+		else if (entry(fd) == HIDDEN && fd != keep && set_entry(fd, NULL))
+			sys_close(fd);
+	}
+}
+
+void files_fork_child(int keep)
 {
 	pthread_mutex_init(&table_lock, NULL);
 	owner = 0;
+	server = 0;
+	close_hidden_but(keep);
+	/* Those that are the parent's are remote from now on, and the kernel's reference with it. */
+	for (struct door_file *f = live; f; f = f->next) {
+		f->wake = 0;
+		if (f->open)
+			f->refs--;
+		f->open = false;
+		if (f->kind != DOOR_ENGINE)
+			f->generation = generation + 1;
+	}
 	__atomic_store_n(&generation, generation + 1, __ATOMIC_RELAXED);
 }
 
@@ -697,32 +860,11 @@ int files_close_range(unsigned int first, unsigned int last, unsigned int flags)
 
 /* ---- SCM_RIGHTS ---- */
 
-void files_sent(int fd)
-{
-	struct door_file *f = files_get_sure(fd);
-
-	if (!f)
-		return;
-	lock();
-	f->in_flight++;
-	unlock();
-}
-
 void files_received(int fd)
 {
 	struct door_file *f = files_adopt(fd);
-	bool landed = false;
 
-	if (!f)
-		return;
-	lock();
-	if (f->in_flight) {
-		f->in_flight--;
-		landed = true;
-	}
-	unlock();
-	files_put(f);
-	if (landed)
+	if (f)
 		files_put(f);
 }
 

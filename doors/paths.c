@@ -33,6 +33,22 @@ void paths_chdir(void)
 	__atomic_store_n(&cwd_class, CWD_UNKNOWN, __ATOMIC_RELAXED);
 }
 
+const char *node_name(const struct node *n, char *buf, size_t len)
+{
+	switch (n->kind) {
+	case NODE_IOMMU:
+		return "/dev/iommu";
+	case NODE_VFIO:
+		return "/dev/vfio/vfio";
+	case NODE_GROUP:
+		snprintf(buf, len, "/dev/vfio/%u", n->number);
+		return buf;
+	default:
+		snprintf(buf, len, "/dev/vfio/devices/vfio%u", n->number);
+		return buf;
+	}
+}
+
 dev_t node_rdev(const struct node *n)
 {
 	switch (n->kind) {

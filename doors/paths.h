@@ -53,6 +53,8 @@ size_t path_strip(char *text, size_t len);
 /* The program changed its working directory, perhaps. */
 void paths_chdir(void);
 
+/* What the program calls it. */
+const char *node_name(const struct node *n, char *buf, size_t len);
 dev_t node_rdev(const struct node *n);
 mode_t node_mode(const struct node *n);
 

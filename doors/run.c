@@ -60,6 +60,7 @@ static void print_config(FILE *f, const struct run_config *c)
 	fprintf(f, "strict %d\n", c->strict);
 	fprintf(f, "as-user %d\n", c->as_user);
 	fprintf(f, "verbose %d\n", c->verbose);
+	fprintf(f, "shared %" PRIu64 "\n", c->shared);
 	fprintf(f, "memlock %d\n", c->memlock);
 	fprintf(f, "memlock-bytes %" PRIu64 "\n", c->memlock_bytes);
 	if (c->log)
@@ -128,6 +129,8 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 		c->as_user = n;
 	else if (!strcmp(key, "verbose"))
 		c->verbose = n;
+	else if (!strcmp(key, "shared"))
+		c->shared = n;
 	else if (!strcmp(key, "memlock"))
 		c->memlock = (enum run_memlock)n;
 	else if (!strcmp(key, "memlock-bytes"))

@@ -16,6 +16,8 @@
 #include <stdint.h>
 
 #define RUN_DIR_ENV "IOAS_RUN_DIR"
+#define RUN_DAEMON_ENV "IOAS_DAEMON" /* a daemon's listening socket */
+#define RUN_SOCKET  "engine" /* in the run directory: where a run's daemon listens */
 
 /* Who may lock how much memory. */
 enum run_memlock {
@@ -47,6 +49,7 @@ struct run_config {
 	char *iommu; /* "vtd,aw=39" */
 	bool iommufd_container;
 	bool strict, as_user, verbose;
+	uint64_t shared; /* the engine is the daemon's, of this name; 0: each process's own */
 	enum run_memlock memlock;
 	uint64_t memlock_bytes;
 	char *log; /* where -v and messages go; NULL: stderr */

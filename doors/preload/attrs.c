@@ -169,16 +169,15 @@ static int write_num_vfs(const struct attr *a)
 
 static int write_reset(const struct attr *a)
 {
-	struct engine *e = engine_here();
+	const unsigned int n = a->device ? (unsigned int)(a->device - door.run.devices) : 0;
 
 	if (strcmp(a->text, "1"))
 		return -EINVAL;
-	if (!e || !a->device)
+	if (!a->device)
 		return 0;
-	engine_enter();
-	pci_reset(e->machine.devices[a->device - door.run.devices]);
-	engine_leave();
-	return 0;
+	if (door.run.shared)
+		return client_reset(n);
+	return engine_here() ? engine_reset(n) : 0;
 }
 
 static int write_hotplug(const struct attr *a)

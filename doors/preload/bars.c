@@ -4,6 +4,7 @@
 #include "doors/preload/bars.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/memfd.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -17,23 +18,38 @@
 #include "doors/preload/door.h"
 #include "doors/preload/engine.h"
 #include "doors/preload/guard.h"
+#include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
 #include "doors/preload/trap.h"
+#include "doors/shared/channel.h"
+#include "doors/shared/client.h"
 
-/* Memory that models keep their registers in. */
+/* Memory that models keep their registers in, here or in the process that serves us. */
 struct block {
 	char *mem;
 	uint64_t len;
-	int fd;
+	int fd; /* hidden; -1: the parent's, before a fork */
+	uint64_t ino;
 	struct block *next;
 };
 
 /* What the trap calls a BAR. They stay for as long as the process lives: a trap on its way may
  * still hold one. */
 struct cookie {
+	uint64_t server; /* 0: of this process's engine */
+	uint64_t id;	 /* the server's name for it */
 	struct pci_dev *dev;
 	unsigned int bar;
 	struct cookie *next;
+	struct page_flags *flags;
+};
+
+/* Of remote BARs, as they were sent: they stay, too. */
+struct page_flags {
+	uint64_t offset;
+	uint32_t nr;
+	struct page_flags *next;
+	uint8_t pages[];
 };
 
 /* A piece of a mapping; in order of addresses, without overlap. */
@@ -42,7 +58,8 @@ struct piece {
 	int wanted;
 	bool enabled; /* as the pages stand now */
 	struct cookie *cookie;
-	struct abi_file *file; /* a reference */
+	struct abi_file *file; /* a reference; NULL: another process's */
+	int hold;	       /* or a hidden fd of it; -1 */
 	uint64_t offset;       /* in the BAR */
 	char *mem;	       /* the engine's alias of va */
 	const uint8_t *pages;  /* flags of va's page and on */
@@ -51,6 +68,7 @@ struct piece {
 
 static struct block *blocks;
 static struct cookie *cookies;
+static uint64_t last_cookie;
 static struct piece *pieces;
 static unsigned int nr_pieces; /* read without the lock */
 static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,6 +79,10 @@ static void trap_write(void *arg, uint64_t off, unsigned size, uint64_t val)
 {
 	const struct cookie *c = arg;
 
+	if (c->server) {
+		client_access(c->server, c->id, true, off, size, &val);
+		return;
+	}
 	engine_enter();
 	pci_bar_write(c->dev, c->bar, off, size, &val);
 	engine_leave();
@@ -71,23 +93,25 @@ static uint64_t trap_read(void *arg, uint64_t off, unsigned size)
 	const struct cookie *c = arg;
 	uint64_t val = 0;
 
+	if (c->server) {
+		client_access(c->server, c->id, false, off, size, &val);
+		return val;
+	}
 	engine_enter();
 	pci_bar_read(c->dev, c->bar, off, size, &val);
 	engine_leave();
 	return val;
 }
 
+static bool is_enabled(const struct cookie *c)
+{
+	return c->server ? client_enabled(c->server, c->id) : pci_memory_enabled(c->dev);
+}
+
 static bool trap_enabled(void *arg)
 {
-	const struct cookie *c = arg;
-
-	if (door_forked() || !engine_here()) {
-		door_say_once(
-			"a child of fork() uses a register of its parent's device: it must open the "
-			"device itself");
-		return false;
-	}
-	return pci_memory_enabled(c->dev);
+	door_check_fork();
+	return is_enabled(arg);
 }
 
 static bool trap_copy(void *dst, const void *src, size_t len)
@@ -105,13 +129,36 @@ static const struct trap_ops ops = {
 
 int bars_init(void)
 {
-	return trap_init(&ops);
+	static bool done;
+	int rc;
+
+	if (__atomic_load_n(&done, __ATOMIC_ACQUIRE))
+		return 0;
+	pthread_mutex_lock(&bars_lock);
+	rc = done ? 0 : trap_init(&ops);
+	if (!rc) {
+		signals_install();
+		__atomic_store_n(&done, true, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&bars_lock);
+	return rc;
 }
 
-void bars_fork_child(void)
+void bars_fork_child(uint64_t server)
 {
 	pthread_mutex_init(&bars_lock, NULL);
 	trap_fork_child();
+	for (struct block *b = blocks; b; b = b->next) {
+		b->fd = -1;
+		b->ino = 0;
+	}
+	for (struct cookie *c = cookies; c; c = c->next)
+		if (!c->server)
+			c->server = server;
+	for (struct piece *p = pieces; p; p = p->next) {
+		p->file = NULL;
+		p->hold = -1;
+	}
 }
 
 /* ---- memory that can be mapped twice ---- */
@@ -130,7 +177,6 @@ void *bars_alloc(void *arg, uint64_t len)
 		free(b);
 		return NULL;
 	}
-	sys3(SYS_madvise, (long)p, (long)len, MADV_DONTFORK);
 	*b = (struct block){.mem = p, .len = len, .fd = files_hide(fd)};
 	pthread_mutex_lock(&bars_lock);
 	b->next = blocks;
@@ -161,7 +207,7 @@ void bars_free(void *arg, void *p, uint64_t len)
 static long map_alias(const char *mem, uint64_t addr, uint64_t len, int flags)
 {
 	for (const struct block *b = blocks; b; b = b->next)
-		if (mem >= b->mem && mem + len <= b->mem + b->len)
+		if (mem >= b->mem && mem + len <= b->mem + b->len && b->fd >= 0)
 			return (long)sys_mmap(
 				(void *)addr, len, PROT_READ,
 				MAP_SHARED |
@@ -171,6 +217,15 @@ static long map_alias(const char *mem, uint64_t addr, uint64_t len, int flags)
 }
 
 /* ---- pieces ---- */
+
+/* A copy of @from holds the file as well. */
+static void keep_open(struct piece *p, const struct piece *from)
+{
+	if (from->file)
+		abi_file_get(from->file);
+	if (from->hold >= 0)
+		p->hold = files_hide(sys_fcntl(from->hold, F_DUPFD_CLOEXEC, 0));
+}
 
 static uint64_t piece_end(const struct piece *p)
 {
@@ -207,7 +262,7 @@ static int cut(uint64_t va)
 		tail->mem += head;
 		if (tail->pages)
 			tail->pages += head >> PAGE_SHIFT;
-		abi_file_get(tail->file);
+		keep_open(tail, p);
 		p->len = head;
 		insert(tail);
 		break;
@@ -223,7 +278,7 @@ static bool is_bar(const struct piece *p)
 
 static bool memory_enabled(const struct piece *p)
 {
-	return !is_bar(p) || pci_memory_enabled(p->cookie->dev);
+	return !is_bar(p) || is_enabled(p->cookie);
 }
 
 static uint8_t page_flags(const struct piece *p, uint64_t off)
@@ -283,13 +338,22 @@ static struct cookie *cookie_for(struct pci_dev *dev, unsigned int bar)
 	struct cookie *c;
 
 	for (c = cookies; c; c = c->next)
-		if (c->dev == dev && c->bar == bar)
+		if (!c->server && c->dev == dev && c->bar == bar)
 			return c;
 	c = malloc(sizeof(*c));
 	if (!c)
 		return NULL;
-	*c = (struct cookie){dev, bar, cookies};
+	*c = (struct cookie){.id = ++last_cookie, .dev = dev, .bar = bar, .next = cookies};
 	cookies = c;
+	return c;
+}
+
+static struct cookie *find_cookie(uint64_t server, uint64_t id)
+{
+	struct cookie *c = cookies;
+
+	while (c && (c->server != server || c->id != id))
+		c = c->next;
 	return c;
 }
 
@@ -322,11 +386,13 @@ static void drop(struct piece *p)
 	while (p) {
 		struct piece *next = p->next;
 
-		if (!door_forked()) {
+		if (p->file && !door_forked()) {
 			engine_enter();
 			abi_file_put(p->file);
 			engine_leave();
 		}
+		if (p->hold >= 0)
+			files_close_hidden(p->hold);
 		free(p);
 		p = next;
 	}
@@ -358,12 +424,15 @@ bool bars_vma(uint64_t va, struct memory_vma *out)
 		*out = (struct memory_vma){
 			.start = p->va,
 			.last = piece_end(p) - 1,
-			.kind = is_bar(p) ? VMA_BAR : VMA_IO,
+			.kind = is_bar(p) && !p->cookie->server ? VMA_BAR : VMA_IO,
 			.read = p->wanted & PROT_READ,
 			.write = p->wanted & PROT_WRITE,
 		};
-		if (is_bar(p))
-			out->bar = (struct memory_bar){&p->cookie->dev->peer, p->cookie->bar, p->offset};
+		if (out->kind == VMA_BAR)
+			out->bar = (struct memory_bar){&p->cookie->dev->peer, p->cookie->bar,
+						       p->offset};
+		else if (is_bar(p))
+			out->bar.offset = p->offset;
 		found = true;
 	}
 	pthread_mutex_unlock(&bars_lock);
@@ -375,6 +444,24 @@ static int add_piece(struct piece *p)
 	p->enabled = memory_enabled(p);
 	insert(p);
 	return apply(p);
+}
+
+/* Lock held: maps @p, whose place is not known yet, and what the program asked for. */
+static long place(struct piece *p, const struct bars_request *r, struct piece **old)
+{
+	long va;
+
+	if (r->flags & MAP_FIXED)
+		*old = take((uintptr_t)r->addr, r->len);
+	va = map_alias(p->mem, (uintptr_t)r->addr, r->len, r->flags);
+	if (sys_failed(va))
+		return va;
+	p->va = (uint64_t)va;
+	if (!add_piece(p))
+		return va;
+	sys_munmap((void *)va, r->len);
+	*old = take(p->va, p->len);
+	return -ENOMEM;
 }
 
 long bars_map(struct abi_file *f, const struct bars_request *r, const struct abi_mapping *m)
@@ -390,25 +477,18 @@ long bars_map(struct abi_file *f, const struct bars_request *r, const struct abi
 		.wanted = r->prot & (PROT_READ | PROT_WRITE),
 		.cookie = m->dev ? cookie_for(m->dev, m->bar) : NULL,
 		.file = f,
+		.hold = -1,
 		.offset = m->offset,
 		.mem = m->mem,
 		.pages = m->pages,
 	};
 	if (m->dev && !p->cookie)
 		goto out;
-	if (r->flags & MAP_FIXED)
-		old = take((uintptr_t)r->addr, r->len);
-	va = map_alias(p->mem, (uintptr_t)r->addr, r->len, r->flags);
-	if (sys_failed(va))
-		goto out;
-	p->va = (uint64_t)va;
-	abi_file_get(f);
-	if (add_piece(p)) {
-		sys_munmap((void *)va, r->len);
-		old = take(p->va, p->len);
-		va = -ENOMEM;
+	va = place(p, r, &old);
+	if (p->va) {
+		abi_file_get(f);
+		p = NULL;
 	}
-	p = NULL;
 out:
 	pthread_mutex_unlock(&bars_lock);
 	free(p);
@@ -483,7 +563,7 @@ static long move(uint64_t old, uint64_t len, int flags, uint64_t to, struct piec
 	}
 	*moved = *p;
 	moved->va = (uint64_t)va;
-	abi_file_get(moved->file);
+	keep_open(moved, p);
 	if (add_piece(moved))
 		return -ENOMEM;
 	if (!(flags & MREMAP_DONTUNMAP)) {
@@ -537,4 +617,200 @@ void bars_refresh(void)
 		}
 	}
 	pthread_mutex_unlock(&bars_lock);
+}
+
+/* ---- across processes ---- */
+
+int bars_describe(const struct abi_mapping *m, uint64_t len, struct bar_view *view, size_t room,
+		  int *fd)
+{
+	const char *mem = m->mem;
+	struct cookie *c;
+	int rc = -ENODEV;
+
+	*view = (struct bar_view){.offset = m->offset};
+	if (m->pages)
+		view->nr_pages = (uint32_t)(len >> PAGE_SHIFT);
+	if (view->nr_pages > room)
+		return -ENOMEM;
+	if (m->pages)
+		memcpy(view->pages, m->pages, view->nr_pages);
+	pthread_mutex_lock(&bars_lock);
+	c = m->dev ? cookie_for(m->dev, m->bar) : NULL;
+	for (const struct block *b = blocks; b && rc < 0 && !c == !m->dev; b = b->next) {
+		if (mem < b->mem || mem + len > b->mem + b->len)
+			continue;
+		view->id = c ? c->id : 0;
+		view->bar = c ? c->bar : 0;
+		view->mem = (uint64_t)(mem - b->mem);
+		view->mem_len = b->len;
+		rc = *fd = sys_fcntl(b->fd, F_DUPFD_CLOEXEC, 0);
+	}
+	pthread_mutex_unlock(&bars_lock);
+	return rc < 0 ? rc : 0;
+}
+
+static struct cookie *local_cookie(uint64_t id)
+{
+	struct cookie *c;
+
+	pthread_mutex_lock(&bars_lock);
+	c = find_cookie(0, id);
+	pthread_mutex_unlock(&bars_lock);
+	return c;
+}
+
+int bars_access(uint64_t id, bool write, uint64_t off, unsigned int size, uint64_t *val)
+{
+	const struct cookie *c = local_cookie(id);
+
+	if (!c || size > sizeof(*val) || !pci_memory_enabled(c->dev))
+		return -ENXIO;
+	if (write) {
+		pci_bar_write(c->dev, c->bar, off, size, val);
+	} else {
+		*val = 0;
+		pci_bar_read(c->dev, c->bar, off, size, val);
+	}
+	return 0;
+}
+
+int bars_answers(uint64_t id)
+{
+	const struct cookie *c = local_cookie(id);
+
+	return c && pci_memory_enabled(c->dev);
+}
+
+int bars_peer(uint64_t id, struct memory_bar *bar)
+{
+	const struct cookie *c = local_cookie(id);
+
+	if (!c)
+		return -EFAULT;
+	bar->device = &c->dev->peer;
+	bar->region = c->bar;
+	return 0;
+}
+
+int bars_remote_vma(uint64_t va, uint64_t server, struct memory_vma *out, uint64_t *id)
+{
+	int rc = bars_vma(va, out) ? 0 : memory_default_ops.vma(NULL, va, out);
+
+	if (rc || out->kind < VMA_BAR)
+		return rc;
+	/* One of its own, or else a device's memory that it knows nothing of. */
+	out->kind = VMA_IO;
+	pthread_mutex_lock(&bars_lock);
+	for (const struct piece *p = pieces; p; p = p->next) {
+		if (va < p->va || va >= piece_end(p) || !is_bar(p) || p->cookie->server != server)
+			continue;
+		out->kind = VMA_BAR;
+		*id = p->cookie->id;
+	}
+	pthread_mutex_unlock(&bars_lock);
+	return 0;
+}
+
+/* Lock held. */
+static struct cookie *remote_cookie(uint64_t server, const struct bar_view *view)
+{
+	struct cookie *c = find_cookie(server, view->id);
+
+	if (c)
+		return c;
+	c = malloc(sizeof(*c));
+	if (!c)
+		return NULL;
+	*c = (struct cookie){
+		.server = server, .id = view->id, .bar = view->bar, .next = cookies};
+	cookies = c;
+	return c;
+}
+
+static const uint8_t *remote_flags(struct cookie *c, const struct bar_view *view)
+{
+	struct page_flags *f = c->flags;
+
+	while (f && (f->offset != view->offset || f->nr != view->nr_pages))
+		f = f->next;
+	if (f)
+		return f->pages;
+	f = malloc(sizeof(*f) + view->nr_pages);
+	if (!f)
+		return NULL;
+	*f = (struct page_flags){.offset = view->offset, .nr = view->nr_pages, .next = c->flags};
+	memcpy(f->pages, view->pages, view->nr_pages);
+	c->flags = f;
+	return f->pages;
+}
+
+/* Lock held: the registers' memory, mapped once; takes over @fd. */
+static char *remote_memory(int fd, uint64_t len)
+{
+	struct block *b;
+	struct stat st;
+	void *p;
+
+	if (sys3(SYS_fstat, fd, (long)&st, 0))
+		st.st_ino = 0;
+	for (b = blocks; b && (!b->ino || b->ino != st.st_ino); b = b->next)
+		;
+	if (b) {
+		sys_close(fd);
+		return b->mem;
+	}
+	b = malloc(sizeof(*b));
+	p = b ? sys_mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : (void *)-ENOMEM;
+	if (sys_failed((long)p)) {
+		sys_close(fd);
+		free(b);
+		return NULL;
+	}
+	*b = (struct block){
+		.mem = p, .len = len, .fd = files_hide(fd), .ino = st.st_ino, .next = blocks};
+	blocks = b;
+	return p;
+}
+
+/* Lock held. */
+static int fill_remote(struct piece *p, uint64_t server, const struct bar_view *view, int memory)
+{
+	char *mem = remote_memory(memory, view->mem_len);
+
+	p->cookie = mem && view->id ? remote_cookie(server, view) : NULL;
+	if (!mem || !p->cookie != !view->id)
+		return -ENOMEM;
+	p->mem = mem + view->mem;
+	p->offset = view->offset;
+	if (view->nr_pages)
+		p->pages = remote_flags(p->cookie, view);
+	return view->nr_pages && !p->pages ? -ENOMEM : 0;
+}
+
+long bars_map_remote(int held, uint64_t server, const struct bars_request *r,
+		     const struct bar_view *view, int memory)
+{
+	struct piece *p = malloc(sizeof(*p)), *old = NULL;
+	long va = p ? bars_init() : -ENOMEM;
+
+	if (va) {
+		sys_close(memory);
+		files_close_hidden(held);
+		free(p);
+		return va;
+	}
+	*p = (struct piece){
+		.len = r->len, .wanted = r->prot & (PROT_READ | PROT_WRITE), .hold = held};
+	pthread_mutex_lock(&bars_lock);
+	va = fill_remote(p, server, view, memory);
+	if (!va)
+		va = place(p, r, &old);
+	pthread_mutex_unlock(&bars_lock);
+	if (!p->va) {
+		p->next = old;
+		old = p;
+	}
+	drop(old);
+	return va;
 }

@@ -21,9 +21,10 @@
 #include "abi/file.h"
 #include "memory/memory.h"
 
-/* Once in a process, before any other. 0 or -ENOMEM. */
+/* Before any other, as often as you like. 0 or -ENOMEM. */
 int bars_init(void);
-void bars_fork_child(void);
+/* @server: the parent's, to which the BARs belong that it had mapped. */
+void bars_fork_child(uint64_t server);
 
 /* pci_host_ops: memory that can be mapped twice. */
 void *bars_alloc(void *arg, uint64_t len);
@@ -37,6 +38,23 @@ struct bars_request {
 };
 /* mmap() of what @m is; every piece holds @f. The address, or -errno. */
 long bars_map(struct abi_file *f, const struct bars_request *r, const struct abi_mapping *m);
+
+/*
+ * The same across processes. The server: describes what is to be mapped, in at most @room page
+ * flags; *fd, to be closed, is of the memory. The client: maps it; takes over @memory, and @held,
+ * a hidden fd of what the mapping holds.
+ */
+struct bar_view;
+int bars_describe(const struct abi_mapping *m, uint64_t len, struct bar_view *view, size_t room,
+		  int *fd);
+long bars_map_remote(int held, uint64_t server, const struct bars_request *r,
+		     const struct bar_view *view, int memory);
+/* Registers of the BAR that bars_describe() called @id. -ENXIO: it does not answer. */
+int bars_access(uint64_t id, bool write, uint64_t off, unsigned int size, uint64_t *val);
+int bars_answers(uint64_t id);
+/* memory_ops.vma for @server, to which a BAR of its own is *id; and what it makes of that. */
+int bars_remote_vma(uint64_t va, uint64_t server, struct memory_vma *out, uint64_t *id);
+int bars_peer(uint64_t id, struct memory_bar *bar);
 
 /* Cheap when nothing is mapped: does [va, va + len) meet a mapped BAR? */
 bool bars_meet(uint64_t va, uint64_t len);

@@ -56,15 +56,20 @@ static bool memlock_counts(void)
 	       __atomic_load_n(&door.memlock_lowered, __ATOMIC_RELAXED);
 }
 
+bool door_may_lock(void)
+{
+	return !memlock_counts();
+}
+
 static bool caller_capable(struct caller *c, int cap)
 {
 	if (cap == CAP_IPC_LOCK)
-		return !memlock_counts();
+		return door_may_lock();
 	return !door.run.as_user && has_capability(cap);
 }
 
 /* In bytes. */
-static uint64_t memlock_limit(void *arg)
+uint64_t door_memlock(void)
 {
 	struct rlimit rl = {0};
 
@@ -72,6 +77,11 @@ static uint64_t memlock_limit(void *arg)
 		return door.run.memlock_bytes;
 	sys4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl);
 	return rl.rlim_cur;
+}
+
+static uint64_t memlock_limit(void *arg)
+{
+	return door_memlock();
 }
 
 int caller_create_accounts(struct engine *e)
@@ -119,7 +129,7 @@ static int caller_file_get(struct caller *c, int fd, struct abi_file **out)
 	return rc;
 }
 
-static int caller_fd_install(struct caller *c, struct abi_file *f)
+void door_anonymous(struct abi_file *f, struct door_file_init *out)
 {
 	static const char *const names[] = {
 		[ABI_IOMMUFD] = "/dev/iommu",	  [ABI_CONTAINER] = "/dev/vfio/vfio",
@@ -127,9 +137,16 @@ static int caller_fd_install(struct caller *c, struct abi_file *f)
 		[ABI_FAULT] = "anon_inode:fault", [ABI_VEVENTQ] = "anon_inode:veventq",
 		[ABI_OTHER] = "anon_inode:other",
 	};
-	const struct door_file_init init = {
-		.kind = DOOR_ENGINE, .abi = f, .node.kind = NODE_ANONYMOUS, .name = names[f->ops->kind]};
 
+	*out = (struct door_file_init){
+		.kind = DOOR_ENGINE, .abi = f, .node.kind = NODE_ANONYMOUS, .name = names[f->ops->kind]};
+}
+
+static int caller_fd_install(struct caller *c, struct abi_file *f)
+{
+	struct door_file_init init;
+
+	door_anonymous(f, &init);
 	return files_open(&init, O_RDWR | O_CLOEXEC);
 }
 

@@ -44,6 +44,8 @@ static int open_engine_node(const struct path *p, int flags)
 	struct door_file_init init = {.kind = DOOR_ENGINE, .node = p->node, .name = p->name};
 	int fd, rc;
 
+	if (door.run.shared && files_server() != door.run.shared)
+		return client_open(&p->node, flags);
 	rc = engine_open(&p->node, &init.abi);
 	if (rc)
 		return rc;
@@ -83,21 +85,9 @@ int call_open(const struct path *p, int flags)
 	return rc;
 }
 
-/* A file that came through fork, exec or a socket from another process. */
-static int refuse_dead(const struct door_file *f)
-{
-	door_say_once(
-		"%s was opened by another process (before a fork or an exec, or it was sent here): it "
-		"answers EIO; open it in the process that uses it",
-		f->name);
-	return -EIO;
-}
-
-/* May the engine be asked about @f? */
+/* May an engine be asked about @f? */
 static int usable(const struct door_file *f)
 {
-	if (!files_alive(f))
-		return refuse_dead(f);
 	return f->kind == DOOR_PATH ? -EBADF : 0;
 }
 
@@ -107,7 +97,7 @@ static int usable(const struct door_file *f)
  * counted on the former. */
 static bool is_mapper(const struct door_file *f)
 {
-	return f->abi->ops->kind == ABI_IOMMUFD || f->abi->ops->kind == ABI_CONTAINER;
+	return f->abi_kind == ABI_IOMMUFD || f->abi_kind == ABI_CONTAINER;
 }
 
 static void count_call(unsigned int cmd)
@@ -131,24 +121,31 @@ static void count_call(unsigned int cmd)
 
 static bool may_switch_memory(const struct door_file *f, unsigned int cmd)
 {
-	return f->abi->ops->kind == ABI_DEVICE && cmd != VFIO_DEVICE_SET_IRQS &&
+	return f->abi_kind == ABI_DEVICE && cmd != VFIO_DEVICE_SET_IRQS &&
 	       cmd != VFIO_DEVICE_GET_REGION_INFO;
+}
+
+static long engine_ioctl(struct door_file *f, unsigned int cmd, uint64_t arg)
+{
+	struct engine *e = engine_here();
+	long rc;
+
+	engine_enter();
+	rc = f->abi->ops->ioctl(f->abi, cmd, arg, &e->caller);
+	engine_leave();
+	return rc;
 }
 
 long call_ioctl(int fd, struct door_file *f, unsigned int cmd, uint64_t arg)
 {
-	struct engine *e;
 	long rc = usable(f);
 
 	if (rc)
 		return rc;
 	if (f->kind == DOOR_ATTR)
 		return -ENOTTY;
-	e = engine_here();
 	trace_begin();
-	engine_enter();
-	rc = f->abi->ops->ioctl(f->abi, cmd, arg, &e->caller);
-	engine_leave();
+	rc = files_remote(f) ? client_ioctl(fd, f, cmd, arg) : engine_ioctl(f, cmd, arg);
 	if (is_mapper(f) && rc >= 0)
 		count_call(cmd);
 	else if (may_switch_memory(f, cmd))
@@ -191,6 +188,8 @@ static ssize_t engine_io(struct door_file *f, const struct call_io *io, const st
 	struct abi_file *abi = f->abi;
 	ssize_t rc = -EINVAL;
 
+	if (files_remote(f))
+		return client_io(io->fd, f, v, pos, io->write);
 	engine_enter();
 	if (io->write && abi->ops->pwrite)
 		rc = abi->ops->pwrite(abi, (uint64_t)v->iov_base, v->iov_len, pos, &e->caller);
@@ -203,7 +202,7 @@ static ssize_t engine_io(struct door_file *f, const struct call_io *io, const st
 /* One piece after the other, as the kernel does for files that know no vectors. */
 static ssize_t engine_vectors(struct door_file *f, const struct call_io *io)
 {
-	const bool stream = f->abi->ops->stream;
+	const bool stream = f->stream;
 	uint64_t pos = io->at < 0 ? __atomic_load_n(&f->pos, __ATOMIC_RELAXED) : (uint64_t)io->at;
 	ssize_t done = 0, rc = 0;
 
@@ -269,14 +268,11 @@ ssize_t call_io(struct door_file *f, const struct call_io *io)
 static long map_engine(struct door_file *f, const struct bars_request *r)
 {
 	struct engine *e = engine_here();
-	struct engine_change change = {0};
 	struct abi_mapping m = {0};
 	long rc;
 
 	if (!f->abi->ops->mmap)
 		return -ENODEV;
-	if (r->flags & MAP_FIXED)
-		engine_change_begin(&change, (uint64_t)r->addr, r->len);
 	engine_enter();
 	rc = f->abi->ops->mmap(f->abi, r->len, r->prot, r->flags, r->pos, &e->caller, &m);
 	if (!rc)
@@ -284,6 +280,17 @@ static long map_engine(struct door_file *f, const struct bars_request *r)
 	if (m.holder)
 		abi_file_put(m.holder);
 	engine_leave();
+	return rc;
+}
+
+static long map_file(int fd, struct door_file *f, const struct bars_request *r)
+{
+	struct engine_change change = {0};
+	long rc;
+
+	if (r->flags & MAP_FIXED)
+		engine_change_begin(&change, (uint64_t)r->addr, r->len);
+	rc = files_remote(f) ? client_mmap(fd, f, r) : map_engine(f, r);
 	engine_change_end(&change);
 	return rc;
 }
@@ -303,7 +310,7 @@ long call_mmap(int fd, struct door_file *f, void *addr, size_t len, int prot, in
 	else if (f->kind != DOOR_ENGINE)
 		rc = -ENODEV;
 	else
-		rc = map_engine(f, &r);
+		rc = map_file(fd, f, &r);
 	if (door.run.verbose)
 		trace_mmap(fd, f, (uint64_t)addr, len, prot, flags, pos, rc);
 	return rc;

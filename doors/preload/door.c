@@ -19,6 +19,7 @@
 #include "doors/preload/engine.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
+#include "doors/shared/serve.h"
 
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
@@ -56,11 +57,14 @@ static void fork_child(void)
 		return;
 	*mark = 1;
 	door.main_thread = sys_gettid();
-	files_fork_child();
+	bars_fork_child(files_server());
+	files_fork_child(door.log);
 	engine_fork_child();
-	bars_fork_child();
 	eventfd_fork_child();
 	signals_fork_child();
+	serve_fork_child();
+	peers_fork_child();
+	client_fork_child();
 }
 
 void door_check_fork(void)
@@ -131,8 +135,10 @@ static void __attribute__((constructor(101))) start(void)
 	paths_init(dir, &door.run);
 	door.run_dir = dir;
 	files_set_flush(attr_flush);
+	serve_init();
+	client_init();
 	files_scan_inherited();
-	pthread_atfork(NULL, NULL, fork_child);
+	pthread_atfork(NULL, serve_others, fork_child);
 }
 
 static void __attribute__((destructor)) end(void)

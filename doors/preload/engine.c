@@ -88,10 +88,8 @@ static int ensure(void)
 	if (!e)
 		return -ENOMEM;
 	rc = bars_init();
-	if (!rc) {
-		signals_install();
+	if (!rc)
 		rc = create(e);
-	}
 	if (rc) {
 		free(e);
 		return rc;
@@ -101,22 +99,35 @@ static int ensure(void)
 	return 0;
 }
 
-static int open_node(struct engine *e, const struct node *n, struct abi_file **out)
+int engine_open_as(const struct node *n, struct caller *c, struct abi_file **out)
 {
+	struct engine *e = engine_here();
 	struct host *h = e->machine.host;
 
+	vfs_follow(e);
+	files_reap();
 	switch (n->kind) {
 	case NODE_IOMMU:
-		return abi_open_iommufd(h, &e->caller, out);
+		return abi_open_iommufd(h, c, out);
 	case NODE_VFIO:
-		return abi_open_container(h, &e->caller, out);
+		return abi_open_container(h, c, out);
 	case NODE_GROUP:
-		return abi_open_group(h, n->number, &e->caller, out);
+		return abi_open_group(h, n->number, c, out);
 	case NODE_DEVICE:
-		return abi_open_device(h, n->number, &e->caller, out);
+		return abi_open_device(h, n->number, c, out);
 	default:
 		return -ENODEV;
 	}
+}
+
+int engine_start(void)
+{
+	int rc;
+
+	pthread_mutex_lock(&engine_lock);
+	rc = ensure();
+	pthread_mutex_unlock(&engine_lock);
+	return rc;
 }
 
 int engine_open(const struct node *n, struct abi_file **out)
@@ -124,15 +135,23 @@ int engine_open(const struct node *n, struct abi_file **out)
 	int rc;
 
 	engine_enter();
-	pthread_mutex_lock(&engine_lock);
-	rc = ensure();
-	pthread_mutex_unlock(&engine_lock);
-	if (!rc) {
-		vfs_follow(engine);
-		rc = open_node(engine, n, out);
-	}
+	rc = engine_start();
+	if (!rc)
+		rc = engine_open_as(n, &engine->caller, out);
 	engine_leave();
 	return rc;
+}
+
+int engine_reset(uint64_t device)
+{
+	struct engine *e = engine_here();
+
+	if (!e || device >= e->machine.nr_devices)
+		return -ENODEV;
+	engine_enter();
+	pci_reset(e->machine.devices[device]);
+	engine_leave();
+	return 0;
 }
 
 void engine_kvm_opened(void)
@@ -231,6 +250,9 @@ void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
 	struct engine *e = engine_here();
 
 	c->memory = NULL;
+	c->remote.n = 0;
+	if (len && client_watched())
+		client_change_begin(&c->remote, va, len);
 	if (!e || !len)
 		return;
 	if (door_thread.depth) {
@@ -245,6 +267,8 @@ void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
 
 void engine_change_end(struct engine_change *c)
 {
+	if (c->remote.n)
+		client_change_end(&c->remote);
 	if (!c->memory)
 		return;
 	door_thread.depth++;
@@ -255,7 +279,12 @@ void engine_change_end(struct engine_change *c)
 void engine_va_changed(uint64_t va, uint64_t len)
 {
 	struct engine *e = engine_here();
+	struct client_change c;
 
+	if (len && client_watched()) {
+		client_change_begin(&c, va, len);
+		client_change_end(&c);
+	}
 	if (!e || !len)
 		return;
 	if (door_thread.depth) {
@@ -271,6 +300,8 @@ void engine_va_protected(uint64_t va, uint64_t len)
 {
 	struct engine *e = engine_here();
 
+	if (len && client_watched())
+		client_protected(va, len);
 	if (!e || !len)
 		return;
 	if (door_thread.depth) {

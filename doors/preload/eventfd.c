@@ -151,7 +151,7 @@ static const struct abi_eventfd_ops ops = {
 	.watch = eventfd_watch,
 };
 
-static bool is_eventfd(int fd)
+bool door_is_eventfd(int fd)
 {
 	static const char name[] = "anon_inode:[eventfd]";
 	char path[32], link[64];
@@ -162,27 +162,30 @@ static bool is_eventfd(int fd)
 	return n == sizeof(name) - 1 && !memcmp(link, name, sizeof(name) - 1);
 }
 
+int door_eventfd_make(int fd, struct abi_eventfd **out)
+{
+	struct door_eventfd *e = calloc(1, sizeof(*e));
+
+	if (!e) {
+		files_close_hidden(fd);
+		return -ENOMEM;
+	}
+	e->base.ops = &ops;
+	e->fd = fd;
+	*out = &e->base;
+	return 0;
+}
+
 int door_eventfd_get(int fd, struct abi_eventfd **out)
 {
-	struct door_eventfd *e;
 	int copy;
 
 	if (sys_fcntl(fd, F_GETFD, 0) < 0)
 		return -EBADF;
-	if (!is_eventfd(fd))
+	if (!door_is_eventfd(fd))
 		return -EINVAL;
-	e = calloc(1, sizeof(*e));
-	if (!e)
-		return -ENOMEM;
 	copy = files_hide(sys_fcntl(fd, F_DUPFD_CLOEXEC, 0));
-	if (copy < 0) {
-		free(e);
-		return copy;
-	}
-	e->base.ops = &ops;
-	e->fd = copy;
-	*out = &e->base;
-	return 0;
+	return copy < 0 ? copy : door_eventfd_make(copy, out);
 }
 
 void eventfd_fork_child(void)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "doors/shared/serve.h"
 #include "doors/target.h"
 
 #define PRELOAD	     "LD_PRELOAD="
@@ -111,6 +112,8 @@ static int go_execveat(const struct launch *l, char *const envp[])
 
 static int go_spawn(const struct launch *l, char *const envp[])
 {
+	if (door_active())
+		serve_others();
 	return (l->search ? REAL(posix_spawnp) : REAL(posix_spawn))(l->pid, l->program, l->actions,
 								    l->attr, l->argv, envp);
 }

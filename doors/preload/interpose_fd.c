@@ -11,6 +11,7 @@
 
 #include "doors/preload/sys.h"
 #include "doors/preload/trace.h"
+#include "doors/shared/serve.h"
 
 EXPORT int close(int fd)
 {
@@ -102,9 +103,24 @@ EXPORT int dup3(int fd, int newfd, int flags)
 	return dup_to(fd, newfd, flags, &rc) ? (int)answer(rc) : REAL(dup3)(fd, newfd, flags);
 }
 
+/* What F_GETFL says of our file: a socket can always be read and written. */
+static int as_opened(int fd, int flags)
+{
+	struct door_file *f = flags < 0 ? NULL : our_file(fd);
+
+	if (f && f->kind == DOOR_ENGINE)
+		flags = (flags & ~O_ACCMODE) | f->mode;
+	if (f)
+		files_put(f);
+	return flags;
+}
+
 static int control(int fd, int cmd, void *arg)
 {
 	int rc;
+
+	if (cmd == F_GETFL)
+		return as_opened(fd, REAL(fcntl)(fd, cmd, arg));
 
 	if (door_active() && (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) &&
 	    files_dup_above(fd, cmd, (int)(long)arg, &rc))
@@ -134,44 +150,69 @@ EXPORT int fcntl64(int fd, int cmd, ...)
 	return control(fd, cmd, arg);
 }
 
-/* ---- SCM_RIGHTS ---- */
-
-static void for_each_fd(const struct msghdr *m, void (*fn)(int fd))
+/* A file that is always ready knows no poll(). */
+EXPORT int epoll_ctl(int epoll, int op, int fd, struct epoll_event *ev)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR((struct msghdr *)m, c)) {
-		const int *fds = (const int *)CMSG_DATA(c);
+	struct door_file *f = op == EPOLL_CTL_ADD ? our_file(fd) : NULL;
+	const bool refused = f && !f->watched;
 
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i < (c->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
-			fn(fds[i]);
-	}
+	if (f)
+		files_put(f);
+	return refused ? (int)answer(-EPERM) : REAL(epoll_ctl)(epoll, op, fd, ev);
 }
 
-/* Only messages that carry fds, and only while there is anything of ours to carry, or that may
- * come. */
-static void passed(const struct msghdr *m, void (*fn)(int fd))
+/* ---- SCM_RIGHTS ---- */
+
+/* The fds that a message carries, one after the other: the next of @c, and its number in *i. */
+static const int *next_fd(const struct msghdr *m, struct cmsghdr **c, size_t *i)
 {
-	if (m && m->msg_control && m->msg_controllen)
-		for_each_fd(m, fn);
+	for (; *c; *c = CMSG_NXTHDR((struct msghdr *)m, *c), *i = 0)
+		if ((*c)->cmsg_level == SOL_SOCKET && (*c)->cmsg_type == SCM_RIGHTS &&
+		    *i < ((*c)->cmsg_len - CMSG_LEN(0)) / sizeof(int))
+			return (const int *)CMSG_DATA(*c) + (*i)++;
+	return NULL;
+}
+
+static struct cmsghdr *first(const struct msghdr *m)
+{
+	return m && m->msg_control && m->msg_controllen ? CMSG_FIRSTHDR(m) : NULL;
+}
+
+static bool sends_own(const struct msghdr *m)
+{
+	struct cmsghdr *c = first(m);
+	const int *fd;
+	size_t i = 0;
+
+	while ((fd = next_fd(m, &c, &i)))
+		if (files_is_own(*fd))
+			return true;
+	return false;
 }
 
 EXPORT ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 {
-	const ssize_t rc = REAL(sendmsg)(fd, m, flags);
-
-	if (rc >= 0 && door_active() && files_any())
-		passed(m, files_sent);
-	return rc;
+	if (door_active() && files_any() && sends_own(m))
+		serve_others();
+	return REAL(sendmsg)(fd, m, flags);
 }
 
 EXPORT int sendmmsg(int fd, struct mmsghdr *m, unsigned int n, int flags)
 {
-	const int rc = REAL(sendmmsg)(fd, m, n, flags);
+	for (unsigned int i = 0; i < n && door_active() && files_any(); i++)
+		if (sends_own(&m[i].msg_hdr))
+			serve_others();
+	return REAL(sendmmsg)(fd, m, n, flags);
+}
 
-	for (int i = 0; i < rc && door_active() && files_any(); i++)
-		passed(&m[i].msg_hdr, files_sent);
-	return rc;
+static void received(const struct msghdr *m)
+{
+	struct cmsghdr *c = first(m);
+	const int *fd;
+	size_t i = 0;
+
+	while ((fd = next_fd(m, &c, &i)))
+		files_received(*fd);
 }
 
 EXPORT ssize_t recvmsg(int fd, struct msghdr *m, int flags)
@@ -179,7 +220,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 	const ssize_t rc = REAL(recvmsg)(fd, m, flags);
 
 	if (rc >= 0 && door_active() && !(flags & MSG_PEEK))
-		passed(m, files_received);
+		received(m);
 	return rc;
 }
 
@@ -188,6 +229,6 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *m, unsigned int n, int flags, struct
 	const int rc = REAL(recvmmsg)(fd, m, n, flags, timeout);
 
 	for (int i = 0; i < rc && door_active() && !(flags & MSG_PEEK); i++)
-		passed(&m[i].msg_hdr, files_received);
+		received(&m[i].msg_hdr);
 	return rc;
 }

@@ -12,6 +12,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "doors/shared/serve.h"
+
 /* A program that lowers its own limit wants to see it kept. */
 static void note_limit(int resource, const struct rlimit *rl, int rc)
 {
@@ -72,6 +74,39 @@ EXPORT void _exit(int status)
 EXPORT void _Exit(int status)
 {
 	leave(status);
+}
+
+/* ---- children ---- */
+
+/* fork() itself tells by pthread_atfork(). */
+EXPORT pid_t _Fork(void)
+{
+	if (door_active())
+		serve_others();
+	return REAL(_Fork)();
+}
+
+/* What follows it in vfork_asm.S. */
+void *vfork_next(void);
+void *vfork_next(void)
+{
+	if (door_active())
+		serve_others();
+	return (void *)REAL(vfork);
+}
+
+EXPORT int system(const char *command)
+{
+	if (door_active())
+		serve_others();
+	return REAL(system)(command);
+}
+
+EXPORT FILE *popen(const char *command, const char *type)
+{
+	if (door_active())
+		serve_others();
+	return REAL(popen)(command, type);
 }
 
 /* ---- syscall() ---- */
@@ -187,6 +222,12 @@ static long call_io_and_memory(long n, const struct args *x, bool *done)
 	case SYS_prlimit64:
 		return prlimit((pid_t)a[0], (enum __rlimit_resource)a[1],
 			       (const struct rlimit *)a[2], (struct rlimit *)a[3]);
+	case SYS_fork:
+	case SYS_clone:
+	case SYS_clone3:
+		serve_others();
+		*done = false;
+		return 0;
 	case SYS_exit_group:
 		leave((int)a[0]);
 	default:

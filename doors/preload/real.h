@@ -105,12 +105,17 @@
 	X(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))        \
 	X(int, pselect,                                                                            \
 	  (int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *))          \
+	X(int, epoll_ctl, (int, int, int, struct epoll_event *))                                   \
 	X(int, epoll_pwait, (int, struct epoll_event *, int, int, const sigset_t *))               \
 	X(int, pthread_create, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))   \
 	X(int, setrlimit, (__rlimit_resource_t, const struct rlimit *))                            \
 	X(int, prlimit,                                                                            \
 	  (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *))                 \
 	X(void, _exit, (int))                                                                      \
+	X(pid_t, vfork, (void))                                                                    \
+	X(pid_t, _Fork, (void))                                                                    \
+	X(int, system, (const char *))                                                             \
+	X(FILE *, popen, (const char *, const char *))                                             \
 	X(int, execve, (const char *, char *const[], char *const[]))                               \
 	X(int, execvpe, (const char *, char *const[], char *const[]))                              \
 	X(int, fexecve, (int, char *const[], char *const[]))                                       \

@@ -42,6 +42,7 @@ static struct sigaction view[ARRAY_SIZE(ours)];
 /* Which of ours the program's action for a signal blocks; [0]: signal 1. */
 static uint8_t action_blocks[NR_SIGNALS];
 static bool installed;
+static bool handled; /* the program has had a handler for another signal */
 static int view_lock;
 /* Under valgrind: its frames lack what sigreturn and the trap would need. */
 bool signals_bare_frame;
@@ -322,6 +323,21 @@ void signals_install(void)
 	door_thread.blocked |= (uint8_t)signals_strip(&old);
 }
 
+void signals_hold(struct signals_hold *h)
+{
+	const uint64_t others = ~(bit(SIGSEGV) | bit(SIGBUS));
+
+	h->held = __atomic_load_n(&handled, __ATOMIC_RELAXED);
+	if (h->held)
+		sys4(SYS_rt_sigprocmask, SIG_BLOCK, (long)&others, (long)&h->mask, KERNEL_SIGSET);
+}
+
+void signals_release(const struct signals_hold *h)
+{
+	if (h->held)
+		sys4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&h->mask, 0, KERNEL_SIGSET);
+}
+
 void signals_fork_child(void)
 {
 	view_lock = 0;
@@ -359,6 +375,8 @@ static int action_of_other(int sig, const struct sigaction *act, struct sigactio
 	if (act) {
 		unsigned int taken;
 
+		if (act->sa_handler != SIG_DFL && act->sa_handler != SIG_IGN)
+			__atomic_store_n(&handled, true, __ATOMIC_RELAXED);
 		stripped = *act;
 		taken = signals_strip(&stripped.sa_mask);
 		if (REAL(sigaction)(sig, &stripped, old))

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* When the process starts. */
 void signals_init(void);
@@ -24,6 +25,16 @@ void signals_fork_child(void);
 
 /* sigaction(), for every signal: 0 or -errno. */
 int signals_action(int sig, const struct sigaction *act, struct sigaction *old);
+/*
+ * Between these no handler of the program's runs on this thread: as in a system call, it waits until
+ * the call is over. Costs nothing while the program has none. SIGSEGV and SIGBUS stay ours.
+ */
+struct signals_hold {
+	bool held;
+	uint64_t mask;
+};
+void signals_hold(struct signals_hold *h);
+void signals_release(const struct signals_hold *h);
 /* Takes SIGSEGV and SIGBUS out of a mask that blocks; what was taken comes back as bits for the
  * view. */
 unsigned int signals_strip(sigset_t *set);

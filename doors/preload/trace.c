@@ -174,7 +174,7 @@ void trace_open(const char *path, int flags, long rc)
 
 void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t arg, long rc)
 {
-	const struct trace_command *c = trace_find(f->abi->ops->kind, cmd);
+	const struct trace_command *c = trace_find((enum abi_file_kind)f->abi_kind, cmd);
 	struct line l;
 
 	start(&l);
@@ -195,7 +195,7 @@ void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len,
 
 	start(&l);
 	add(&l, "%s(%d<%s>, %" PRIu64 " bytes, ", call, fd, f->name, len);
-	if (f->kind == DOOR_ENGINE && f->abi->ops->kind == ABI_DEVICE)
+	if (f->kind == DOOR_ENGINE && (enum abi_file_kind)f->abi_kind == ABI_DEVICE)
 		add(&l, "region %" PRIu64 " + %#" PRIx64 ")", pos >> 40,
 		    (uint64_t)(pos & MASK(40)));
 	else

@@ -13,17 +13,30 @@ struct memory_account {
 	uint32_t refs;
 	uint64_t (*limit)(void *arg);
 	void *arg;
+	uint64_t bytes; /* the limit where there is no function; atomic */
 };
 
-int memory_account_create(uint64_t (*limit)(void *arg), void *arg, struct memory_account **out)
+int memory_account_create(uint64_t (*fn)(void *arg), void *arg, struct memory_account **out)
 {
 	struct memory_account *a = malloc(sizeof(*a));
 
 	if (!a)
 		return -ENOMEM;
-	*a = (struct memory_account){.refs = 1, .limit = limit, .arg = arg};
+	*a = (struct memory_account){.refs = 1, .limit = fn, .arg = arg};
 	*out = a;
 	return 0;
+}
+
+void memory_account_set_limit(struct memory_account *a, uint64_t bytes)
+{
+	__atomic_store_n(&a->bytes, bytes, __ATOMIC_RELAXED);
+}
+
+/* In pages. */
+static uint64_t limit(const struct memory_account *a)
+{
+	return (a->limit ? a->limit(a->arg) : __atomic_load_n(&a->bytes, __ATOMIC_RELAXED)) >>
+	       PAGE_SHIFT;
 }
 
 void memory_account_get(struct memory_account *a)
@@ -44,16 +57,16 @@ uint64_t memory_account_locked(const struct memory_account *a)
 
 bool memory_account_room(const struct memory_account *a, uint64_t n)
 {
-	uint64_t limit = a->limit(a->arg) >> PAGE_SHIFT, locked = memory_account_locked(a);
+	uint64_t most = limit(a), locked = memory_account_locked(a);
 
-	return locked <= limit && n <= limit - locked;
+	return locked <= most && n <= most - locked;
 }
 
 bool account_charge(struct memory_account *a, uint64_t n)
 {
 	uint64_t locked = __atomic_add_fetch(&a->locked, n, __ATOMIC_RELAXED);
 
-	return locked <= a->limit(a->arg) >> PAGE_SHIFT;
+	return locked <= limit(a);
 }
 
 void account_uncharge(struct memory_account *a, uint64_t n)

@@ -103,6 +103,10 @@ struct memory_ops {
 
 extern const struct memory_ops memory_default_ops; /* revoked is NULL */
 
+/* Of an open /proc/.../maps: what lies at @va, 0 or -EFAULT; the first VMA that @fn says yes to. */
+int memory_vma_in(int maps, uint64_t va, struct memory_vma *out);
+bool memory_vma_find(int maps, bool (*fn)(void *arg, const struct memory_vma *v), void *arg);
+
 struct memory_config {
 	const struct memory_ops *ops; /* members may be NULL: defaults */
 	void *ops_arg;
@@ -229,6 +233,8 @@ uint32_t memory_nr_slots(struct memory *m);
 struct memory_account;
 /* @limit: bytes (RLIMIT_MEMLOCK), asked at each charge. */
 int memory_account_create(uint64_t (*limit)(void *arg), void *arg, struct memory_account **out);
+/* The limit of an account that was made without a function. */
+void memory_account_set_limit(struct memory_account *a, uint64_t bytes);
 void memory_account_get(struct memory_account *a);
 void memory_account_put(struct memory_account *a);
 uint64_t memory_account_locked(const struct memory_account *a); /* pages charged now */

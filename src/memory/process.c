@@ -178,6 +178,24 @@ static int vma_search(int fd, uint64_t va, struct memory_vma *out)
 	return -EFAULT;
 }
 
+int memory_vma_in(int maps, uint64_t va, struct memory_vma *out)
+{
+	int rc = vma_query(maps, va, out);
+
+	return rc == -ENOTTY ? vma_search(maps, va, out) : rc;
+}
+
+bool memory_vma_find(int maps, bool (*fn)(void *arg, const struct memory_vma *v), void *arg)
+{
+	struct reader r = {.fd = maps};
+	struct memory_vma v = {0};
+
+	while (vma_line(&r, &v))
+		if (fn(arg, &v))
+			return true;
+	return false;
+}
+
 static int open_maps(void)
 {
 	return open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
@@ -200,9 +218,9 @@ static int process_vma(void *arg, uint64_t va, struct memory_vma *out)
 
 	if (fd < 0)
 		return -EFAULT;
-	rc = vma_query(fd, va, out);
+	rc = memory_vma_in(fd, va, out);
 	close(fd);
-	return rc == -ENOTTY ? process_vma_parse(va, out) : rc;
+	return rc;
 }
 
 const struct memory_ops memory_default_ops = {

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "doors/preload/real.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "doors/preload/engine.h"
+#include "doors/preload/sys.h"
+#include "doors/shared/serve.h"
+
+/* A change of the address space between its two calls. */
+struct peer_change {
+	struct memory_change change;
+	uint64_t id;
+	struct peer_change *next;
+};
+
+/* Who pays for a user's processes. They stay. */
+struct user {
+	int uid;
+	struct memory_account *account;
+	struct user *next;
+};
+
+static pthread_mutex_t peers_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct peer *peers;
+static struct user *users;
+static uint64_t last_change;
+
+/* Lock held. */
+static struct memory_account *user_account(int uid)
+{
+	struct user *u;
+
+	if ((uid_t)uid == geteuid())
+		return engine_here()->accounts[0];
+	for (u = users; u; u = u->next)
+		if (u->uid == uid)
+			return u->account;
+	u = calloc(1, sizeof(*u));
+	if (!u || memory_account_create(NULL, NULL, &u->account)) {
+		free(u);
+		return NULL;
+	}
+	u->uid = uid;
+	u->next = users;
+	users = u;
+	return u->account;
+}
+
+static void put(struct peer *p)
+{
+	if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+		return;
+	peer_forget_files(p);
+	memory_account_put(p->accounts[1]);
+	pthread_mutex_destroy(&p->lock);
+	free(p);
+}
+
+void peer_release(void *arg)
+{
+	put(arg);
+}
+
+/* Lock held. */
+static struct peer *make(const struct hello *hello, int pid, int uid)
+{
+	struct engine *e = engine_here();
+	struct peer *p = e ? calloc(1, sizeof(*p)) : NULL;
+
+	if (!p)
+		return NULL;
+	pthread_mutex_init(&p->lock, NULL);
+	p->refs = 1;
+	p->incarnation = hello->incarnation;
+	p->pid = pid;
+	p->uid = uid;
+	p->accounts[0] = user_account(uid);
+	if (!p->accounts[0] || memory_account_create(NULL, NULL, &p->accounts[1])) {
+		put(p);
+		return NULL;
+	}
+	if (memory_mm_create(e->machine.host->memory, &peer_memory_ops, p, &p->mm)) {
+		put(p);
+		return NULL;
+	}
+	p->refs++;
+	p->next = peers;
+	peers = p;
+	return p;
+}
+
+struct peer *peer_get(const struct hello *hello, int pid, int uid)
+{
+	struct peer *p;
+
+	pthread_mutex_lock(&peers_lock);
+	for (p = peers; p && p->incarnation != hello->incarnation; p = p->next)
+		;
+	if (!p)
+		p = make(hello, pid, uid);
+	if (p)
+		p->sessions++;
+	pthread_mutex_unlock(&peers_lock);
+	return p;
+}
+
+/* Its process has ended, or is another program by now. */
+static void end(struct peer *p)
+{
+	memory_mm_gone(p->mm);
+	while (p->changes)
+		peer_change_end(p, p->changes->id);
+	memory_mm_put(p->mm);
+	put(p);
+}
+
+void peer_leave(struct peer *p)
+{
+	struct peer **at = &peers;
+	bool last;
+
+	pthread_mutex_lock(&peers_lock);
+	last = !--p->sessions;
+	while (last && *at != p)
+		at = &(*at)->next;
+	if (last)
+		*at = p->next;
+	pthread_mutex_unlock(&peers_lock);
+	if (last)
+		end(p);
+}
+
+void peer_set_limit(struct peer *p, uint64_t bytes)
+{
+	memory_account_set_limit(p->accounts[1], bytes);
+	if (p->accounts[0] != engine_here()->accounts[0])
+		memory_account_set_limit(p->accounts[0], bytes);
+}
+
+long peer_change_begin(struct peer *p, uint64_t va, uint64_t len)
+{
+	struct peer_change *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->id = __atomic_add_fetch(&last_change, 1, __ATOMIC_RELAXED);
+	memory_mm_change_begin(p->mm, &c->change, va, len);
+	pthread_mutex_lock(&p->lock);
+	c->next = p->changes;
+	p->changes = c;
+	pthread_mutex_unlock(&p->lock);
+	return (long)c->id;
+}
+
+void peer_change_end(struct peer *p, uint64_t id)
+{
+	struct peer_change **at = &p->changes, *c;
+
+	pthread_mutex_lock(&p->lock);
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	c = *at;
+	if (c)
+		*at = c->next;
+	pthread_mutex_unlock(&p->lock);
+	if (c)
+		memory_mm_change_end(p->mm, &c->change);
+	free(c);
+}
+
+void peers_fork_child(void)
+{
+	pthread_mutex_init(&peers_lock, NULL);
+	peers = NULL;
+	users = NULL;
+}

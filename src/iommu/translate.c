@@ -23,12 +23,14 @@ static int miss_fault(const struct miss *m, enum iommu_fault_reason reason)
 }
 
 /*
- * The window of interrupt messages, which are not translated, whatever is attached (VT-d 3.14, AMD 2.1.2). A request with
- * a PASID is never one.
+ * The window of interrupt messages, which are not translated, whatever is attached (VT-d 3.14, AMD 2.1.2); not every make has one.
+ * A request with a PASID is never one.
  */
 static const struct iommu_region *messages_of(const struct miss *m)
 {
-	return m->binding->pasid ? NULL : &m->r->iommu->msi;
+	const struct iommu_region *window = &m->r->iommu->msi;
+
+	return m->binding->pasid || window->start > window->last ? NULL : window;
 }
 
 static int miss_msi(const struct miss *m, const struct iommu_region *window)

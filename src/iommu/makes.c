@@ -10,11 +10,13 @@
 #include "iommu/power/power.h"
 #include "iommu/riscv/riscv.h"
 #include "iommu/s390/s390.h"
+#include "iommu/smmuv3/smmuv3.h"
 #include "iommu/vtd/vtd.h"
 
 const struct iommu_make *const iommu_makes[] = {
 	&vtd_make,
 	&amd_make,
+	&smmuv3_make,
 	&riscv_make,
 	&s390_make,
 	&power_make,

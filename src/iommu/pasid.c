@@ -158,3 +158,8 @@ void pasid_free_all(struct requester *r)
 	}
 	free(r->pasids);
 }
+
+bool requester_has_pasids(const struct requester *r)
+{
+	return r->pasids && count_live(r->pasids);
+}

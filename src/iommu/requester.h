@@ -113,6 +113,8 @@ void pasid_publish(struct requester *r, struct binding *b);
 void pasid_hide(struct requester *r, struct binding *b);
 void pasid_recycle(struct requester *r, struct binding *b);
 void pasid_free_all(struct requester *r);
+/* Is any PASID attached? */
+bool requester_has_pasids(const struct requester *r);
 
 static inline void stat_add(uint64_t *counter, uint64_t n)
 {

@@ -44,6 +44,15 @@ for make in vtd amd; do
 		cmp "$work/disk.img" "$work/before.img"
 	done
 done
+for make in smmuv3 riscv s390 power; do
+	example dma-copy --iommu "$make" --device "ioat,bdf=$bdf" -- \
+		--road=type1 --seed="$seed" --irq --fault
+	expect_dma 5000000 5000000 2
+	example nvme-identify --iommu "$make" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
+		--road=iommufd --write-read
+	expect_dma 1024 5000
+	cmp "$work/disk.img" "$work/before.img"
+done
 say "iommufd as the container"
 example dma-copy --vfio-container=iommufd --device "ioat,bdf=$bdf" -- --road=type1 --seed="$seed"
 expect_dma 5000000 5000000

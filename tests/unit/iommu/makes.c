@@ -64,21 +64,21 @@ static void test_vtd_default(void **state)
 	assert_int_equal(bits(i.cap, 59, 59), 0);    /* PI */
 	assert_int_equal(bits(i.cap, 63, 60), 0);    /* FS5LP, ECMDS, ESIRTPS, ESRTPS */
 
-	assert_int_equal(bits(i.ecap, 0, 0), 1);   /* C */
-	assert_int_equal(bits(i.ecap, 1, 1), 1);   /* QI */
-	assert_int_equal(bits(i.ecap, 2, 2), 0);   /* DT: no ATS */
-	assert_int_equal(bits(i.ecap, 4, 3), 3);   /* IR, EIM */
-	assert_int_equal(bits(i.ecap, 6, 6), 1);   /* PT */
-	assert_int_equal(bits(i.ecap, 7, 7), 1);   /* SC */
-	assert_int_equal(bits(i.ecap, 26, 26), 0); /* NEST */
-	assert_int_equal(bits(i.ecap, 29, 29), 0); /* PRS */
-	assert_int_equal(bits(i.ecap, 40, 40), 1); /* PASID */
+	assert_int_equal(bits(i.ecap, 0, 0), 1);    /* C */
+	assert_int_equal(bits(i.ecap, 1, 1), 1);    /* QI */
+	assert_int_equal(bits(i.ecap, 2, 2), 0);    /* DT: no ATS */
+	assert_int_equal(bits(i.ecap, 4, 3), 3);    /* IR, EIM */
+	assert_int_equal(bits(i.ecap, 6, 6), 1);    /* PT */
+	assert_int_equal(bits(i.ecap, 7, 7), 1);    /* SC */
+	assert_int_equal(bits(i.ecap, 26, 26), 0);  /* NEST */
+	assert_int_equal(bits(i.ecap, 29, 29), 0);  /* PRS */
+	assert_int_equal(bits(i.ecap, 40, 40), 1);  /* PASID */
 	assert_int_equal(bits(i.ecap, 39, 35), 19); /* PSS */
-	assert_int_equal(bits(i.ecap, 43, 43), 1); /* SMTS */
-	assert_int_equal(bits(i.ecap, 45, 45), 1); /* SSADS */
-	assert_int_equal(bits(i.ecap, 46, 46), 1); /* SSTS */
-	assert_int_equal(bits(i.ecap, 47, 47), 0); /* FSTS */
-	assert_int_equal(bits(i.ecap, 48, 48), 1); /* SMPWCS */
+	assert_int_equal(bits(i.ecap, 43, 43), 1);  /* SMTS */
+	assert_int_equal(bits(i.ecap, 45, 45), 1);  /* SSADS */
+	assert_int_equal(bits(i.ecap, 46, 46), 1);  /* SSTS */
+	assert_int_equal(bits(i.ecap, 47, 47), 0);  /* FSTS */
+	assert_int_equal(bits(i.ecap, 48, 48), 1);  /* SMPWCS */
 }
 
 /* The registers lie behind each other in 4 KiB: faults before IOTLB, neither upon 11.4's fixed
@@ -312,6 +312,10 @@ static void test_flags(void **state)
 		{"vtd,dirty=off", 1u << 0 | 1u << 8},
 		{"amd", 1u << 0 | 1u << 2},
 		{"amd,dirty=off", 1u << 0},
+		{"smmuv3", 1u << 0 | 1u << 1 | 1u << 2 | 1u << 8 | 1u << 10},
+		{"smmuv3,dirty=off", 1u << 0 | 1u << 1 | 1u << 8},
+		{"smmuv3,stages=1", 1u << 0 | 1u << 2 | 1u << 8 | 1u << 10},
+		{"smmuv3,stages=2", 1u << 0},
 	};
 
 	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
@@ -349,6 +353,129 @@ static void test_coherency(void **state)
 	assert_int_equal(domain_enforce_coherency(d), -EINVAL);
 	assert_false(domain_enforces_coherency(d));
 	domain_free(d);
+	bed_destroy(&b);
+}
+
+struct smmuv3_info {
+	uint32_t flags, reserved, idr[6], iidr, aidr;
+};
+
+static struct smmuv3_info smmuv3_info(const char *text)
+{
+	struct smmuv3_info info;
+	size_t len = sizeof(info);
+	uint32_t type = 0;
+	struct bed b;
+
+	bed_create(&b, text, false);
+	assert_int_equal(b.iommu->make->hw_info(b.iommu, 1, &type, &info, &len), -EOPNOTSUPP);
+	assert_int_equal(b.iommu->make->hw_info(b.iommu, 2, &type, &info, &len), 0);
+	assert_int_equal(type, 2);
+	assert_int_equal(len, 40);
+	bed_destroy(&b);
+	return info;
+}
+
+/* IHI 0070, 6.3.1 to 6.3.6. */
+static void test_smmuv3_registers(void **state)
+{
+	struct smmuv3_info i = smmuv3_info("smmuv3");
+
+	assert_int_equal(bits(i.idr[0], 1, 0), 3);   /* S1P, S2P */
+	assert_int_equal(bits(i.idr[0], 3, 2), 2);   /* TTF: AArch64 */
+	assert_int_equal(bits(i.idr[0], 4, 4), 1);   /* COHACC */
+	assert_int_equal(bits(i.idr[0], 7, 6), 2);   /* HTTU */
+	assert_int_equal(bits(i.idr[0], 10, 10), 0); /* ATS */
+	assert_int_equal(bits(i.idr[0], 16, 16), 0); /* PRI */
+	assert_int_equal(bits(i.idr[0], 25, 24), 1); /* no stalls */
+	assert_int_equal(bits(i.idr[1], 5, 0), 16);  /* SIDSIZE */
+	assert_int_equal(bits(i.idr[1], 10, 6), 20); /* SSIDSIZE */
+	assert_int_equal(bits(i.idr[3], 8, 8), 1);   /* FWB */
+	assert_int_equal(bits(i.idr[5], 2, 0), 5);   /* OAS: 48 */
+	assert_int_equal(bits(i.idr[5], 6, 4), 7);   /* all granules */
+
+	i = smmuv3_info("smmuv3,stages=1,oas=40,dirty=off,pasid-bits=8");
+	assert_int_equal(bits(i.idr[0], 1, 0), 2);
+	assert_int_equal(bits(i.idr[0], 7, 6), 0);
+	assert_int_equal(bits(i.idr[0], 18, 18), 0); /* VMID16 */
+	assert_int_equal(bits(i.idr[1], 10, 6), 8);
+	assert_int_equal(bits(i.idr[3], 8, 8), 0);
+	assert_int_equal(bits(i.idr[5], 2, 0), 2);
+	i = smmuv3_info("smmuv3,stages=2");
+	assert_int_equal(bits(i.idr[0], 1, 0), 1);
+	assert_int_equal(bits(i.idr[1], 10, 6), 0); /* no substreams without a stage 1 */
+}
+
+static void test_smmuv3_domains(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t flags;
+		uint64_t last;
+		unsigned int levels;
+	} rows[] = {
+		{"smmuv3", 0, (1ull << 48) - 1, 4},
+		{"smmuv3", 1, (1ull << 48) - 1, 4},
+		{"smmuv3,oas=44", 1, (1ull << 44) - 1, 4},
+		{"smmuv3,oas=40", 1, (1ull << 40) - 1, 3}, /* two tables side by side */
+		{"smmuv3,oas=42", 1, (1ull << 42) - 1, 3},
+		{"smmuv3,oas=32", 1, (1ull << 32) - 1, 2},
+		{"smmuv3,stages=2,oas=36", 0, (1ull << 36) - 1, 3},
+		{"smmuv3,oas=32", 0, (1ull << 48) - 1, 4},
+	};
+
+	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+		struct iommu_region r[2];
+		uint64_t start, last;
+		struct domain *d;
+		struct bed b;
+
+		bed_create(&b, rows[n].text, false);
+		assert_int_equal(domain_alloc(b.iommu, rows[n].flags, &d), 0);
+		domain_aperture(d, &start, &last);
+		assert_int_equal(start, 0);
+		assert_int_equal(last, rows[n].last);
+		assert_int_equal(pt_levels(domain_pt(d)), rows[n].levels);
+		assert_int_equal(domain_page_sizes(d), rows[n].levels == 2 ? 0x201000 : 0x40201000);
+		assert_int_equal(domain_enforce_coherency(d), 0);
+		domain_free(d);
+		assert_int_equal(b.iommu->make->regions(b.iommu, r, 2), 1);
+		assert_int_equal(r[0].start, 0x8000000);
+		assert_int_equal(r[0].last, 0x80fffff);
+		assert_true(r[0].msi);
+		bed_destroy(&b);
+	}
+}
+
+/* PASIDs stand beside a stage 1 or nothing, and are stage 1 themselves. */
+static void test_smmuv3_attach(void **state)
+{
+	struct domain *one, *two;
+	struct requester *r;
+	struct bed b;
+
+	bed_create(&b, "smmuv3", false);
+	assert_int_equal(domain_alloc(b.iommu, 0, &one), 0);
+	assert_int_equal(domain_alloc(b.iommu, 1, &two), 0);
+	assert_int_equal(
+		requester_create_with(
+			b.iommu, &(struct requester_config){.rid = 0x100, .pasid_bits = 20}, &r),
+		0);
+	assert_int_equal(requester_attach_pasid(r, 5, two), -EINVAL);
+	assert_int_equal(requester_attach(r, two), 0);
+	assert_int_equal(requester_attach_pasid(r, 5, one), -EINVAL);
+	assert_int_equal(requester_attach(r, one), 0);
+	assert_int_equal(requester_attach_pasid(r, 5, one), 0);
+	assert_int_equal(requester_attach(r, two), -EBUSY);
+	assert_ptr_equal(requester_domain(r), one);
+	assert_int_equal(requester_attach_pasid(r, 5, NULL), 0);
+	assert_int_equal(requester_attach(r, two), 0);
+	assert_int_equal(requester_attach(r, NULL), 0);
+	assert_int_equal(requester_attach_pasid(r, 5, one), 0);
+	assert_int_equal(requester_attach_pasid(r, 5, NULL), 0);
+	requester_destroy(r);
+	domain_free(one);
+	domain_free(two);
 	bed_destroy(&b);
 }
 
@@ -429,6 +556,10 @@ static void test_fault_codes(void **state)
 		uint64_t iova;
 		uint32_t code;
 	} rows[] = {
+		{"smmuv3", FAULT_BLOCKED, IOMMU_READ, 0, 0},
+		{"smmuv3", FAULT_NOT_PRESENT, IOMMU_READ, 0, 0x10},
+		{"smmuv3", FAULT_WRITE, IOMMU_WRITE, 0, 0x13},
+		{"smmuv3", FAULT_MSI, IOMMU_READ, 0x8000000, 0x13},
 		{"riscv", FAULT_BLOCKED, IOMMU_READ, 0, 258},
 		{"riscv", FAULT_ADDRESS, IOMMU_READ, 0, 13},
 		{"riscv", FAULT_NOT_PRESENT, IOMMU_READ, 0, 13},
@@ -479,6 +610,8 @@ static void test_wrong_options(void **state)
 		{"vtd,dirty=maybe", "dirty=maybe", "on or off"},
 		{"amd,levels=7", "levels=7", "6"},
 		{"amd,levels", "levels", "value"},
+		{"smmuv3,stages=3", "stages=3", "both"},
+		{"smmuv3,oas=33", "oas=33", "36"},
 		{"riscv,va=47", "va=47", "48"},
 		{"s390,tables=st", "tables=st", "rf"},
 		{"s390,start-dma=1", "start-dma=1", "page"},
@@ -524,14 +657,15 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vtd_default),  cmocka_unit_test(test_vtd_layout),
-		cmocka_unit_test(test_vtd_widths),   cmocka_unit_test(test_vtd_huge),
-		cmocka_unit_test(test_vtd_switches), cmocka_unit_test(test_amd_registers),
-		cmocka_unit_test(test_amd_aperture), cmocka_unit_test(test_hw_info_edges),
-		cmocka_unit_test(test_regions),	     cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_plain_makes),  cmocka_unit_test(test_fault_codes),
-		cmocka_unit_test(test_coherency),    cmocka_unit_test(test_wrong_options),
-		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_vtd_default),	 cmocka_unit_test(test_vtd_layout),
+		cmocka_unit_test(test_vtd_widths),	 cmocka_unit_test(test_vtd_huge),
+		cmocka_unit_test(test_vtd_switches),	 cmocka_unit_test(test_amd_registers),
+		cmocka_unit_test(test_amd_aperture),	 cmocka_unit_test(test_hw_info_edges),
+		cmocka_unit_test(test_regions),		 cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_smmuv3_registers), cmocka_unit_test(test_smmuv3_domains),
+		cmocka_unit_test(test_smmuv3_attach),	 cmocka_unit_test(test_plain_makes),
+		cmocka_unit_test(test_fault_codes),	 cmocka_unit_test(test_coherency),
+		cmocka_unit_test(test_wrong_options),	 cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,6 +154,7 @@ static const struct pt_format amdv1_format = {
 	.page_lg2 = AMDV1_PAGE_LG2,
 	.index_lg2 = AMDV1_INDEX_LG2,
 	.runs = true,
+	.linear = true,
 	.skips_levels = true,
 	.present = amdv1_present,
 	.is_table = amdv1_is_table,

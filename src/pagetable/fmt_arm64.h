@@ -165,6 +165,11 @@ static inline int arm64_s1_prot(uint64_t e)
 	return prot;
 }
 
+static inline int arm64_s1_access(uint64_t e)
+{
+	return PT_READ | (int)((~e >> 7 | e >> 51) & 1) << 1;
+}
+
 static inline bool arm64_s1_dirty(uint64_t e)
 {
 	return (e & (ARM64_DBM | ARM64_AP_RO)) == ARM64_DBM;
@@ -257,6 +262,12 @@ static inline int arm64_s2_prot(uint64_t e)
 	else if (attr == ARM64_MEM_UNCACHED)
 		prot |= PT_UNCACHED;
 	return prot;
+}
+
+/* S2AP is PT_READ and PT_WRITE, six bits up. */
+static inline int arm64_s2_access(uint64_t e)
+{
+	return (int)((e >> 6 & 3) | (e >> 51 & 1) << 1);
 }
 
 static inline bool arm64_s2_dirty(uint64_t e)
@@ -385,12 +396,14 @@ static inline struct pt_entry arm64_decode(const struct pt_regime *r, uint64_t r
 		.wide_root = number == 2,                                                          \
 		.runs = true,                                                                      \
 		.run_steps = true,                                                                 \
+		.linear = page != 16 && !is_ds,                                                    \
 		.present = arm64_present,                                                          \
 		.is_table = arm64_is_table,                                                        \
 		.table_pa = id##_table_pa,                                                         \
 		.leaf_lg2 = id##_leaf_lg2,                                                         \
 		.leaf_pa = id##_leaf_pa,                                                           \
 		.prot = arm64_##stage##_prot,                                                      \
+		.access = arm64_##stage##_access,                                                  \
 		.accessed = arm64_accessed,                                                        \
 		.dirty = arm64_##stage##_dirty,                                                    \
 		.mark = arm64_##stage##_mark,                                                      \

@@ -86,6 +86,13 @@ static inline int riscv_prot(uint64_t e)
 	return prot;
 }
 
+_Static_assert(RISCV_R >> 1 == PT_READ && RISCV_W >> 1 == PT_WRITE, "shifted into place");
+
+static inline int riscv_access(uint64_t e)
+{
+	return (int)(e >> 1) & (PT_READ | PT_WRITE);
+}
+
 static inline bool riscv_accessed(uint64_t e)
 {
 	return e & RISCV_A;
@@ -217,12 +224,15 @@ static const struct pt_field riscv_fields[] = {
 		.wide_root = wide,                                                                 \
 		.sign_extended = extended,                                                         \
 		.runs = true,                                                                      \
+		.linear = true,                                                                    \
+		.pa_right = 2,                                                                     \
 		.present = riscv_present,                                                          \
 		.is_table = riscv_is_table,                                                        \
 		.table_pa = riscv_table_pa,                                                        \
 		.leaf_lg2 = riscv_leaf_lg2,                                                        \
 		.leaf_pa = riscv_leaf_pa,                                                          \
 		.prot = riscv_prot,                                                                \
+		.access = riscv_access,                                                            \
 		.accessed = riscv_accessed,                                                        \
 		.dirty = riscv_dirty,                                                              \
 		.mark = riscv_mark,                                                                \

@@ -26,6 +26,8 @@
 #define X86_ADDR      FIELD(51, 12)
 #define X86_XD	      BIT(63)
 
+_Static_assert(X86_RW == PT_WRITE, "copied as it is");
+
 enum { X86_PAGE_LG2 = 12, X86_INDEX_LG2 = 9, X86_LEAF_LEVELS = 3 };
 
 static inline bool x86_present(uint64_t e)
@@ -68,6 +70,11 @@ static inline int x86_prot(uint64_t e)
 	if (e & X86_G)
 		prot |= PT_GLOBAL;
 	return prot;
+}
+
+static inline int x86_access(uint64_t e)
+{
+	return PT_READ | (int)(e & X86_RW);
 }
 
 static inline bool x86_accessed(uint64_t e)

@@ -37,6 +37,10 @@ struct pt_format {
 	bool sign_extended; /* input addresses may be */
 	bool runs;	    /* leaves may be larger than an entry */
 	bool run_steps;	    /* the entries of a run each hold their own address */
+	/* A leaf's address stands in one piece, so many bits further right: leaves that are alike differ
+	 * by their distance. */
+	bool linear;
+	unsigned int pa_right;
 	bool skips_levels;  /* foreign tables may: decode() sets pt_entry.next */
 	bool big_endian;    /* entries in memory; the functions below never see that */
 	/* One of the two: present_at() where only the level tells. */
@@ -48,6 +52,7 @@ struct pt_format {
 	unsigned int (*leaf_lg2)(uint64_t e, unsigned int level);
 	uint64_t (*leaf_pa)(uint64_t e, unsigned int level); /* of the leaf's first byte */
 	int (*prot)(uint64_t e);
+	int (*access)(uint64_t e); /* of prot(), PT_READ and PT_WRITE; NULL: there is no more */
 	bool (*accessed)(uint64_t e);
 	bool (*dirty)(uint64_t e);
 	uint64_t (*mark)(uint64_t e,
@@ -251,6 +256,11 @@ WALK unsigned int walk_down(const struct pt_format *f, const struct pt *pt, uint
 
 /* Reading. */
 
+WALK int walk_access(const struct pt_format *f, uint64_t e)
+{
+	return f->access ? f->access(e) : f->prot(e);
+}
+
 WALK void walk_fill_leaf(const struct pt_format *f, uint64_t iova, uint64_t *entry, uint64_t e,
 			 unsigned int level, struct pt_leaf *out)
 {
@@ -260,7 +270,7 @@ WALK void walk_fill_leaf(const struct pt_format *f, uint64_t iova, uint64_t *ent
 	out->raw = e;
 	out->entry = entry;
 	out->lg2 = (uint8_t)lg2;
-	out->prot = (uint8_t)f->prot(e);
+	out->prot = (uint8_t)walk_access(f, e);
 	out->accessed = f->accessed(e);
 	out->dirty = f->dirty(e);
 }
@@ -377,7 +387,7 @@ WALK int walk_mark(const struct pt_format *f, struct pt *pt, uint64_t iova, bool
 	if (rc)
 		return -ENOENT;
 	for (;;) {
-		if (dirty && !(f->prot(leaf.raw) & PT_WRITE))
+		if (dirty && !(walk_access(f, leaf.raw) & PT_WRITE))
 			return -EACCES;
 		want = f->mark(leaf.raw, dirty);
 		if (want == leaf.raw ||

@@ -75,29 +75,45 @@ WALK uint64_t walk_bits(const struct pt_format *f, const struct pt *pt, int prot
 	return f->bits ? f->bits(pt, prot) : pt->leaf_bits;
 }
 
+/* The leaf of 2^lg2 bytes that begins @distance after that of @first, otherwise the same. */
+WALK uint64_t walk_leaf_at(const struct pt_format *f, const struct pt *pt,
+			   const struct walk_run *r, uint64_t first, uint64_t distance,
+			   unsigned int lg2)
+{
+	if (f->linear)
+		return first + (distance >> f->pa_right);
+	return f->make_leaf(r->pa + distance, r->level, lg2, r->prot) ^ walk_bits(f, pt, r->prot);
+}
+
+/* The leaf of 2^lg2 bytes that @r begins with. */
+WALK uint64_t walk_leaf_first(const struct pt_format *f, const struct pt *pt,
+			      const struct walk_run *r, unsigned int lg2)
+{
+	return f->make_leaf(r->pa, r->level, lg2, r->prot) ^ walk_bits(f, pt, r->prot);
+}
+
 WALK void walk_fill_entries(const struct pt_format *f, const struct pt *pt,
 			    const struct walk_run *r)
 {
-	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = walk_bits(f, pt, r->prot),
-		 n = r->n;
+	unsigned int shift = walk_shift(f, r->level);
+	uint64_t first = walk_leaf_first(f, pt, r, shift), distance = 0, n = r->n;
 	uint64_t *entry = r->entry;
 
 	do {
-		walk_put(f, entry++,
-			 f->make_leaf(pa, r->level, walk_shift(f, r->level), r->prot) ^ bits);
-		pa += step;
+		walk_put(f, entry++, walk_leaf_at(f, pt, r, first, distance, shift));
+		distance += BIT(shift);
 	} while (--n);
 }
 
 /* As above, into a table that no reader sees. */
 WALK void walk_fill_fresh(const struct pt_format *f, const struct pt *pt, const struct walk_run *r)
 {
-	uint64_t step = BIT(walk_shift(f, r->level)), pa = r->pa, bits = walk_bits(f, pt, r->prot);
+	unsigned int shift = walk_shift(f, r->level);
+	uint64_t first = walk_leaf_first(f, pt, r, shift);
 	uint64_t *entry = r->entry;
 
 	for (uint64_t i = 0; i < r->n; i++)
-		entry[i] = walk_swap(f, f->make_leaf(pa + i * step, r->level,
-						     walk_shift(f, r->level), r->prot) ^ bits);
+		entry[i] = walk_swap(f, walk_leaf_at(f, pt, r, first, i << shift, shift));
 }
 
 /* With leaves that repeat: at each place the largest that @pt allows and that this level can hold.
@@ -106,30 +122,29 @@ WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct 
 {
 	unsigned int shift = walk_shift(f, r.level);
 	uint64_t sizes = (pt->page_sizes & MASK(walk_shift(f, r.level + 1))) | BIT(shift);
-	uint64_t bits = walk_bits(f, pt, r.prot);
 
 	if (r.n == 1) {
-		walk_put(f, r.entry, f->make_leaf(r.pa, r.level, shift, r.prot) ^ bits);
+		walk_put(f, r.entry, walk_leaf_first(f, pt, &r, shift));
 		return;
 	}
 	while (r.n) {
 		unsigned int lg2 = walk_choose(sizes, r.iova | r.pa, r.n << shift);
-		uint64_t larger = sizes & ~MASK(lg2 + 1), leaves = r.n >> (lg2 - shift), e;
+		uint64_t larger = sizes & ~MASK(lg2 + 1), leaves = r.n >> (lg2 - shift), done = 0;
+		uint64_t first = walk_leaf_first(f, pt, &r, lg2), len;
 
 		larger &= -larger;
 		if (larger && !((r.iova ^ r.pa) & (larger - 1)) && (r.iova & (larger - 1)))
 			leaves = min_u64(leaves, (-r.iova & (larger - 1)) >> lg2);
-		for (r.n -= leaves << (lg2 - shift); leaves; leaves--) {
-			e = f->make_leaf(r.pa, r.level, lg2, r.prot) ^ bits;
-			for (uint64_t k = 0; k < BIT(lg2 - shift); k++) {
-				if (f->run_steps && k)
-					e = f->make_leaf(r.pa + (k << shift), r.level, lg2, r.prot) ^
-					    bits;
-				walk_put(f, r.entry++, e);
-			}
-			r.iova += BIT(lg2);
-			r.pa += BIT(lg2);
-		}
+		len = leaves << lg2;
+		do {
+			uint64_t own = align_down(done, f->run_steps ? BIT(shift) : BIT(lg2));
+
+			walk_put(f, r.entry++, walk_leaf_at(f, pt, &r, first, own, lg2));
+			done += BIT(shift);
+		} while (done < len);
+		r.n -= len >> shift;
+		r.iova += len;
+		r.pa += len;
 	}
 }
 

@@ -104,6 +104,40 @@ static bool is_own(const struct pages *p)
 	return p->mm == &p->memory->self;
 }
 
+/* One run of pinned memory. */
+static int copy_pinned(struct pages *p, uint64_t off, char *buf, size_t len, bool write)
+{
+	struct memory *m = p->memory;
+
+	for (size_t n; len; off += n, buf += n, len -= n) {
+		uint64_t run, pa = pages_pa(p, off, &run);
+		const struct memory_slot *slot = memory_slot(m, pa);
+		char *there = slot->base + (pa & MEMORY_SLOT_MASK);
+		int rc;
+
+		n = min_u64(len, run);
+		if (slot->has_stale && memory_stale(m, pa, n))
+			return -EFAULT;
+		rc = write ? memory_copy_to(m, slot, there, buf, n)
+			   : memory_copy_from(m, slot, buf, there, n);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* Another process's memory: what is pinned is there, even if the process is not. */
+static int copy_foreign(struct pages *p, uint64_t off, void *buf, size_t len, bool write)
+{
+	int rc = pages_pin(p, off, len);
+
+	if (rc)
+		return rc;
+	rc = copy_pinned(p, off, buf, len, write);
+	pages_unpin(p, off, len);
+	return rc;
+}
+
 int pages_copy_from(struct pages *p, void *dst, uint64_t off, size_t len)
 {
 	const struct memory *m = p->memory;
@@ -112,7 +146,7 @@ int pages_copy_from(struct pages *p, void *dst, uint64_t off, size_t len)
 		return -EOPNOTSUPP;
 	if (is_own(p))
 		return m->ops.copy(m->ops_arg, dst, (const void *)(uintptr_t)(p->start + off), len);
-	return p->mm->ops->read(p->mm->arg, dst, p->start + off, len);
+	return copy_foreign(p, off, dst, len, false);
 }
 
 int pages_copy_to(struct pages *p, uint64_t off, const void *src, size_t len)
@@ -123,5 +157,5 @@ int pages_copy_to(struct pages *p, uint64_t off, const void *src, size_t len)
 		return -EOPNOTSUPP;
 	if (is_own(p))
 		return m->ops.copy(m->ops_arg, (void *)(uintptr_t)(p->start + off), src, len);
-	return p->mm->ops->write(p->mm->arg, p->start + off, src, len);
+	return copy_foreign(p, off, (void *)(uintptr_t)src, len, true);
 }

@@ -30,15 +30,15 @@ void clear_mirrors(struct space *s, uint64_t iova, uint64_t last)
 		clear_mirror(list_entry(pos, struct space_mirror, link), iova, last);
 }
 
-/* A pinned area into one table; all or nothing. Without any permission (quirk Q9) there is nothing
- * to show. */
+/* A pinned area into one table; all or nothing. An area without any permission (quirk Q9) is for the
+ * format to take or refuse. */
 static int write_mirror(struct space_mirror *m, const struct area *a, uint64_t iova, uint64_t last)
 {
 	const struct pages *pages = a->pages;
 	int prot = a->prot, rc;
 	uint64_t run, pa;
 
-	for (uint64_t done = 0; prot && done <= last - iova; done += run) {
+	for (uint64_t done = 0; done <= last - iova; done += run) {
 		pa = pages_pa(pages, a->offset + done, &run);
 		run = min_u64(run, last - iova - done + 1);
 		rc = pt_map(m->pt, iova + done, pa, run, prot);

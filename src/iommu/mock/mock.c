@@ -24,6 +24,7 @@ static int mock_init(struct iommu *i, const struct options *o, char *why, size_t
 	m->memory_limit = MOCK_MEMORY_LIMIT;
 	i->make_data = m;
 	i->caps = (struct iommu_caps){
+		.ats_not_supported = true,
 		.dirty = true,
 		.coherent_walk = true,
 		.ias = MOCK_IAS,

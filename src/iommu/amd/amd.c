@@ -23,20 +23,38 @@ _Static_assert(sizeof(struct hw_info_amd) == 16, "ABI");
 #define HT_START	0xfd00000000ull
 #define HT_LAST		0xffffffffffull
 
+static unsigned int host_width(const struct amd *a)
+{
+	return (unsigned int)min_u64(12 + 9 * a->levels, 64);
+}
+
+/* Half of what the levels hold: as Linux makes them, for requests with PASIDs, whose addresses are
+ * sign-extended, and for those without, whose are not. */
+static unsigned int guest_width(const struct amd *a)
+{
+	return a->guest_levels ? 12 + 9 * a->guest_levels - 1 : 0;
+}
+
 static int amd_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
 	struct amd *a = calloc(1, sizeof(*a));
+	int rc;
 
 	if (!a)
 		return -ENOMEM;
-	amd_init_caps(a, o);
+	rc = amd_init_caps(a, o, why, why_len);
+	if (rc) {
+		free(a);
+		return rc;
+	}
 	i->make_data = a;
 	i->caps = (struct iommu_caps){
 		.dirty = a->efr & AMD_EFR_HDSUP,
 		.enforce_coherency = true,
 		.ats_not_supported = true,
+		.max_pasid_log2 = (uint8_t)a->pasid_bits,
 		.coherent_walk = true,
-		.ias = (uint8_t)min_u64(21 + 9 * (a->levels - 1), 64),
+		.ias = (uint8_t)max_u64(host_width(a), guest_width(a)),
 		.oas = 52,
 		.page_sizes = ~PAGE_MASK,
 	};
@@ -61,23 +79,51 @@ static int amd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *
 	return 0;
 }
 
-/* 4.2. PASID wants a guest (v2) table and NEST_PARENT guest translation: there is neither. */
+/* Linux says of all of its domains that they are coherent; host tables say so in every leaf (FC).
+ */
+static struct pt_config host_table(const struct amd *a, uint32_t flags)
+{
+	return (struct pt_config){
+		.ops = &pt_amdv1,
+		.levels = a->levels,
+		.ias = host_width(a),
+		.oas = 52,
+		.flags = PT_COHERENT | (flags & DOMAIN_DIRTY ? PT_DIRTY : 0),
+	};
+}
+
+static struct pt_config guest_table(const struct amd *a)
+{
+	return (struct pt_config){
+		.ops = &pt_amdv2,
+		.levels = a->guest_levels,
+		.ias = guest_width(a),
+		.oas = 52,
+		.flags = PT_COHERENT | PT_UNSIGNED,
+	};
+}
+
+/* 4.2. NEST_PARENT wants nesting. */
 static int amd_domain_config(struct iommu *i, struct requester *r, uint32_t flags,
 			     const struct user_data *data, struct domain_config *cfg)
 {
 	const struct amd *a = i->make_data;
 
-	if (data || flags & ~(uint32_t)DOMAIN_DIRTY || (flags & DOMAIN_DIRTY && !i->caps.dirty))
+	if (data)
 		return -EOPNOTSUPP;
-	cfg->pt = (struct pt_config){
-		.ops = &pt_amdv1,
-		.levels = a->levels,
-		.ias = i->caps.ias,
-		.oas = i->caps.oas,
-		/* Linux sets FC in every leaf and says that all of its domains are coherent. */
-		.flags = PT_COHERENT | (flags & DOMAIN_DIRTY ? PT_DIRTY : 0),
-	};
-	return 0;
+	switch (flags) {
+	case 0:
+		cfg->pt = a->prefer_guest ? guest_table(a) : host_table(a, flags);
+		return 0;
+	case DOMAIN_DIRTY:
+		cfg->pt = host_table(a, flags);
+		return i->caps.dirty ? 0 : -EOPNOTSUPP;
+	case DOMAIN_PASID:
+		cfg->pt = guest_table(a);
+		return a->guest_levels ? 0 : -EOPNOTSUPP;
+	default:
+		return -EOPNOTSUPP;
+	}
 }
 
 static size_t amd_regions(struct iommu *i, struct iommu_region *out, size_t max)
@@ -126,7 +172,8 @@ static uint32_t amd_fault_code(const struct iommu *i, const struct iommu_fault *
 
 const struct iommu_make amd_make = {
 	.name = "amd",
-	.summary = "AMD IOMMU: host (v1) tables of up to 6 levels, pages of every power of two",
+	.summary =
+		"AMD IOMMU: host (v1) tables of up to 6 levels, pages of every power of two; guest (v2) tables",
 	.keys = amd_options,
 	.init = amd_init,
 	.fini = amd_fini,

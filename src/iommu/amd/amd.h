@@ -3,8 +3,8 @@
  * The AMD IOMMU, as "AMD I/O Virtualization Technology (IOMMU) Specification" (48882),
  * revision 3.08, numbers it.
  *
- * Domains are host (v1) tables. There is no guest translation (GTSup), so neither PASID nor
- * nesting.
+ * Domains are host (v1) tables, or guest (v2) tables as the RID's own (GIoSup). There is no
+ * nesting, and, as in Linux, no paging domain can be attached to a PASID.
  */
 #ifndef IOAS_IOMMU_AMD_AMD_H
 #define IOAS_IOMMU_AMD_AMD_H
@@ -13,12 +13,20 @@
 
 /* 3.4.1, MMIO offset 0030h, Extended Feature Register. */
 #define AMD_EFR_PREFSUP BIT(0)
+#define AMD_EFR_PPRSUP	BIT(1)
 #define AMD_EFR_XTSUP	BIT(2)
+#define AMD_EFR_NXSUP	BIT(3)
+#define AMD_EFR_GTSUP	BIT(4) /* guest tables */
 #define AMD_EFR_IASUP	BIT(6)
 #define AMD_EFR_GASUP	BIT(7)
 #define AMD_EFR_HATS	FIELD(11, 10) /* levels of host tables, less four */
-#define AMD_EFR_HASUP	BIT(49)	      /* accessed flags in host tables */
-#define AMD_EFR_HDSUP	BIT(52)	      /* dirty flags in host tables */
+#define AMD_EFR_GATS	FIELD(13, 12) /* levels of guest tables, less four */
+#define AMD_EFR_PASMAX	FIELD(36, 32) /* width of PASIDs, less one */
+#define AMD_EFR_USSUP	BIT(37)
+#define AMD_EFR_GIOSUP	BIT(48) /* guest tables for requests without a PASID */
+#define AMD_EFR_HASUP	BIT(49) /* accessed flags in host tables */
+#define AMD_EFR_EPHSUP	BIT(50)
+#define AMD_EFR_HDSUP	BIT(52) /* dirty flags in host tables */
 
 /* MMIO offset 01A0h, Extended Feature 2 Register. */
 #define AMD_EFR2_NUMINTREMAPSUP FIELD(9, 8)
@@ -37,11 +45,14 @@
 
 struct amd {
 	uint64_t efr, efr2;
-	unsigned int levels;
+	unsigned int levels, guest_levels; /* 0: no guest tables */
+	unsigned int pasid_bits;
+	bool prefer_guest; /* for domains that could be of either kind: Linux's amd_iommu=pgtbl_v2
+			    */
 };
 
-/* The feature registers that the options ask for. */
-void amd_init_caps(struct amd *a, const struct options *o);
+/* The feature registers that the options ask for. -EINVAL with a sentence in @why. */
+int amd_init_caps(struct amd *a, const struct options *o, char *why, size_t why_len);
 extern const struct option_key amd_options[];
 
 extern const struct iommu_make amd_make;

@@ -2,6 +2,10 @@
 /*
  * AMD's feature registers, as the options make them.
  */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "iommu/amd/amd.h"
 
 const struct option_key amd_options[] = {
@@ -19,17 +23,66 @@ const struct option_key amd_options[] = {
 	 .type = OPTION_BOOL,
 	 .def = "on",
 	 .help = "reserve the HyperTransport range 0xfd00000000-0xffffffffff"},
+	{.name = "guest-levels",
+	 .type = OPTION_NUMBER,
+	 .def = "4",
+	 .min = 0,
+	 .max = 5,
+	 .help = "levels of guest (v2) page tables: 4 or 5; 0: none, and no PASIDs"},
+	{.name = "pasid-bits",
+	 .type = OPTION_NUMBER,
+	 .def = "16",
+	 .min = 1,
+	 .max = 20,
+	 .help = "width of PASIDs (PASmax)"},
+	{.name = "pgtbl",
+	 .type = OPTION_STRING,
+	 .def = "v1",
+	 .help = "page tables that are preferred: v1 or v2 (Linux's amd_iommu=pgtbl_v2)"},
 	{0},
 };
 
-void amd_init_caps(struct amd *a, const struct options *o)
+/* What Linux wants to see before it uses guest tables, and PASIDs. */
+static void set_guest(struct amd *a, const struct options *o)
 {
+	a->pasid_bits = (unsigned int)options_number(o, "pasid-bits");
+	a->efr |= AMD_EFR_GTSUP | AMD_EFR_GIOSUP | AMD_EFR_NXSUP | AMD_EFR_USSUP | AMD_EFR_PPRSUP |
+		  AMD_EFR_EPHSUP | field_prep(AMD_EFR_GATS, a->guest_levels - 4) |
+		  field_prep(AMD_EFR_PASMAX, a->pasid_bits - 1);
+}
+
+static int check_options(const struct amd *a, const char *pgtbl, char *why, size_t why_len)
+{
+	if (a->guest_levels && a->guest_levels < 4) {
+		snprintf(why, why_len, "amd: guest-levels=%u: give 0, 4 or 5", a->guest_levels);
+		return -EINVAL;
+	}
+	if (strcmp(pgtbl, "v1") && strcmp(pgtbl, "v2")) {
+		snprintf(why, why_len, "amd: pgtbl=%s: give v1 or v2", pgtbl);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int amd_init_caps(struct amd *a, const struct options *o, char *why, size_t why_len)
+{
+	const char *pgtbl = options_string(o, "pgtbl");
+	int rc;
+
+	a->guest_levels = (unsigned int)options_number(o, "guest-levels");
+	rc = check_options(a, pgtbl, why, why_len);
+	if (rc)
+		return rc;
+	a->prefer_guest = a->guest_levels && !strcmp(pgtbl, "v2");
 	a->levels = (unsigned int)options_number(o, "levels");
 	a->efr = AMD_EFR_PREFSUP | AMD_EFR_XTSUP | AMD_EFR_IASUP | AMD_EFR_GASUP |
 		 field_prep(AMD_EFR_HATS, a->levels - 4);
 	if (options_bool(o, "dirty"))
 		a->efr |= AMD_EFR_HASUP | AMD_EFR_HDSUP;
+	if (a->guest_levels)
+		set_guest(a, o);
 	a->efr2 = field_prep(AMD_EFR2_NUMINTREMAPSUP, 1); /* 2048 for each device */
 	if (!options_bool(o, "ht"))
 		a->efr2 |= AMD_EFR2_HTRANGEIGNORE;
+	return 0;
 }

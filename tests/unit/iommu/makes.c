@@ -194,19 +194,28 @@ static void test_amd_registers(void **state)
 {
 	struct amd_info i = amd_info("amd");
 
-	assert_int_equal(bits(i.efr, 1, 1), 0);	  /* PPRSup */
-	assert_int_equal(bits(i.efr, 4, 4), 0);	  /* GTSup */
-	assert_int_equal(bits(i.efr, 6, 6), 1);	  /* IASup */
-	assert_int_equal(bits(i.efr, 11, 10), 0); /* HATS: 4 levels */
-	assert_int_equal(bits(i.efr, 36, 32), 0); /* PASmax */
-	assert_int_equal(bits(i.efr, 48, 48), 0); /* GIOSup */
-	assert_int_equal(bits(i.efr, 49, 49), 1); /* HASup */
-	assert_int_equal(bits(i.efr, 52, 52), 1); /* HDSup */
-	assert_int_equal(bits(i.efr, 63, 63), 0); /* SNPSup */
+	assert_int_equal(bits(i.efr, 1, 1), 1);	   /* PPRSup */
+	assert_int_equal(bits(i.efr, 4, 3), 3);	   /* NXSup, GTSup */
+	assert_int_equal(bits(i.efr, 6, 6), 1);	   /* IASup */
+	assert_int_equal(bits(i.efr, 11, 10), 0);  /* HATS: 4 levels */
+	assert_int_equal(bits(i.efr, 13, 12), 0);  /* GATS: 4 levels */
+	assert_int_equal(bits(i.efr, 36, 32), 15); /* PASmax */
+	assert_int_equal(bits(i.efr, 48, 48), 1);  /* GIOSup */
+	assert_int_equal(bits(i.efr, 50, 50), 1);  /* EPHSup */
+	assert_int_equal(bits(i.efr, 49, 49), 1);  /* HASup */
+	assert_int_equal(bits(i.efr, 52, 52), 1);  /* HDSup */
+	assert_int_equal(bits(i.efr, 63, 63), 0);  /* SNPSup */
 	assert_int_equal(bits(i.efr2, 11, 11), 0);
 
 	assert_int_equal(bits(amd_info("amd,levels=5").efr, 11, 10), 1);
 	assert_int_equal(bits(amd_info("amd,levels=6").efr, 11, 10), 2);
+	i = amd_info("amd,guest-levels=5,pasid-bits=20");
+	assert_int_equal(bits(i.efr, 13, 12), 1);
+	assert_int_equal(bits(i.efr, 36, 32), 19);
+	i = amd_info("amd,guest-levels=0");
+	assert_int_equal(bits(i.efr, 4, 4), 0);
+	assert_int_equal(bits(i.efr, 36, 32), 0);
+	assert_int_equal(bits(i.efr, 48, 48), 0);
 	i = amd_info("amd,dirty=off,ht=off");
 	assert_int_equal(bits(i.efr, 49, 49), 0);
 	assert_int_equal(bits(i.efr, 52, 52), 0);
@@ -218,7 +227,12 @@ static void test_amd_aperture(void **state)
 	static const struct {
 		const char *text;
 		uint64_t last;
+		uint32_t flags;
 	} rows[] = {{"amd,levels=4", (1ull << 48) - 1},
+		    {"amd,levels=4", (1ull << 47) - 1, 8},
+		    {"amd,levels=6,guest-levels=5", (1ull << 56) - 1, 8},
+		    {"amd,guest-levels=5,pgtbl=v2", (1ull << 56) - 1},
+		    {"amd,guest-levels=0,pgtbl=v2", (1ull << 48) - 1},
 		    {"amd,levels=5", (1ull << 57) - 1},
 		    {"amd,levels=6", UINT64_MAX}};
 
@@ -228,11 +242,12 @@ static void test_amd_aperture(void **state)
 		struct bed b;
 
 		bed_create(&b, rows[n].text, false);
-		assert_int_equal(domain_alloc(b.iommu, 0, &d), 0);
+		assert_int_equal(domain_alloc(b.iommu, rows[n].flags, &d), 0);
 		domain_aperture(d, &start, &last);
 		assert_int_equal(start, 0);
 		assert_int_equal(last, rows[n].last);
-		assert_int_equal(domain_page_sizes(d) & 0x4020f000, 0x4020f000);
+		assert_int_equal(domain_page_sizes(d) & 0x4020f000,
+				 domain_pt(d)->ops == &pt_amdv2 ? 0x40201000 : 0x4020f000);
 		assert_true(domain_enforces_coherency(d));
 		domain_free(d);
 		bed_destroy(&b);
@@ -310,8 +325,10 @@ static void test_flags(void **state)
 	} rows[] = {
 		{"vtd", 1u << 0 | 1u << 2 | 1u << 8 | 1u << 10},
 		{"vtd,dirty=off", 1u << 0 | 1u << 8},
-		{"amd", 1u << 0 | 1u << 2},
-		{"amd,dirty=off", 1u << 0},
+		{"amd", 1u << 0 | 1u << 2 | 1u << 8},
+		{"amd,dirty=off", 1u << 0 | 1u << 8},
+		{"amd,guest-levels=0", 1u << 0 | 1u << 2},
+		{"amd,pgtbl=v2", 1u << 0 | 1u << 2 | 1u << 8},
 		{"smmuv3", 1u << 0 | 1u << 1 | 1u << 2 | 1u << 8 | 1u << 10},
 		{"smmuv3,dirty=off", 1u << 0 | 1u << 1 | 1u << 8},
 		{"smmuv3,stages=1", 1u << 0 | 1u << 2 | 1u << 8 | 1u << 10},
@@ -610,6 +627,8 @@ static void test_wrong_options(void **state)
 		{"vtd,dirty=maybe", "dirty=maybe", "on or off"},
 		{"amd,levels=7", "levels=7", "6"},
 		{"amd,levels", "levels", "value"},
+		{"amd,guest-levels=3", "guest-levels=3", "0, 4 or 5"},
+		{"amd,pgtbl=v3", "pgtbl=v3", "v2"},
 		{"smmuv3,stages=3", "stages=3", "both"},
 		{"smmuv3,oas=33", "oas=33", "36"},
 		{"riscv,va=47", "va=47", "48"},

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "abi/file.h"
 #include "devices/virtio/hub.h"
@@ -29,7 +28,6 @@ static int create_model(const char *text, const struct pci_config *pcfg, struct 
 	return rc;
 }
 
-/* A virtual function is absent until it is enabled. */
 static int create_pci(const struct run_device *d, const struct machine_config *cfg,
 		      struct machine *m, struct host_device *slot, struct pci_dev **out, char *why,
 		      size_t why_len)
@@ -51,16 +49,7 @@ static int create_pci(const struct run_device *d, const struct machine_config *c
 		return create_model(d->text, &pcfg, out, why, why_len);
 	if (pf >= m->nr_devices)
 		return -EINVAL;
-	slot->physfn = m->slots[pf];
-	slot->absent = true;
 	return pci_create_vf(m->devices[pf], index, &pcfg, out, why, why_len);
-}
-
-/* The token of a physical function is nobody's guess until somebody sets it. */
-static int make_token(struct host_device *slot, const struct pci_dev *pci)
-{
-	slot->has_vfs = pci->sriov.cap;
-	return slot->has_vfs && getrandom(slot->vf_token, sizeof(slot->vf_token), 0) < 0 ? -errno : 0;
 }
 
 static int add_device(struct machine *m, const struct run_device *d,
@@ -79,9 +68,8 @@ static int add_device(struct machine *m, const struct run_device *d,
 	rc = create_pci(d, cfg, m, m->slots[i], &m->devices[i], why, why_len);
 	if (rc)
 		return rc;
-	m->slots[i]->hw = m->devices[i];
 	m->nr_devices++;
-	return make_token(m->slots[i], m->devices[i]);
+	return abi_device_set(m->slots[i], m->devices[i]);
 }
 
 int machine_create(const struct run_config *run, const struct machine_config *cfg,
@@ -107,7 +95,6 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 		.devices = calloc(run->nr_devices + 1, sizeof(*out->devices)),
 		.slots = calloc(run->nr_devices + 1, sizeof(*out->slots)),
 	};
-	pthread_mutex_init(&out->vf_lock, NULL);
 	if (!out->devices || !out->slots)
 		goto out_destroy;
 	rc = net_hubs_create(&out->hubs);
@@ -135,52 +122,10 @@ void machine_destroy(struct machine *m)
 		net_hubs_destroy(m->hubs);
 	free(m->devices);
 	free(m->slots);
-	pthread_mutex_destroy(&m->vf_lock);
 	*m = (struct machine){0};
 }
 
 unsigned int machine_total_vfs(const struct machine *m, size_t pf)
 {
 	return m->devices[pf]->sriov.cfg.total;
-}
-
-/* Virtual function @index of device @pf. */
-static struct host_device *vf_slot(const struct machine *m, size_t pf, unsigned int index)
-{
-	for (size_t i = pf + 1; i < m->nr_devices; i++)
-		if (m->devices[i]->pf == m->devices[pf] && m->devices[i]->vf_index == index)
-			return m->slots[i];
-	return NULL;
-}
-
-static int hide(struct host_device *slot, bool wait)
-{
-	int rc;
-
-	if (slot->absent)
-		return 0;
-	rc = abi_device_hide(slot, wait);
-	if (!rc)
-		pci_reset(slot->hw);
-	return rc;
-}
-
-int machine_set_vfs(struct machine *m, size_t pf, unsigned int n, bool wait)
-{
-	const unsigned int total = machine_total_vfs(m, pf);
-	int rc = 0;
-
-	/* Who waits keeps the lock, perhaps for somebody who must not wait for it. */
-	if (wait)
-		pthread_mutex_lock(&m->vf_lock);
-	else if (pthread_mutex_trylock(&m->vf_lock))
-		return -EBUSY;
-	for (unsigned int i = n; i < total && !rc; i++)
-		rc = hide(vf_slot(m, pf, i), wait);
-	for (unsigned int i = 0; i < n && !rc; i++)
-		abi_device_show(vf_slot(m, pf, i));
-	if (!rc)
-		pci_set_num_vfs(m->devices[pf], n);
-	pthread_mutex_unlock(&m->vf_lock);
-	return rc;
 }

@@ -32,7 +32,6 @@ struct machine {
 	struct pci_dev **devices;   /* as in run_config.devices */
 	struct host_device **slots; /* the same, as the host knows them */
 	size_t nr_devices;
-	pthread_mutex_t vf_lock; /* which virtual functions are enabled */
 };
 
 /* 0 or -errno, with a sentence in @why which names the option at fault. machine_destroy() is not
@@ -43,10 +42,5 @@ void machine_destroy(struct machine *m);
 
 /* The device's virtual functions, that is run_config.devices made from RUN_VF_TEXT; 0: it has none. */
 unsigned int machine_total_vfs(const struct machine *m, size_t pf);
-/*
- * Enable the first @n of them and no other. Those that go are waited for as long as they are open, or with @wait false, all stay
- * when one is: -EBUSY.
- */
-int machine_set_vfs(struct machine *m, size_t pf, unsigned int n, bool wait);
 
 #endif

@@ -126,8 +126,9 @@ void ioas_host_destroy(struct ioas_host *h)
 		h->ports = p->next;
 		destroy_port(p);
 	}
-	for (size_t i = 0; i < h->nr_devices; i++)
-		pci_destroy(h->devices[i]);
+	/* Virtual functions come after those that they belong to. */
+	while (h->nr_devices)
+		pci_destroy(h->devices[--h->nr_devices]);
 	free(h->devices);
 	if (h->host)
 		host_put(h->host);
@@ -139,7 +140,32 @@ void ioas_host_destroy(struct ioas_host *h)
 	free(h);
 }
 
-static int add_pci(struct ioas_host *h, const char *text, uint32_t bdf, struct host_device *slot, char *why,
+/* A function is created behind its slot: of @text, or virtual function @index of @pf. */
+struct wanted {
+	const char *text;
+	struct pci_dev *pf;
+	unsigned int index;
+};
+
+static int create_pci(const struct wanted *w, const struct pci_config *pc, struct pci_dev **out, char *why,
+		      size_t why_len)
+{
+	const struct pci_model *model;
+	char *name;
+
+	if (w->pf)
+		return pci_create_vf(w->pf, w->index, pc, out, why, why_len);
+	name = options_name(w->text);
+	if (!name)
+		return -ENOMEM;
+	model = pci_model_find(name);
+	if (!model)
+		snprintf(why, why_len, "there is no device model '%s'", name);
+	free(name);
+	return model ? pci_create(model, w->text, pc, out, why, why_len) : -EINVAL;
+}
+
+static int add_pci(struct ioas_host *h, const struct wanted *w, uint32_t bdf, struct host_device *slot, char *why,
 		   size_t why_len)
 {
 	const struct pci_config pc = {
@@ -150,38 +176,63 @@ static int add_pci(struct ioas_host *h, const char *text, uint32_t bdf, struct h
 		.sink = &h->host->sink,
 		.hubs = h->hubs,
 	};
-	char *name = options_name(text);
-	const struct pci_model *model = name ? pci_model_find(name) : NULL;
 	struct pci_dev **devices;
-	int rc = name ? -EINVAL : -ENOMEM;
+	int rc;
 
-	if (name && !model)
-		snprintf(why, why_len, "there is no device model '%s'", name);
-	free(name);
-	if (!model)
-		return rc;
 	devices = realloc(h->devices, (h->nr_devices + 1) * sizeof(struct pci_dev *));
 	if (!devices)
 		return -ENOMEM;
 	h->devices = devices;
-	rc = pci_create(model, text, &pc, &devices[h->nr_devices], why, why_len);
-	if (!rc)
-		slot->hw = devices[h->nr_devices++];
-	return rc;
+	rc = create_pci(w, &pc, &devices[h->nr_devices], why, why_len);
+	return rc ? rc : abi_device_set(slot, devices[h->nr_devices++]);
+}
+
+static void bdf_name(uint32_t bdf, char name[16])
+{
+	snprintf(name, 16, "%04x:%02x:%02x.%x", bdf >> 16, bdf >> 8 & 0xff, bdf >> 3 & 0x1f, bdf & 7);
+}
+
+static int add_function(struct ioas_host *h, const struct wanted *w, uint32_t bdf, int group,
+			struct host_device **slot, char *why, size_t why_len)
+{
+	char name[16];
+	int rc;
+
+	bdf_name(bdf, name);
+	rc = host_add_device(h->host, name, bdf & 0xffff, group, slot);
+	return rc ? rc : add_pci(h, w, bdf, *slot, why, why_len);
 }
 
 int ioas_add_model(struct ioas_host *h, const char *text, uint32_t bdf, int group, char *why, size_t why_len)
 {
-	struct host_device *slot;
-	char name[16], unwanted[256];
+	struct wanted w = {.text = text};
+	struct host_device *slot, *vf;
+	char unwanted[256];
+	unsigned int vfs;
 	int rc;
 
-	snprintf(name, sizeof(name), "%04x:%02x:%02x.%x", bdf >> 16, bdf >> 8 & 0xff, bdf >> 3 & 0x1f, bdf & 7);
-	rc = host_add_device(h->host, name, bdf & 0xffff, group, &slot);
+	if (!why) {
+		why = unwanted;
+		why_len = sizeof(unwanted);
+	}
+	rc = add_function(h, &w, bdf, group, &slot, why, why_len);
 	if (rc)
 		return rc;
-	rc = add_pci(h, text, bdf, slot, why ? why : unwanted, why ? why_len : sizeof(unwanted));
+	w.pf = slot->hw;
+	vfs = w.pf->sriov.cfg.total;
+	for (w.index = 0; w.index < vfs && !rc; w.index++)
+		rc = add_function(h, &w, (bdf & ~0xffffu) | pci_vf_rid((uint16_t)bdf, w.index), -1, &vf, why, why_len);
 	return rc ? rc : (int)slot->cdev;
+}
+
+int ioas_set_vfs(struct ioas_host *h, uint32_t bdf, unsigned int n)
+{
+	struct host_device *slot;
+	char name[16];
+
+	bdf_name(bdf, name);
+	slot = host_find_device(h->host, name);
+	return slot && slot->hw ? abi_set_num_vfs(slot, n, false) : -ENODEV;
 }
 
 int ioas_memory_register(struct ioas_host *h, void *addr, size_t len)

@@ -186,7 +186,7 @@ static int tell_engine(const struct run_device *pf, unsigned int n, bool wait)
 	if (!e)
 		return 0;
 	engine_enter();
-	rc = machine_set_vfs(&e->machine, index_of(pf), n, wait);
+	rc = abi_set_num_vfs(e->machine.slots[index_of(pf)], n, wait);
 	engine_leave();
 	return rc;
 }
@@ -215,5 +215,5 @@ void vfs_follow(struct engine *e)
 {
 	for (size_t i = 0; i < e->machine.nr_devices; i++)
 		if (machine_total_vfs(&e->machine, i))
-			machine_set_vfs(&e->machine, i, vfs_enabled(&door.run.devices[i]), false);
+			abi_set_num_vfs(e->machine.slots[i], vfs_enabled(&door.run.devices[i]), false);
 }

@@ -76,8 +76,12 @@ IOAS_API void ioas_host_destroy(struct ioas_host *h);
  * @group: IOMMU group, or -1 for one of its own
  *
  * Returns the N of its /dev/vfio/devices/vfioN. -EINVAL, -EEXIST, -ENOMEM, or the model's errno. Before the host's nodes are opened.
+ * Virtual functions that it can have ("nvme,vfs=2") get the numbers that follow, and groups of their own; each lies 0x80 and its
+ * number behind @bdf, and cannot be opened until ioas_set_vfs() enables it.
  */
 IOAS_API int ioas_add_model(struct ioas_host *h, const char *text, uint32_t bdf, int group, char *why, size_t why_len);
+/* Enables the first @n virtual functions of the device at @bdf, and no other. -ENODEV; -ERANGE; -EBUSY: one that is to go is open. */
+IOAS_API int ioas_set_vfs(struct ioas_host *h, uint32_t bdf, unsigned int n);
 
 /*
  * Memory that the caller promises to keep mapped, readable and writable until it unregisters it: mapping it for DMA needs no look at

@@ -59,6 +59,7 @@ void abi_file_put(struct abi_file *f);
 
 struct host;
 struct host_device;
+struct pci_dev;
 
 /* Openers; a reference to the host is held by each file. @c: for credentials (CAP_SYS_RAWIO of noiommu, ...). */
 int abi_open_iommufd(struct host *h, struct caller *c, struct abi_file **out);
@@ -67,11 +68,13 @@ int abi_open_container(struct host *h, struct caller *c, struct abi_file **out);
 int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct abi_file **out); /* -ENODEV, -EBUSY */
 int abi_open_device(struct host *h, unsigned int cdev, struct caller *c, struct abi_file **out); /* -ENODEV */
 
+/* vfs.c: what the device is; a virtual function is absent until it is enabled. 0 or -errno. */
+int abi_device_set(struct host_device *hdev, struct pci_dev *pci);
 /*
- * A device that was absent can be opened; one that was there cannot any more. What is open keeps it: with @wait, who has it open is
- * asked by the REQ interrupt, as often as it takes, and the call returns when the last file is gone; without, it is -EBUSY.
+ * Enable the first @n virtual functions of @pf and no other. What is open keeps one that is to go: with @wait, who has it open is asked
+ * by the REQ interrupt, as often as it takes, and the call returns when the last file is gone; without, all stay and it is -EBUSY.
+ * -ERANGE: it has not so many.
  */
-void abi_device_show(struct host_device *hdev);
-int abi_device_hide(struct host_device *hdev, bool wait);
+int abi_set_num_vfs(struct host_device *pf, unsigned int n, bool wait);
 
 #endif

@@ -537,7 +537,7 @@ int abi_open_device(struct host *h, unsigned int cdev, struct caller *c, struct 
 	return 0;
 }
 
-void abi_device_show(struct host_device *hdev)
+void vfio_device_show(struct host_device *hdev)
 {
 	struct host *h = hdev->group->host;
 
@@ -549,7 +549,7 @@ void abi_device_show(struct host_device *hdev)
 #define REQUEST_PERIOD 10 /* seconds */
 
 /* As vfio_unregister_group_dev() does: who has it open is asked to let go, again and again. */
-int abi_device_hide(struct host_device *hdev, bool wait)
+int vfio_device_hide(struct host_device *hdev, bool wait)
 {
 	struct host *h = hdev->group->host;
 	struct timespec until;

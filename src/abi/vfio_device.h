@@ -64,6 +64,10 @@ void vfio_ioeventfds_close(struct vfio_device *d);
 long vfio_hot_reset_info(struct vfio_device *d, bool cdev, uint64_t arg, struct caller *c);
 long vfio_hot_reset(struct vfio_device *d, bool cdev, uint64_t arg, struct caller *c);
 
+/* A device that was absent can be opened; one that was there cannot any more (@wait: see abi_set_num_vfs()). */
+void vfio_device_show(struct host_device *hdev);
+int vfio_device_hide(struct host_device *hdev, bool wait);
+
 /*
  * vf_token.c: who opens a virtual function must know the token of its physical one; who opens that while they are in use, too.
  * @token NULL: none was given.

@@ -92,6 +92,7 @@ static void destroy(struct host *h)
 	if (h->memory)
 		memory_destroy(h->memory);
 	pthread_cond_destroy(&h->closed);
+	pthread_mutex_destroy(&h->vf_lock);
 	pthread_mutex_destroy(&h->open_lock);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
@@ -115,6 +116,7 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 	h->dma_entry_limit = cfg->dma_entry_limit ? cfg->dma_entry_limit : DMA_ENTRY_LIMIT;
 	pthread_mutex_init(&h->open_lock, NULL);
 	pthread_cond_init(&h->closed, NULL);
+	pthread_mutex_init(&h->vf_lock, NULL);
 	pthread_mutex_init(&h->lock, NULL);
 	list_init(&h->groups);
 	list_init(&h->devices);

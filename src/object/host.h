@@ -81,6 +81,7 @@ struct host {
 	struct epoch_domain epochs;
 	struct refuse_sink sink;
 	struct iommu *iommu;
+	pthread_mutex_t vf_lock;   /* enabling virtual functions; before open_lock */
 	pthread_mutex_t open_lock; /* first opens and last closes of devices; outermost */
 	pthread_cond_t closed;	   /* with it: a device's last file is gone */
 	pthread_mutex_t lock;

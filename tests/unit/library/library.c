@@ -2,6 +2,7 @@
 /*
  * The library from end to end: a host with an I/OAT and an NVMe model and a port, driven through its file numbers.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -159,6 +160,38 @@ static void copies_through_the_iommu(void **state)
 	}
 }
 
+/* Enabled, bound with the token that the physical function's user has set, and gone again. */
+static void virtual_functions_come_and_go(void **state)
+{
+	static const uint8_t token[16] = {7};
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind),
+						.flags = VFIO_DEVICE_BIND_FLAG_TOKEN,
+						.token_uuid_ptr = (uintptr_t)token};
+	char why[256];
+	struct rig r;
+	int pf, vf;
+
+	make_host(&r, "vtd");
+	assert_int_equal(ioas_add_model(r.host, "nvme,vfs=2", 0x100, -1, why, sizeof(why)), 0);
+	assert_int_equal(ioas_add_model(r.host, "nvme", 0x180, -1, why, sizeof(why)), -EEXIST);
+	assert_int_equal(ioas_set_vfs(r.host, 0x108, 1), -ENODEV);
+	assert_int_equal(ioas_set_vfs(r.host, 0x100, 3), -ERANGE);
+	open_iommu(&r);
+	bind.iommufd = r.iommu;
+	assert_int_equal(ioas_open(r.host, "/dev/vfio/devices/vfio1"), -ENODEV);
+	assert_int_equal(ioas_set_vfs(r.host, 0x100, 1), 0);
+	assert_int_equal(ioas_open(r.host, "/dev/vfio/devices/vfio2"), -ENODEV);
+	pf = ioas_open(r.host, "/dev/vfio/devices/vfio0");
+	assert_int_equal(ioas_ioctl(r.host, pf, VFIO_DEVICE_BIND_IOMMUFD, (uintptr_t)&bind), 0);
+	vf = ioas_open(r.host, "/dev/vfio/devices/vfio1");
+	assert_int_equal(ioas_ioctl(r.host, vf, VFIO_DEVICE_BIND_IOMMUFD, (uintptr_t)&bind), 0);
+	assert_int_equal(ioas_set_vfs(r.host, 0x100, 0), -EBUSY);
+	ioas_close(r.host, vf);
+	assert_int_equal(ioas_set_vfs(r.host, 0x100, 0), 0);
+	assert_int_equal(ioas_open(r.host, "/dev/vfio/devices/vfio1"), -ENODEV);
+	drop(&r);
+}
+
 static void a_port_reads_and_writes(void **state)
 {
 	struct ioas_port *port;
@@ -214,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(copies_through_the_iommu),
+		cmocka_unit_test(virtual_functions_come_and_go),
 		cmocka_unit_test(a_port_reads_and_writes),
 		cmocka_unit_test(refuses_with_the_rule),
 		cmocka_unit_test(bad_hosts_are_explained),

@@ -299,6 +299,29 @@ int host_add_device(struct host *h, const char *name, uint32_t rid, int group, s
 		h, &(struct host_device_config){.name = name, .rid = rid, .group = group}, out);
 }
 
+/* 7.4. A requester without PASIDs has none that could be misused. */
+static bool has_pasids(const struct requester *r)
+{
+	return requester_caps(r)->max_pasid_log2;
+}
+
+static int attach_requester(struct requester *r, uint32_t pasid, struct domain *d)
+{
+	if (pasid == IOMMU_NO_PASID)
+		return requester_attach(r, d);
+	return has_pasids(r) ? requester_attach_pasid(r, pasid, d) : 0;
+}
+
+/* The rest of its group may be attached still. Group's lock held. */
+static void block(struct host_group *g, struct requester *r)
+{
+	struct range at;
+
+	requester_attach(r, NULL);
+	for (bool more = range_first(&g->pasids, &at); more; more = range_next(&g->pasids, &at))
+		attach_requester(r, (uint32_t)at.start, NULL);
+}
+
 void host_remove_device(struct host_device *d)
 {
 	struct host_group *g = d->group;
@@ -309,6 +332,7 @@ void host_remove_device(struct host_device *d)
 	pthread_mutex_lock(&g->lock);
 	list_del(&d->group_link);
 	empty = --g->nr_devices == 0;
+	block(g, d->requester);
 	pthread_mutex_unlock(&g->lock);
 	list_del(&d->link);
 	if (empty)
@@ -324,19 +348,6 @@ void host_attach_init(struct host_attach *at, uint32_t pasid)
 {
 	*at = (struct host_attach){.pasid = pasid};
 	list_init(&at->members);
-}
-
-/* 7.4. A requester without PASIDs has none that could be misused. */
-static bool has_pasids(const struct requester *r)
-{
-	return requester_caps(r)->max_pasid_log2;
-}
-
-static int attach_requester(struct requester *r, uint32_t pasid, struct domain *d)
-{
-	if (pasid == IOMMU_NO_PASID)
-		return requester_attach(r, d);
-	return has_pasids(r) ? requester_attach_pasid(r, pasid, d) : 0;
 }
 
 /* PASIDs: refused for all before any is attached. */

@@ -125,6 +125,40 @@ static void translate_batch(void *arg, uint64_t n)
 	}
 }
 
+/* The same tables as a guest's: entry by entry through a callback. */
+static int read_entry(void *arg, uint64_t pa, uint64_t *entry)
+{
+	const struct world *w = arg;
+
+	*entry = *(const uint64_t *)(const void *)(pt_mem_base(w->mem) + pa);
+	return 0;
+}
+
+static void walk_foreign(void *arg, uint64_t n)
+{
+	struct world *w = arg;
+	const struct pt_ops *ops = w->format->ops;
+	struct pt_regime r = {.ops = ops,
+			      .root_pa = pt_root_pa(w->pt),
+			      .levels = w->format->levels,
+			      .ias = log2_floor(w->pt->input_last) + 1 + ops->sign_extended,
+			      .oas = log2_floor(w->pt->output_last) + 1,
+			      .page_sizes = pt_page_sizes(w->pt),
+			      .flags = PT_WALK_ACCESSED | PT_WALK_DIRTY | PT_WALK_NX,
+			      .read = read_entry,
+			      .arg = w};
+	uint64_t pages = w->span / w->page, sum = 0;
+	struct pt_walk out;
+
+	while (n--) {
+		uint64_t page = (unsigned __int128)bench_random(&w->rng) * pages >> 64;
+
+		check(pt_walk_foreign(&r, page * w->page, &out, NULL, NULL), "pt_walk_foreign");
+		sum += out.pa;
+	}
+	bench_use(sum);
+}
+
 static uint64_t *stream;
 
 static void store_512(void *arg, uint64_t n)
@@ -202,6 +236,9 @@ static void bench_reads(struct bench *b, struct world *w)
 		check(pt_map(w->pt, 0, 64 * G1 + w->page, w->span, PT_READ | PT_WRITE), "pt_map");
 		row(b, w, rows[i].name, bench_run(b, translate, w, 2000000), 1, rows[i].limit,
 		    limit);
+		if (!i)
+			row(b, w, "walk as foreign, 2 MiB of %s",
+			    bench_run(b, walk_foreign, w, 1000000), 1, rows[i].limit, limit);
 		snprintf(batch, sizeof(batch), "%s, by 16", rows[i].name);
 		row(b, w, batch, bench_run(b, translate_batch, w, 2000000), 1, rows[i].limit,
 		    limit);

@@ -130,6 +130,7 @@ static const struct pt_format vtd_ss_format = {
 	.index_lg2 = VTD_SS_INDEX_LG2,
 	.max_levels = 5,
 	.runs = false,
+	.linear = true,
 	.present = vtd_ss_present,
 	.is_table = vtd_ss_is_table,
 	.table_pa = vtd_ss_table_pa,

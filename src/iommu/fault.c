@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "iommu/domain.h"
 #include "iommu/requester.h"
 
 static const char *const words[] = {
@@ -31,6 +32,15 @@ static void record(struct iommu *i, const struct iommu_fault *f)
 	lock_release(&i->fault_lock);
 }
 
+/* Within a section, where whatever is attached stays. */
+static const struct pt_ops *find_format(const struct requester *r, uint32_t pasid)
+{
+	const struct binding *b = pasid == IOMMU_NO_PASID ? &r->rid : pasid_find(r, pasid);
+	const struct domain *d = b ? __atomic_load_n(&b->domain, __ATOMIC_ACQUIRE) : NULL;
+
+	return d && d->pt ? d->pt->ops : NULL;
+}
+
 int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 		       enum iommu_access access, enum iommu_fault_reason reason)
 {
@@ -44,6 +54,9 @@ int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint6
 		.reason = reason,
 	};
 
+	if (reason == FAULT_ADDRESS || reason == FAULT_NOT_PRESENT || reason == FAULT_READ ||
+	    reason == FAULT_WRITE || reason == FAULT_GONE)
+		f.format = find_format(r, pasid);
 	f.code = i->make->fault_code(i, &f);
 	stat_add(&r->stats.faults, 1);
 	record(i, &f);

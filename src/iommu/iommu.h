@@ -59,6 +59,7 @@ struct iommu_fault {
 	uint64_t len;
 	enum iommu_access access;
 	enum iommu_fault_reason reason;
+	const struct pt_ops *format; /* of the table that was to translate it; NULL: none was */
 	uint32_t code; /* the make's own fault reason code, as its specification numbers it */
 };
 

@@ -44,7 +44,7 @@ for make in vtd amd; do
 		cmp "$work/disk.img" "$work/before.img"
 	done
 done
-for make in amd,pgtbl=v2 smmuv3 riscv s390 power; do
+for make in vtd,first-stage amd,pgtbl=v2 smmuv3 riscv s390 power; do
 	example dma-copy --iommu "$make" --device "ioat,bdf=$bdf" -- \
 		--road=type1 --seed="$seed" --irq --fault
 	expect_dma 5000000 5000000 2

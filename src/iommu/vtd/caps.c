@@ -38,6 +38,10 @@ const struct option_key vtd_options[] = {
 	 .min = 0,
 	 .max = 20,
 	 .help = "width of PASIDs in scalable mode; 0: none"},
+	{.name = "first-stage",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "first-stage tables in scalable mode; Linux then prefers them"},
 	{.name = "coherent",
 	 .type = OPTION_BOOL,
 	 .def = "on",
@@ -89,6 +93,11 @@ static void set_scalable(struct vtd *v, const struct options *o)
 	if (options_bool(o, "coherent"))
 		v->ecap |= VTD_ECAP_SMPWCS;
 	v->pasid_bits = (unsigned int)options_number(o, "pasid-bits");
+	if (options_bool(o, "first-stage")) {
+		v->ecap |= VTD_ECAP_FSTS;
+		v->cap |= (v->page_sizes & SZ_1G ? VTD_CAP_FS1GP : 0) |
+			  (v->aw > 48 ? VTD_CAP_FS5LP : 0);
+	}
 	if (v->pasid_bits)
 		v->ecap |= VTD_ECAP_PASID | field_prep(VTD_ECAP_PSS, v->pasid_bits - 1);
 }
@@ -112,7 +121,6 @@ int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_
 	v->cap = field_prep(VTD_CAP_ND, 6) | VTD_CAP_ZLR | field_prep(VTD_CAP_FRO, 0x20) |
 		 VTD_CAP_PSI | field_prep(VTD_CAP_NFR, 7) | field_prep(VTD_CAP_MAMV, 18) |
 		 VTD_CAP_DWD | VTD_CAP_DRD;
-	set_ecap(v, o);
 	if (set_width(v, options_number(o, "aw"))) {
 		snprintf(why, why_len, "vtd: aw=%s: give 39, 48 or 57", options_string(o, "aw"));
 		return -EINVAL;
@@ -122,5 +130,6 @@ int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_
 			 options_string(o, "huge"));
 		return -EINVAL;
 	}
+	set_ecap(v, o);
 	return 0;
 }

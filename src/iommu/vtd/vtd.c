@@ -70,10 +70,34 @@ static int vtd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *
 	return 0;
 }
 
-/*
- * 4.2. A first-stage table, which Linux would prefer for {} and {PASID}, does not exist here; PASID
- * is accepted as it is by Linux on hardware without (attaching one is what fails).
- */
+/* Of four levels, or of five where IOVAs are wide enough for them; half of the addresses are the
+ * upper half's, which Linux does not hand out. */
+static struct pt_config first_stage(const struct iommu *i, const struct vtd *v)
+{
+	unsigned int levels = v->aw > 48 ? 5 : 4;
+
+	return (struct pt_config){
+		.ops = &pt_vtd_fs,
+		.levels = levels,
+		.ias = v->aw,
+		.oas = i->caps.oas,
+		.page_sizes = v->page_sizes,
+	};
+}
+
+static struct pt_config second_stage(const struct iommu *i, const struct vtd *v, uint32_t flags)
+{
+	return (struct pt_config){
+		.ops = &pt_vtd_ss,
+		.levels = (v->aw - PAGE_SHIFT) / 9,
+		.ias = v->aw,
+		.oas = i->caps.oas,
+		.page_sizes = v->page_sizes,
+		.flags = flags & DOMAIN_DIRTY ? PT_DIRTY : 0,
+	};
+}
+
+/* 4.2. PASID is accepted as it is by Linux on hardware without (attaching one is what fails). */
 static int vtd_domain_config(struct iommu *i, struct requester *r, uint32_t flags,
 			     const struct user_data *data, struct domain_config *cfg)
 {
@@ -83,14 +107,8 @@ static int vtd_domain_config(struct iommu *i, struct requester *r, uint32_t flag
 		return -EOPNOTSUPP;
 	if (flags & DOMAIN_DIRTY && !(v->ecap & VTD_ECAP_SSADS))
 		return -EOPNOTSUPP;
-	cfg->pt = (struct pt_config){
-		.ops = &pt_vtd_ss,
-		.levels = (v->aw - PAGE_SHIFT) / 9,
-		.ias = v->aw,
-		.oas = i->caps.oas,
-		.page_sizes = v->page_sizes,
-		.flags = flags & DOMAIN_DIRTY ? PT_DIRTY : 0,
-	};
+	cfg->pt = v->ecap & VTD_ECAP_FSTS && !(flags & DOMAIN_DIRTY) ? first_stage(i, v)
+								     : second_stage(i, v, flags);
 	return 0;
 }
 
@@ -143,9 +161,13 @@ static uint32_t vtd_fault_code(const struct iommu *i, const struct iommu_fault *
 		return vtd_scalable(v) ? VTD_FAULT_PASID_NOT_PRESENT
 				       : VTD_FAULT_CONTEXT_NOT_PRESENT;
 	case FAULT_ADDRESS:
+		if (f->format == &pt_vtd_fs)
+			return VTD_FAULT_NOT_CANONICAL;
 		return vtd_scalable(v) ? VTD_FAULT_SM_BEYOND_INPUT : VTD_FAULT_BEYOND_MGAW;
 	case FAULT_NOT_PRESENT:
 	case FAULT_GONE:
+		if (f->format == &pt_vtd_fs)
+			return VTD_FAULT_FS_NOT_PRESENT;
 		return permission_fault(v, f->access & IOMMU_WRITE);
 	case FAULT_READ:
 		return permission_fault(v, false);
@@ -162,7 +184,8 @@ static uint32_t vtd_fault_code(const struct iommu *i, const struct iommu_fault *
 
 const struct iommu_make vtd_make = {
 	.name = "vtd",
-	.summary = "Intel VT-d: second-stage tables of 3, 4 or 5 levels",
+	.summary =
+		"Intel VT-d: second-stage tables of 3, 4 or 5 levels, first-stage ones of 4 or 5",
 	.keys = vtd_options,
 	.init = vtd_init,
 	.fini = vtd_fini,

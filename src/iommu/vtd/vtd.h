@@ -4,8 +4,9 @@
  * it.
  *
  * The host uses legacy mode, or scalable mode where second-stage accessed and dirty flags exist
- * (they need its PASID table). Domains are second-stage tables either way; there is no first stage
- * and no nesting. PASIDs are there in scalable mode.
+ * (they need its PASID table). Domains are second-stage tables, or, where scalable mode has
+ * first-stage ones, these unless dirty tracking is asked for. There is no nesting. PASIDs are there
+ * in scalable mode.
  */
 #ifndef IOAS_IOMMU_VTD_VTD_H
 #define IOAS_IOMMU_VTD_VTD_H
@@ -24,6 +25,8 @@
 #define VTD_CAP_MAMV  FIELD(53, 48)
 #define VTD_CAP_DWD   BIT(54) /* an invalidation drains writes, and reads */
 #define VTD_CAP_DRD   BIT(55)
+#define VTD_CAP_FS1GP BIT(56) /* first stage: 1 GiB, */
+#define VTD_CAP_FS5LP BIT(60) /* five levels */
 
 /* SAGAW: the levels of second-stage tables. */
 #define VTD_SAGAW_39 BIT(1)
@@ -44,6 +47,7 @@
 #define VTD_ECAP_SMTS	BIT(43) /* scalable mode */
 #define VTD_ECAP_SSADS	BIT(45) /* second-stage accessed and dirty flags (SLADS) */
 #define VTD_ECAP_SSTS	BIT(46)
+#define VTD_ECAP_FSTS	BIT(47)
 #define VTD_ECAP_SMPWCS BIT(48) /* scalable-mode walks snoop */
 
 /* 7.3, fault reasons of legacy mode, of interrupts and of scalable mode. */
@@ -56,6 +60,8 @@ enum vtd_fault {
 	VTD_FAULT_IRTE_NOT_PRESENT = 0x22,
 	VTD_FAULT_COMPATIBILITY_INTERRUPT = 0x25,
 	VTD_FAULT_PASID_NOT_PRESENT = 0x59,  /* SPT.2 */
+	VTD_FAULT_FS_NOT_PRESENT = 0x71,     /* SFS.2 */
+	VTD_FAULT_NOT_CANONICAL = 0x80,	     /* SGN.1 */
 	VTD_FAULT_SM_BEYOND_INPUT = 0x84,    /* SGN.5 */
 	VTD_FAULT_SM_WRITE = 0x85,	     /* SGN.6 */
 	VTD_FAULT_SM_READ = 0x86,	     /* SGN.7 */

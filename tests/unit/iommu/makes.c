@@ -145,6 +145,50 @@ static void test_vtd_huge(void **state)
 	}
 }
 
+/* First-stage tables but for dirty tracking; the lower half of their addresses. */
+static void test_vtd_first_stage(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t flags;
+		const struct pt_ops *ops;
+		uint64_t last;
+		unsigned int levels;
+	} rows[] = {
+		{"vtd,first-stage=on", 0, &pt_vtd_fs, (1ull << 47) - 1, 4},
+		{"vtd,first-stage=on", 8, &pt_vtd_fs, (1ull << 47) - 1, 4},
+		{"vtd,first-stage=on", 2, &pt_vtd_ss, (1ull << 48) - 1, 4},
+		{"vtd,first-stage=on,aw=57", 0, &pt_vtd_fs, (1ull << 56) - 1, 5},
+		{"vtd,first-stage=on,aw=39", 0, &pt_vtd_fs, (1ull << 38) - 1, 4},
+		{"vtd,first-stage=on,dirty=off", 0, &pt_vtd_ss, (1ull << 48) - 1, 4},
+	};
+
+	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
+		struct iommu_fault f = {
+			.reason = FAULT_NOT_PRESENT, .access = IOMMU_READ, .format = rows[n].ops};
+		uint64_t start, last;
+		struct domain *d;
+		struct bed b;
+
+		bed_create(&b, rows[n].text, false);
+		assert_int_equal(domain_alloc(b.iommu, rows[n].flags, &d), 0);
+		domain_aperture(d, &start, &last);
+		assert_int_equal(last, rows[n].last);
+		assert_ptr_equal(domain_pt(d)->ops, rows[n].ops);
+		assert_int_equal(pt_levels(domain_pt(d)), rows[n].levels);
+		assert_int_equal(domain_enforce_coherency(d), 0);
+		if (rows[n].ops == &pt_vtd_fs) {
+			assert_int_equal(b.iommu->make->fault_code(b.iommu, &f), 0x71);
+			f.reason = FAULT_ADDRESS;
+			assert_int_equal(b.iommu->make->fault_code(b.iommu, &f), 0x80);
+			f.reason = FAULT_WRITE;
+			assert_int_equal(b.iommu->make->fault_code(b.iommu, &f), 0x85);
+		}
+		domain_free(d);
+		bed_destroy(&b);
+	}
+}
+
 static void test_vtd_switches(void **state)
 {
 	struct vtd_info i;
@@ -162,6 +206,17 @@ static void test_vtd_switches(void **state)
 	i = vtd_info("vtd,coherent=off");
 	assert_int_equal(bits(i.ecap, 0, 0), 0);
 	assert_int_equal(bits(i.ecap, 48, 48), 0);
+
+	i = vtd_info("vtd,first-stage=on");
+	assert_int_equal(bits(i.ecap, 47, 47), 1);
+	assert_int_equal(bits(i.cap, 56, 56), 1);
+	assert_int_equal(bits(i.cap, 60, 60), 0);
+	i = vtd_info("vtd,first-stage=on,aw=57,huge=2M");
+	assert_int_equal(bits(i.cap, 56, 56), 0);
+	assert_int_equal(bits(i.cap, 60, 60), 1);
+	i = vtd_info("vtd,first-stage=on,dirty=off"); /* no scalable mode */
+	assert_int_equal(bits(i.ecap, 47, 47), 0);
+	assert_int_equal(bits(i.cap, 56, 56), 0);
 
 	bed_create(&b, "vtd,dirty=off,snoop=off", false);
 	assert_false(b.iommu->caps.dirty);
@@ -676,15 +731,16 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vtd_default),	 cmocka_unit_test(test_vtd_layout),
-		cmocka_unit_test(test_vtd_widths),	 cmocka_unit_test(test_vtd_huge),
-		cmocka_unit_test(test_vtd_switches),	 cmocka_unit_test(test_amd_registers),
-		cmocka_unit_test(test_amd_aperture),	 cmocka_unit_test(test_hw_info_edges),
-		cmocka_unit_test(test_regions),		 cmocka_unit_test(test_flags),
-		cmocka_unit_test(test_smmuv3_registers), cmocka_unit_test(test_smmuv3_domains),
-		cmocka_unit_test(test_smmuv3_attach),	 cmocka_unit_test(test_plain_makes),
-		cmocka_unit_test(test_fault_codes),	 cmocka_unit_test(test_coherency),
-		cmocka_unit_test(test_wrong_options),	 cmocka_unit_test(test_table),
+		cmocka_unit_test(test_vtd_default),    cmocka_unit_test(test_vtd_first_stage),
+		cmocka_unit_test(test_vtd_layout),     cmocka_unit_test(test_vtd_widths),
+		cmocka_unit_test(test_vtd_huge),       cmocka_unit_test(test_vtd_switches),
+		cmocka_unit_test(test_amd_registers),  cmocka_unit_test(test_amd_aperture),
+		cmocka_unit_test(test_hw_info_edges),  cmocka_unit_test(test_regions),
+		cmocka_unit_test(test_flags),	       cmocka_unit_test(test_smmuv3_registers),
+		cmocka_unit_test(test_smmuv3_domains), cmocka_unit_test(test_smmuv3_attach),
+		cmocka_unit_test(test_plain_makes),    cmocka_unit_test(test_fault_codes),
+		cmocka_unit_test(test_coherency),      cmocka_unit_test(test_wrong_options),
+		cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -446,31 +446,30 @@ static void test_fault_ring(void **state)
  * 48882 2.5. */
 static void test_fault_codes(void **state)
 {
-	enum { LEGACY, SCALABLE, AMD };
-	static const char *const makes[] = {"vtd,dirty=off", "vtd", "amd"};
+	static const char *const makes[] = {"vtd,dirty=off", "vtd", "amd", "vtd,first-stage"};
 	static const struct {
 		enum iommu_fault_reason reason;
 		enum iommu_access access;
 		uint64_t iova, len;
-		uint32_t code[3];
+		uint32_t code[4];
 	} rows[] = {
-		{FAULT_BLOCKED, IOMMU_READ, 0, 8, {0x02, 0x59, 0x2050}},
-		{FAULT_BLOCKED, IOMMU_WRITE, 0, 8, {0x02, 0x59, 0x2070}},
-		{FAULT_ADDRESS, IOMMU_WRITE, 1ull << 60, 8, {0x04, 0x84, 0x2000}},
-		{FAULT_NOT_PRESENT, IOMMU_READ, 0, 8, {0x06, 0x86, 0x2000}},
-		{FAULT_NOT_PRESENT, IOMMU_WRITE, 0, 8, {0x05, 0x85, 0x2000}},
-		{FAULT_NOT_PRESENT, IOMMU_ATOMIC, 0, 8, {0x05, 0x85, 0x2000}},
-		{FAULT_READ, IOMMU_READ, 0, 8, {0x06, 0x86, 0x2050}},
-		{FAULT_READ, IOMMU_ATOMIC, 0, 8, {0x06, 0x86, 0x2070}},
-		{FAULT_WRITE, IOMMU_WRITE, 0, 8, {0x05, 0x85, 0x2070}},
-		{FAULT_GONE, IOMMU_READ, 0, 8, {0x06, 0x86, 0x2000}},
-		{FAULT_MSI, IOMMU_READ, 0xfee00000, 4, {0x0e, 0x87, 0x8000}},
-		{FAULT_MSI, IOMMU_WRITE, 0xfee00000, 8, {0x0e, 0x87, 0x2008}},
-		{FAULT_MSI, IOMMU_WRITE, 0xfee00002, 4, {0x0e, 0x87, 0x2008}},
-		{FAULT_MSI, IOMMU_WRITE, 0xfee00000, 4, {0x25, 0x25, 0x2008}},
-		{FAULT_MSI, IOMMU_WRITE, 0xfee00010, 4, {0x22, 0x22, 0x2008}},
-		{FAULT_BUS_MASTER, IOMMU_READ, 0, 8, {0, 0, 0}},
-		{FAULT_NO_PEER, IOMMU_READ, 0, 8, {0, 0, 0}},
+		{FAULT_BLOCKED, IOMMU_READ, 0, 8, {0x02, 0x59, 0x2050, 0x59}},
+		{FAULT_BLOCKED, IOMMU_WRITE, 0, 8, {0x02, 0x59, 0x2070, 0x59}},
+		{FAULT_ADDRESS, IOMMU_WRITE, 1ull << 60, 8, {0x04, 0x84, 0x2000, 0x80}},
+		{FAULT_NOT_PRESENT, IOMMU_READ, 0, 8, {0x06, 0x86, 0x2000, 0x71}},
+		{FAULT_NOT_PRESENT, IOMMU_WRITE, 0, 8, {0x05, 0x85, 0x2000, 0x71}},
+		{FAULT_NOT_PRESENT, IOMMU_ATOMIC, 0, 8, {0x05, 0x85, 0x2000, 0x71}},
+		{FAULT_READ, IOMMU_READ, 0, 8, {0x06, 0x86, 0x2050, 0x86}},
+		{FAULT_READ, IOMMU_ATOMIC, 0, 8, {0x06, 0x86, 0x2070, 0x86}},
+		{FAULT_WRITE, IOMMU_WRITE, 0, 8, {0x05, 0x85, 0x2070, 0x85}},
+		{FAULT_GONE, IOMMU_READ, 0, 8, {0x06, 0x86, 0x2000, 0x71}},
+		{FAULT_MSI, IOMMU_READ, 0xfee00000, 4, {0x0e, 0x87, 0x8000, 0x87}},
+		{FAULT_MSI, IOMMU_WRITE, 0xfee00000, 8, {0x0e, 0x87, 0x2008, 0x87}},
+		{FAULT_MSI, IOMMU_WRITE, 0xfee00002, 4, {0x0e, 0x87, 0x2008, 0x87}},
+		{FAULT_MSI, IOMMU_WRITE, 0xfee00000, 4, {0x25, 0x25, 0x2008, 0x25}},
+		{FAULT_MSI, IOMMU_WRITE, 0xfee00010, 4, {0x22, 0x22, 0x2008, 0x22}},
+		{FAULT_BUS_MASTER, IOMMU_READ, 0, 8, {0, 0, 0, 0}},
+		{FAULT_NO_PEER, IOMMU_READ, 0, 8, {0, 0, 0, 0}},
 	};
 
 	for (size_t m = 0; m < ARRAY_SIZE(makes); m++) {
@@ -478,8 +477,9 @@ static void test_fault_codes(void **state)
 
 		setup(&f, makes[m], 0, KB4);
 		for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
-			assert_int_equal(iommu_report_fault(f.r, IOMMU_NO_PASID, rows[n].iova, rows[n].len,
-							    rows[n].access, rows[n].reason),
+			assert_int_equal(iommu_report_fault(f.r, IOMMU_NO_PASID, rows[n].iova,
+							    rows[n].len, rows[n].access,
+							    rows[n].reason),
 					 -EFAULT);
 			assert_int_equal(f.bed.last_fault.reason, rows[n].reason);
 			if (f.bed.last_fault.code != rows[n].code[m])

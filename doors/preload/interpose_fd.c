@@ -33,6 +33,7 @@ EXPORT int close(int fd)
 		return REAL(close)(fd);
 	}
 	engine_leave();
+	serve_settle();
 	engine_count();
 	if (*name)
 		trace_close(fd, name, rc);
@@ -49,6 +50,7 @@ static int close_fds(unsigned int first, unsigned int last, int flags)
 	engine_enter();
 	rc = files_close_range(first, last, (unsigned int)flags);
 	engine_leave();
+	serve_settle();
 	engine_count();
 	return rc;
 }

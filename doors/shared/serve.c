@@ -15,6 +15,7 @@ static pthread_mutex_t serve_lock = PTHREAD_MUTEX_INITIALIZER;
 static int epoll_fd = -1;
 static int listener = -1;
 static pthread_t thread;
+static pthread_mutex_t working = PTHREAD_MUTEX_INITIALIZER; /* held by the thread while it is not waiting */
 
 /* One message of somebody who has a file, or has connected to the daemon. */
 static bool greet(int sock)
@@ -67,10 +68,12 @@ static void *serve(void *unused)
 	for (;;) {
 		if (sys4(SYS_epoll_wait, epoll_fd, (long)&ev, 1, -1) != 1)
 			continue;
+		pthread_mutex_lock(&working);
 		if (ev.data.ptr)
 			on_file(ev.data.ptr);
 		else
 			on_listener();
+		pthread_mutex_unlock(&working);
 	}
 	return NULL;
 }
@@ -134,6 +137,14 @@ int serve_listen(int fd)
 	return rc ? rc : (int)sys4(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_ADD, fd, (long)&ev);
 }
 
+void serve_settle(void)
+{
+	if (__atomic_load_n(&epoll_fd, __ATOMIC_ACQUIRE) < 0 || pthread_equal(pthread_self(), thread))
+		return;
+	pthread_mutex_lock(&working);
+	pthread_mutex_unlock(&working);
+}
+
 void serve_init(void)
 {
 	files_set_serve(add_file, serve_others);
@@ -142,6 +153,7 @@ void serve_init(void)
 void serve_fork_child(void)
 {
 	pthread_mutex_init(&serve_lock, NULL);
+	pthread_mutex_init(&working, NULL);
 	epoll_fd = -1;
 	listener = -1;
 }

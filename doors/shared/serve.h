@@ -56,6 +56,11 @@ void serve_init(void);
  * program that keeps them to itself has none. Cheap.
  */
 void serve_others(void);
+/*
+ * An fd was closed. If that was the end of a file, it is over when this returns, though the thread may
+ * have looked at the file just then. Not inside the engine.
+ */
+void serve_settle(void);
 /* Accept channels of a daemon's clients on @listener too. */
 int serve_listen(int listener);
 void serve_fork_child(void);

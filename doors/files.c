@@ -526,6 +526,23 @@ void files_set_server(uint64_t name)
 	server = name;
 }
 
+unsigned int files_servers(uint64_t *out, unsigned int max)
+{
+	unsigned int n = 0, i;
+
+	lock();
+	for (struct door_file *f = live; f && n < max; f = f->next) {
+		if (!files_remote(f))
+			continue;
+		for (i = 0; i < n && out[i] != f->server; i++)
+			;
+		if (i == n)
+			out[n++] = f->server;
+	}
+	unlock();
+	return n;
+}
+
 int files_number_of(uint64_t whose)
 {
 	int fd = -1;

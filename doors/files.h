@@ -129,6 +129,8 @@ struct door_file *files_find(uint64_t id);
 /* This process's name as a server; a daemon's was given to it. */
 uint64_t files_server(void);
 void files_set_server(uint64_t name);
+/* The servers of the remote files that this process has, at most @max. */
+unsigned int files_servers(uint64_t *out, unsigned int max);
 /* An fd of some file of @server's over which a message can be sent, or -1. */
 int files_number_of(uint64_t server);
 /* The socket hung up. */

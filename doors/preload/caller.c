@@ -40,7 +40,7 @@ static int caller_copy_out(struct caller *c, uint64_t dst, const void *src, size
 
 /* ---- credentials and limits ---- */
 
-static bool has_capability(int cap)
+bool door_has_capability(int cap)
 {
 	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
@@ -53,7 +53,8 @@ static bool has_capability(int cap)
 static bool memlock_counts(void)
 {
 	return door.run.memlock != RUN_MEMLOCK_FREE || door.run.as_user ||
-	       __atomic_load_n(&door.memlock_lowered, __ATOMIC_RELAXED);
+	       __atomic_load_n(&door.memlock_lowered, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&door.lock_dropped, __ATOMIC_RELAXED);
 }
 
 bool door_may_lock(void)
@@ -65,7 +66,7 @@ static bool caller_capable(struct caller *c, int cap)
 {
 	if (cap == CAP_IPC_LOCK)
 		return door_may_lock();
-	return !door.run.as_user && has_capability(cap);
+	return !door.run.as_user && door_has_capability(cap);
 }
 
 /* In bytes. */

@@ -39,7 +39,7 @@ struct door {
 	int main_thread;
 	cpu_set_t affinity; /* when the process started */
 	uint64_t memlock;   /* RLIMIT_MEMLOCK when the process started */
-	bool memlock_lowered, kvm;
+	bool memlock_lowered, lock_dropped, kvm;
 	/* Of the program's sanitizers; NULL. */
 	void (*lsan_disable)(void), (*lsan_enable)(void);
 	void (*tsan_ignore)(const char *file, int line), (*tsan_heed)(const char *file, int line);

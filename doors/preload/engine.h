@@ -62,6 +62,8 @@ extern const struct memory_ops door_memory_ops;
 int caller_create_accounts(struct engine *e);
 /* Need this process not pay for locked memory? Its limit, in bytes. */
 bool door_may_lock(void);
+/* Has this process the capability, says the kernel? */
+bool door_has_capability(int cap);
 uint64_t door_memlock(void);
 /* What a file is that an ioctl hands out. */
 void door_anonymous(struct abi_file *f, struct door_file_init *out);

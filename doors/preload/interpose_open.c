@@ -4,20 +4,31 @@
  */
 #include "doors/preload/interpose.h"
 
+#include "doors/preload/status.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_status(const char *name, int flags, int *pid)
+{
+	return !(flags & (O_ACCMODE | O_PATH)) && door_active() && status_pid(name, pid);
+}
+
 static int open_at(int dirfd, const char *name, int flags, mode_t mode)
 {
 	struct path p;
-	int fd;
+	int fd, pid;
 
 	switch (look_up(dirfd, name, &p)) {
 	case PATH_PLAIN:
-		return REAL(openat)(dirfd, name, flags, mode);
+		fd = REAL(openat)(dirfd, name, flags, mode);
+		if (fd < 0 || !is_status(name, flags, &pid))
+			return fd;
+		door_check_fork();
+		return status_show(fd, pid, flags);
 	case PATH_KVM:
 		fd = REAL(openat)(dirfd, name, flags, mode);
 		if (fd >= 0 && !(flags & O_PATH))
@@ -167,6 +178,9 @@ static FILE *open_stream(const char *name, const char *mode)
 
 	switch (look_up(AT_FDCWD, name, &p)) {
 	case PATH_PLAIN:
+		if (is_status(name, mode_flags(mode), &fd))
+			break;
+		return REAL(fopen)(name, mode);
 	case PATH_KVM:
 		return REAL(fopen)(name, mode);
 	case PATH_OVERLAY:

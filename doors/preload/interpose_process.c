@@ -5,6 +5,7 @@
 #include "doors/preload/interpose.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "doors/preload/engine.h"
 #include "doors/shared/serve.h"
 
 /* A program that lowers its own limit wants to see it kept. */
@@ -32,6 +34,20 @@ EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *rl)
 EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *rl)
 {
 	return setrlimit(resource, (const struct rlimit *)rl);
+}
+
+/* No header of libc's declares it. */
+int capset(void *header, const void *data);
+
+/* A program that gives CAP_IPC_LOCK away wants to pay. */
+EXPORT int capset(void *header, const void *data)
+{
+	const bool had = door_active() && door_has_capability(CAP_IPC_LOCK);
+	const int rc = REAL(capset)(header, data);
+
+	if (door_active() && !rc && had != door_has_capability(CAP_IPC_LOCK))
+		__atomic_store_n(&door.lock_dropped, had, __ATOMIC_RELAXED);
+	return rc;
 }
 
 static int process_limit(pid_t pid, enum __rlimit_resource resource, const struct rlimit *rl,

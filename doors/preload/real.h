@@ -108,6 +108,7 @@
 	X(int, epoll_ctl, (int, int, int, struct epoll_event *))                                   \
 	X(int, epoll_pwait, (int, struct epoll_event *, int, int, const sigset_t *))               \
 	X(int, pthread_create, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))   \
+	X(int, capset, (void *, const void *))                                                     \
 	X(int, setrlimit, (__rlimit_resource_t, const struct rlimit *))                            \
 	X(int, prlimit,                                                                            \
 	  (pid_t, enum __rlimit_resource, const struct rlimit *, struct rlimit *))                 \

@@ -368,6 +368,30 @@ ssize_t client_io(int fd, struct door_file *f, const struct iovec *v, uint64_t p
 	return rc;
 }
 
+#define MAX_SERVERS 16
+
+void client_pins(int pid, struct status_pins *sum)
+{
+	uint64_t servers[MAX_SERVERS];
+	const unsigned int n = files_servers(servers, MAX_SERVERS);
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct remote *r;
+		struct call *c;
+
+		if (acquire(files_number_of(servers[i]), servers[i], &r))
+			continue;
+		c = prepare(r, CALL_PINS, 0);
+		c->arg[0] = (uint64_t)pid;
+		add_caller(c);
+		if (!run(r)) {
+			sum->pinned += c->arg[0];
+			sum->locked += c->arg[1];
+		}
+		release(r);
+	}
+}
+
 int client_open(const struct node *n, int flags)
 {
 	struct remote *r;

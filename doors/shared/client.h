@@ -11,6 +11,7 @@
 
 #include "doors/files.h"
 #include "doors/preload/calls.h"
+#include "doors/preload/status.h"
 
 struct bars_request;
 
@@ -23,6 +24,9 @@ int client_open(const struct node *n, int flags);
 
 /* Of the daemon's machine. */
 int client_reset(unsigned int device);
+
+/* Adds what the servers of this process's files have pinned of the process @pid. */
+void client_pins(int pid, struct status_pins *sum);
 
 /* Registers of the BAR that the server calls @id; async-signal-safe. */
 void client_access(uint64_t server, uint64_t id, bool write, uint64_t off, unsigned int size,

@@ -140,6 +140,27 @@ void peer_set_limit(struct peer *p, uint64_t bytes)
 		memory_account_set_limit(p->accounts[0], bytes);
 }
 
+static void add_pins(struct memory_mm *mm, const struct memory_account *account, struct status_pins *sum)
+{
+	sum->pinned += memory_pinned(engine_here()->machine.host->memory, mm);
+	sum->locked += memory_account_locked(account);
+}
+
+void peer_pins(int pid, struct status_pins *sum)
+{
+	if (!engine_here())
+		return;
+	if (pid == sys_getpid()) {
+		add_pins(NULL, engine_here()->accounts[1], sum);
+		return;
+	}
+	pthread_mutex_lock(&peers_lock);
+	for (const struct peer *p = peers; p; p = p->next)
+		if (p->pid == pid)
+			add_pins(p->mm, p->accounts[1], sum);
+	pthread_mutex_unlock(&peers_lock);
+}
+
 long peer_change_begin(struct peer *p, uint64_t va, uint64_t len)
 {
 	struct peer_change *c = calloc(1, sizeof(*c));

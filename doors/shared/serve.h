@@ -14,6 +14,7 @@
 
 #include "abi/caller.h"
 #include "doors/files.h"
+#include "doors/preload/status.h"
 #include "doors/shared/channel.h"
 #include "memory/memory.h"
 
@@ -79,6 +80,8 @@ void peer_leave(struct peer *p);
 void peer_set_limit(struct peer *p, uint64_t bytes);
 void peer_release(void *arg);
 void peers_fork_child(void);
+/* Adds what this process's engine has pinned of the process @pid, this one or a client's. */
+void peer_pins(int pid, struct status_pins *sum);
 /* The id of a change that has begun, or -ENOMEM. */
 long peer_change_begin(struct peer *p, uint64_t va, uint64_t len);
 void peer_change_end(struct peer *p, uint64_t id);

@@ -149,6 +149,16 @@ static long do_closed(void)
 	return 0;
 }
 
+static long do_pins(struct call *c)
+{
+	struct status_pins pins = {0};
+
+	peer_pins((int)c->arg[0], &pins);
+	c->arg[0] = pins.pinned;
+	c->arg[1] = pins.locked;
+	return 0;
+}
+
 static long do_call(struct session *s, struct call *c)
 {
 	switch ((enum call_kind)c->kind) {
@@ -172,6 +182,8 @@ static long do_call(struct session *s, struct call *c)
 	case CALL_PROTECTED:
 		memory_mm_protected(s->peer->mm, c->arg[0], c->arg[1]);
 		return 0;
+	case CALL_PINS:
+		return do_pins(c);
 	default:
 		return do_file_call(s, c);
 	}

@@ -422,7 +422,7 @@ static void devices(void)
 	}
 }
 
-/* 7.4 where no PASID can be had: HWPTs without the PASID flag, and IOASes. */
+/* 7.4. What a device's PASIDs may be attached to, whether or not it can put any on the bus. */
 static int attach_pasid(int dev_fd, uint32_t pt, uint32_t pasid)
 {
 	struct vfio_device_attach_iommufd_pt cmd = {
@@ -435,11 +435,95 @@ static int attach_pasid(int dev_fd, uint32_t pt, uint32_t pasid)
 	return abi_ioctl(dev_fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
 }
 
+static int detach_pasid(int dev_fd, uint32_t pasid)
+{
+	struct vfio_device_detach_iommufd_pt cmd = {
+		.argsz = sizeof(cmd),
+		.flags = VFIO_DEVICE_DETACH_PASID,
+		.pasid = pasid,
+	};
+
+	return abi_ioctl(dev_fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd);
+}
+
+/* The HWPT holds an attached PASID as it holds the device; IDs of HWPTs come back as they went in. */
+static void pasid_attached(struct pair *pair, uint32_t hwpt, uint32_t twin, uint32_t plain)
+{
+	const int fd = pair->bound.fd, dev_fd = pair->bound.dev_fd;
+	uint32_t pt = plain;
+
+	abi_errno(object_destroy(fd, hwpt), EBUSY);
+	abi_true(untouched(fd, pair->a), "a PASID reserves nothing");
+	abi_errno(attach_pasid(dev_fd, hwpt, 1), 0);
+	abi_errno(attach_pasid(dev_fd, twin, 1), 0); /* a replace */
+	abi_errno(object_destroy(fd, hwpt), 0);
+	abi_errno(attach_pasid(dev_fd, plain, 1), EINVAL);
+	abi_errno(attach_pasid(dev_fd, pair->a, 1), EINVAL);
+	/* The RID's HWPT must carry the flag too. */
+	abi_errno(cdev_attach(dev_fd, &pt), EINVAL);
+	pt = pair->a;
+	abi_errno(cdev_attach(dev_fd, &pt), EINVAL);
+	pt = twin;
+	abi_errno(cdev_attach(dev_fd, &pt), 0);
+	pt = plain;
+	abi_errno(cdev_attach(dev_fd, &pt), EINVAL);
+	abi_errno(detach_pasid(dev_fd, 2), 0);
+	abi_errno(detach_pasid(dev_fd, 1), 0);
+	abi_errno(detach_pasid(dev_fd, 1), 0);
+	abi_errno(cdev_attach(dev_fd, &pt), 0);
+	abi_errno(attach_pasid(dev_fd, twin, 1), EINVAL); /* the RID's has no flag */
+	abi_errno(cdev_detach(dev_fd), 0);
+	abi_errno(object_destroy(fd, twin), 0);
+}
+
+/* The width of the device's PASIDs; 0: it has none, and any number does. */
+static uint8_t pasid_bits(const struct pair *pair)
+{
+	struct iommu_hw_info info;
+
+	return hw_info(pair->bound.fd, pair->bound.dev, &info) ? 0 : info.out_max_pasid_log2;
+}
+
+static void pasid_with_flag(struct pair *pair)
+{
+	const uint32_t flag = IOMMU_HWPT_ALLOC_PASID;
+	const int fd = pair->bound.fd, dev_fd = pair->bound.dev_fd;
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd), .flags = flag, .dev_id = pair->bound.dev, .pt_id = pair->b};
+	uint32_t twin, plain;
+	uint8_t bits = pasid_bits(pair);
+	int err = abi_ioctl(fd, IOMMU_HWPT_ALLOC, &cmd);
+
+	if (err) {
+		abi_equal(err, EOPNOTSUPP);
+		return;
+	}
+	twin = hwpt_alloc_ok(fd, pair->bound.dev, pair->b, flag);
+	plain = hwpt_alloc_ok(fd, pair->bound.dev, pair->b, 0);
+	abi_errno(attach_pasid(dev_fd, cmd.out_hwpt_id, 1u << 31), ENOSPC);
+	if (bits)
+		abi_errno(attach_pasid(dev_fd, cmd.out_hwpt_id, 1u << bits), EINVAL);
+	err = attach_pasid(dev_fd, cmd.out_hwpt_id, 1);
+	if (err) { /* the driver has no domains for PASIDs */
+		abi_equal(err, EOPNOTSUPP);
+		abi_errno(object_destroy(fd, cmd.out_hwpt_id), 0);
+		abi_errno(object_destroy(fd, twin), 0);
+	} else {
+		pasid_attached(pair, cmd.out_hwpt_id, twin, plain);
+	}
+	abi_errno(object_destroy(fd, plain), 0);
+}
+
 static void pasid(void)
 {
 	struct pair pair;
 	uint32_t hwpt;
 	int err, fd;
+
+	if (abi_row("7.4", "PASIDs and HWPTs made with the flag") && pair_open(&pair)) {
+		pasid_with_flag(&pair);
+		pair_close(&pair);
+	}
 
 	if (abi_row("7.4", "PASID with no such pt_id, whatever the PASID") && pair_open(&pair)) {
 		abi_errno(attach_pasid(pair.bound.dev_fd, ID_NONE, 1), ENOENT);

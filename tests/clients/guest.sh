@@ -50,6 +50,22 @@ guest_nvme()
 	"$clients/guest/disk" check "$work/disk.img" "$seed" || fail "what is on the disk"
 }
 
+# UEFI's firmware boots from the disk's second namespace.
+guest_uefi()
+{
+	local bdf=0000:01:00.0 seed kernel
+
+	need mformat mtools
+	[[ -r /usr/share/OVMF/OVMF_CODE_4M.fd ]] || skip "no OVMF; scripts/setup --tests installs it (package ovmf)"
+	kernel=$(reference guest-kernel)
+	seed=$(new_seed)
+	"$clients/guest/disk" make "$work/disk.img" "$IOAS" "$kernel/vmlinuz"
+	boot_guest "$@" --device "nvme,file=$work/disk.img,file2=$work/esp.img,bdf=$bdf" -- \
+		--kernel "$kernel" --do nvme --seed "$seed" --esp "$work/esp.img" -- "$bdf"
+	expect_dma 10000000 25000000
+	"$clients/guest/disk" check "$work/disk.img" "$seed" || fail "what is on the disk"
+}
+
 guest_ioat()
 {
 	local bdf=0000:01:00.0 kernel
@@ -93,6 +109,7 @@ guest_parts()
 	for part in "$@"; do
 		case $part in
 		nvme) guest_nvme --iommu vtd ;;
+		uefi) guest_uefi --iommu vtd ;;
 		ioat) guest_ioat --iommu vtd ;;
 		net) guest_net --iommu vtd ;;
 		compat) guest_nvme --iommu amd --vfio-container=iommufd ;;

@@ -3,7 +3,7 @@
 #
 # A Linux guest under QEMU 10.0 on the new road: /dev/iommu and /dev/vfio/devices/vfioN.
 #
-# usage: qemu10.sh [PART...], of nvme, ioat, net, all
+# usage: qemu10.sh [PART...], of nvme, uefi, ioat, net, all
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck source=guest.sh

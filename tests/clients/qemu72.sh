@@ -3,7 +3,7 @@
 #
 # A Linux guest under Debian 12's QEMU, which knows the legacy road only: /dev/vfio/GROUP and type1.
 #
-# usage: qemu72.sh [PART...], of nvme, ioat, net, compat, all
+# usage: qemu72.sh [PART...], of nvme, uefi, ioat, net, compat, all
 # shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 # shellcheck source=guest.sh

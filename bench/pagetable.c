@@ -61,8 +61,7 @@ static void open_world(struct world *w, const struct format *format)
 	struct pt_config cfg = {.ops = ops, .levels = format->levels};
 
 	*w = (struct world){.format = format, .rng = 1, .page = BIT(ops->page_lg2)};
-	w->block = w->page
-		   << (ops->leaf_index_lg2 ? ops->leaf_index_lg2 : ops->index_lg2);
+	w->block = w->page << (ops->leaf_index_lg2 ? ops->leaf_index_lg2 : ops->index_lg2);
 	check(pt_mem_create(&w->mem), "pt_mem_create");
 	check(pt_create(w->mem, &cfg, &w->pt), "pt_create");
 }
@@ -118,8 +117,9 @@ static void translate_batch(void *arg, uint64_t n)
 
 	for (; n >= 16; n -= 16) {
 		for (int i = 0; i < 16; i++)
-			iova[i] = (uint64_t)((unsigned __int128)bench_random(&w->rng) * pages >> 64) *
-				  w->page;
+			iova[i] =
+				(uint64_t)((unsigned __int128)bench_random(&w->rng) * pages >> 64) *
+				w->page;
 		check(pt_translate_batch(w->pt, iova, 16, leaf) == 16 ? 0 : -2,
 		      "pt_translate_batch");
 	}
@@ -194,7 +194,7 @@ static void bench_writes(struct bench *b, struct world *w, struct bench_cost sto
 		{"map+unmap 64 x %s, per page", 64 * w->page, 1, 100000, 64, false},
 		{"map+unmap 64 x %s congruent, per page", 64 * w->page, 0, 100000, 64, true},
 		{"map+unmap 2 MiB leaf", w->block, 0, 2000000, 1, true},
-		{"map+unmap 1 GiB of %s, per page", G1, 1, 40, (double)(G1 / w->page), false},
+		{"map+unmap 1 GiB of %s, per page", G1, 1, 40, (double)G1 / (double)w->page, false},
 		{"map+unmap 1 GiB leaf", G1, 0, 1000000, 1, true},
 	};
 

@@ -43,13 +43,11 @@
 #define ARM64_S2AP_W  BIT(7)
 #define ARM64_S2XN    FIELD(54, 53)
 
-/* What a dirty update flips: AP[2] or S2AP[1]. */
+/* What a dirty update flips: AP[2] and S2AP[1] are one bit. */
 #define ARM64_WRITE_FLAG BIT(7)
-_Static_assert(ARM64_WRITE_FLAG == ARM64_AP_RO && ARM64_WRITE_FLAG == ARM64_S2AP_W,
-	       "one bit in both stages");
 
-/* Values of AttrIndx, for the MAIR that Linux writes: its bytes 0, 1 and 2 are Normal non-cacheable,
- * Normal write-back and Device-nGnRE. */
+/* Values of AttrIndx, for the MAIR that Linux writes: its bytes 0, 1 and 2 are Normal
+ * non-cacheable, Normal write-back and Device-nGnRE. */
 enum { ARM64_ATTR_UNCACHED = 0, ARM64_ATTR_CACHED = 1, ARM64_ATTR_DEVICE = 2 };
 /* MemAttr (D8.6.6): the same; with FWB what is cached is forced to be write-back. */
 enum {
@@ -227,8 +225,7 @@ static inline uint8_t arm64_s1_table_may(const struct pt_regime *r, uint64_t raw
 	return may;
 }
 
-static inline void arm64_s1_decode_leaf(const struct pt_regime *r, uint64_t raw,
-					struct pt_entry *e)
+static inline void arm64_s1_decode_leaf(const struct pt_regime *r, uint64_t raw, struct pt_entry *e)
 {
 	e->may = PT_MAY_READ;
 	if (!(raw & ARM64_AP_RO) || (raw & ARM64_DBM && r->flags & PT_WALK_DIRTY))
@@ -308,8 +305,7 @@ static inline uint64_t arm64_s2_attributes(int prot)
 }
 
 /* XN[1:0] as with FEAT_XNX: 0 all may execute, 1 the unprivileged, 2 none, 3 the privileged. */
-static inline void arm64_s2_decode_leaf(const struct pt_regime *r, uint64_t raw,
-					struct pt_entry *e)
+static inline void arm64_s2_decode_leaf(const struct pt_regime *r, uint64_t raw, struct pt_entry *e)
 {
 	unsigned int xn = (unsigned int)((raw & ARM64_S2XN) >> 53);
 
@@ -327,10 +323,10 @@ static inline void arm64_s2_decode_leaf(const struct pt_regime *r, uint64_t raw,
 }
 
 /*
- * D8.3.1. Type 1 at the last level, and a block where none may be, are invalid, which Arm reports as
- * a translation fault: PT_FAULT_ABSENT here, PT_FAULT_RESERVED for a block of a size that is not in
- * page_sizes. The contiguous bit is a hint: not taking it is always right, whatever the neighbours
- * hold.
+ * D8.3.1. Type 1 at the last level, and a block where none may be, are invalid, which Arm reports
+ * as a translation fault: PT_FAULT_ABSENT here, PT_FAULT_RESERVED for a block of a size that is not
+ * in page_sizes. The contiguous bit is a hint: not taking it is always right, whatever the
+ * neighbours hold.
  */
 static inline struct pt_entry arm64_decode(const struct pt_regime *r, uint64_t raw,
 					   unsigned int level, unsigned int page_lg2, bool ds,

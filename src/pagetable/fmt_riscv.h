@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * RISC-V tables Sv39, Sv48 and Sv57, and their second-stage (G-stage) forms Sv39x4, Sv48x4 and Sv57x4
- * (Privileged Architecture, 20240411, 11.4 to 11.6 and 18.5; RISC-V IOMMU 1.0): 3 to 5 levels of 512
- * entries; a leaf of each level's size, and with Svnapot of 64 KiB at level 0: 16 equal entries. A
- * second stage's root has 2048 entries and its input is not sign-extended.
+ * RISC-V tables Sv39, Sv48 and Sv57, and their second-stage (G-stage) forms Sv39x4, Sv48x4 and
+ * Sv57x4 (Privileged Architecture, 20240411, 11.4 to 11.6 and 18.5; RISC-V IOMMU 1.0): 3 to 5
+ * levels of 512 entries; a leaf of each level's size, and with Svnapot of 64 KiB at level 0: 16
+ * equal entries. A second stage's root has 2048 entries and its input is not sign-extended.
  *
- * There is no write-only. As Linux does, A is set from the start, and D in writable leaves: but not in
- * a table with PT_DIRTY, where hardware sets them (Svadu).
+ * There is no write-only. As Linux does, A is set from the start, and D in writable leaves: but not
+ * in a table with PT_DIRTY, where hardware sets them (Svadu).
  */
 #ifndef IOAS_PAGETABLE_FMT_RISCV_H
 #define IOAS_PAGETABLE_FMT_RISCV_H
@@ -30,7 +30,7 @@
 #define RISCV_N	       BIT(63) /* Svnapot */
 
 /* Svnapot: the low bits of the PPN say the size; only 64 KiB is defined. */
-#define RISCV_NAPOT    FIELD(13, 10)
+#define RISCV_NAPOT	FIELD(13, 10)
 #define RISCV_NAPOT_64K BIT(13)
 
 enum { RISCV_PAGE_LG2 = 12, RISCV_INDEX_LG2 = 9, RISCV_NAPOT_LG2 = 16, RISCV_X4_LG2 = 2 };
@@ -160,7 +160,8 @@ static inline uint64_t riscv_bits(const struct pt *pt, int prot)
 	return bits;
 }
 
-/* 11.4.2, 11.3.2 step 3 to 5; 12 (Svnapot), 13 (Svpbmt). What a table must not have set is reserved. */
+/* 11.4.2, 11.3.2 step 3 to 5; 12 (Svnapot), 13 (Svpbmt). What a table must not have set is
+ * reserved. */
 static inline struct pt_entry riscv_decode(const struct pt_regime *r, uint64_t raw,
 					   unsigned int level)
 {

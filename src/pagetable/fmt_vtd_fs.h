@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Intel VT-d first-stage tables (D51397 revision 4.1, section 9.7): x86-64's of 4 or 5 levels, with
- * sign-extended input. Hardware sets A and D itself, and EA where the PASID entry's EAFE asks for it;
- * XD is reserved without the PASID entry's NXE (a regime's PT_WALK_NX).
+ * sign-extended input. Hardware sets A and D itself, and EA where the PASID entry's EAFE asks for
+ * it; XD is reserved without the PASID entry's NXE (a regime's PT_WALK_NX).
  */
 #ifndef IOAS_PAGETABLE_FMT_VTD_FS_H
 #define IOAS_PAGETABLE_FMT_VTD_FS_H

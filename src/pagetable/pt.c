@@ -51,7 +51,8 @@ static uint64_t usable_sizes(const struct pt_ops *ops, const struct pt_config *c
 	return sizes;
 }
 
-/* Entries of each level's tables. Only a root may have more, or fewer, than its level's other tables.
+/* Entries of each level's tables. Only a root may have more, or fewer, than its level's other
+ * tables.
  */
 static void set_index_masks(struct pt *pt, unsigned int ias)
 {
@@ -194,7 +195,8 @@ struct words {
 	size_t size, n;
 };
 
-static __attribute__((format(printf, 2, 3))) void words_add(struct words *w, const char *format, ...)
+static __attribute__((format(printf, 2, 3))) void words_add(struct words *w, const char *format,
+							    ...)
 {
 	va_list args;
 	int n;

@@ -28,9 +28,9 @@ struct pt_ops;
 
 /*
  * Table memory of one host: one large reservation of address space, handed out in units of
- * 4 KiB. A table is one unit, or 2^n of them, contiguous and aligned to their size; its PA is pa_base
- * plus its offset in the reservation. What is known about a table (how many
- * entries are in use) stands beside it, not in it.
+ * 4 KiB. A table is one unit, or 2^n of them, contiguous and aligned to their size; its PA is
+ * pa_base plus its offset in the reservation. What is known about a table (how many entries are in
+ * use) stands beside it, not in it.
  */
 struct pt_mem;
 
@@ -49,8 +49,8 @@ size_t pt_mem_tables(struct pt_mem *m);
 /* Let at most @n units be in use at a time; beyond, -ENOMEM. Initially what the reservation holds.
  */
 void pt_mem_set_limit(struct pt_mem *m, size_t n);
-/* The unit of 4 KiB at @pa, or NULL where the reservation has none. For walks by PA, as hardware does
- * them. */
+/* The unit of 4 KiB at @pa, or NULL where the reservation has none. For walks by PA, as hardware
+ * does them. */
 const uint64_t *pt_mem_table(const struct pt_mem *m, uint64_t pa);
 
 /* Tables taken out of a tree, not yet free. Begins as {0}; one struct pt_mem's only. */
@@ -71,8 +71,8 @@ void pt_gather_free(struct pt_mem *m, struct pt_gather *g);
 
 /*
  * What a leaf permits, and what memory it says is there. A format widens what it cannot tell apart:
- * where there is no write-only, PT_WRITE brings PT_READ. Without any of those after PT_WRITE a leaf is
- * what Linux makes for an IOAS: cached, executable, of the unprivileged, not global.
+ * where there is no write-only, PT_WRITE brings PT_READ. Without any of those after PT_WRITE a leaf
+ * is what Linux makes for an IOAS: cached, executable, of the unprivileged, not global.
  */
 enum {
 	PT_READ = BIT(0),
@@ -112,8 +112,8 @@ struct pt {
 	const struct pt_ops *ops;
 	struct pt_mem *mem;
 	uint64_t *root;
-	uint64_t to_ptr;     /* a table's address minus its PA */
-	uint64_t page_sizes; /* leaf sizes that pt_map() uses */
+	uint64_t to_ptr;		  /* a table's address minus its PA */
+	uint64_t page_sizes;		  /* leaf sizes that pt_map() uses */
 	uint64_t input_last, output_last; /* sign-extended: of the lower half */
 	/* Sign-extended: an address plus the bias is at most the span. */
 	uint64_t input_bias, input_span;
@@ -128,8 +128,8 @@ struct pt {
 	uint64_t kept[PT_NR_KEPT]; /* empty tables: an IOVA below, level << 1 | 1; 0: none */
 };
 
-/* -EINVAL: a geometry that the format does not know; -EOPNOTSUPP: PT_DIRTY, and leaves have no dirty
- * flag; -ENOMEM. */
+/* -EINVAL: a geometry that the format does not know; -EOPNOTSUPP: PT_DIRTY, and leaves have no
+ * dirty flag; -ENOMEM. */
 int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out);
 /* Frees all tables at once: nothing caches or reads them any more. */
 void pt_destroy(struct pt *pt);
@@ -211,8 +211,8 @@ struct pt_entry {
 };
 
 /*
- * How hardware walks tables that are not a struct pt's. The tables may hold anything: a walk reads at
- * most one entry for each level, each once, and only through @read.
+ * How hardware walks tables that are not a struct pt's. The tables may hold anything: a walk reads
+ * at most one entry for each level, each once, and only through @read.
  */
 struct pt_regime {
 	const struct pt_ops *ops;
@@ -247,8 +247,8 @@ struct pt_step {
 
 /* Where a walk of foreign tables ended. */
 struct pt_walk {
-	struct pt_entry entry; /* of the leaf; its fault is the walk's */
-	uint64_t pa;	       /* of the IOVA */
+	struct pt_entry entry;	/* of the leaf; its fault is the walk's */
+	uint64_t pa;		/* of the IOVA */
 	uint64_t raw, entry_pa; /* the last entry read, and where: to set its flags there */
 	uint8_t level;		/* its level */
 	uint8_t may;		/* what the whole way permits */
@@ -279,7 +279,7 @@ struct pt_ops {
 	unsigned int max_ias, max_oas;	  /* bits */
 	uint64_t
 		page_sizes; /* leaf sizes with enough levels; the lowest of each level among them */
-	uint64_t coherent_bits; /* set in a leaf for PT_COHERENT */
+	uint64_t coherent_bits;		       /* set in a leaf for PT_COHERENT */
 	uint64_t (*empty)(unsigned int level); /* an entry that is not present; NULL: 0 */
 	/* Sets leaf_bits and write_bits from pt_config.flags; may be NULL. */
 	void (*configure)(struct pt *pt, unsigned int flags);
@@ -296,8 +296,8 @@ struct pt_ops {
 			  int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg);
 	size_t (*explain)(const struct pt *pt, uint64_t iova, struct pt_step *steps);
 	int (*dump)(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg);
-	/* Tables that others built: one entry of a table of @level; a walk; an entry's value with the
-	 * accessed, and perhaps the dirty, flag set. */
+	/* Tables that others built: one entry of a table of @level; a walk; an entry's value with
+	 * the accessed, and perhaps the dirty, flag set. */
 	struct pt_entry (*decode)(const struct pt_regime *r, uint64_t raw, unsigned int level);
 	int (*walk)(const struct pt_regime *r, uint64_t iova, struct pt_walk *out,
 		    void (*cb)(void *arg, const struct pt_step *s), void *arg);
@@ -313,13 +313,13 @@ extern const struct pt_ops pt_amdv2;  /* AMD guest page tables, version 2: x86-6
 extern const struct pt_ops pt_s390;   /* s390 zPCI: page, segment and region tables */
 /* POWER TCEs, for each size of page. */
 extern const struct pt_ops pt_power_4k, pt_power_64k, pt_power_2m, pt_power_16m;
-extern const struct pt_ops pt_mock;   /* AMD's with pages of 2 KiB (make mock) */
+extern const struct pt_ops pt_mock; /* AMD's with pages of 2 KiB (make mock) */
 
 /* RISC-V Sv39, Sv48, Sv57, and Sv39x4, ...: 3 to 5 levels */
 extern const struct pt_ops pt_riscv_s1, pt_riscv_s2;
 
-/* Arm VMSAv8-64, by stage and granule; ds: addresses of 52 bits with the small granules (LPA2). Stage
- * 2: an input wider than the levels' makes a root of several tables. */
+/* Arm VMSAv8-64, by stage and granule; ds: addresses of 52 bits with the small granules (LPA2).
+ * Stage 2: an input wider than the levels' makes a root of several tables. */
 extern const struct pt_ops pt_arm64_s1_4k, pt_arm64_s1_16k, pt_arm64_s1_64k, pt_arm64_s1_4k_ds,
 	pt_arm64_s1_16k_ds;
 extern const struct pt_ops pt_arm64_s2_4k, pt_arm64_s2_16k, pt_arm64_s2_64k, pt_arm64_s2_4k_ds,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Table memory of a host: one reservation, a free list for each order, a mark below which everything
- * has been used.
+ * Table memory of a host: one reservation, a free list for each order, a mark below which
+ * everything has been used.
  */
 #include "pagetable/table.h"
 
@@ -14,15 +14,15 @@
 #define RESERVE_LEAST (1ull << 30)
 
 /*
- * Tables become accessible so many at a time, 2 MiB of them and one page of descriptors. What is not yet used must not be: a program
- * that locks its memory (mlockall) would have the whole reservation filled.
+ * Tables become accessible so many at a time, 2 MiB of them and one page of descriptors. What is
+ * not yet used must not be: a program that locks its memory (mlockall) would have the whole
+ * reservation filled.
  */
 #define OPEN_TABLES 512
 
 static void *reserve(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
 }
@@ -44,10 +44,12 @@ static char *reserve_aligned(size_t size)
 
 static int open_more(struct pt_mem *m)
 {
-	_Static_assert(OPEN_TABLES * sizeof(*m->tables) % PAGE_SIZE == 0, "whole pages of descriptors");
+	_Static_assert(OPEN_TABLES * sizeof(*m->tables) % PAGE_SIZE == 0,
+		       "whole pages of descriptors");
 
 	if (m->opened + OPEN_TABLES > m->size >> TABLE_LG2 ||
-	    mprotect(&m->tables[m->opened], OPEN_TABLES * sizeof(*m->tables), PROT_READ | PROT_WRITE) ||
+	    mprotect(&m->tables[m->opened], OPEN_TABLES * sizeof(*m->tables),
+		     PROT_READ | PROT_WRITE) ||
 	    mprotect(table_at(m, m->opened), OPEN_TABLES << TABLE_LG2, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
 	__atomic_store_n(&m->opened, m->opened + OPEN_TABLES, __ATOMIC_RELEASE);
@@ -131,7 +133,8 @@ const uint64_t *pt_mem_table(const struct pt_mem *m, uint64_t pa)
 	uint64_t offset = pa - m->pa_base;
 	uint64_t opened = (uint64_t)__atomic_load_n(&m->opened, __ATOMIC_ACQUIRE) << TABLE_LG2;
 
-	return offset < opened && is_aligned(pa, TABLE_SIZE) ? (uint64_t *)(m->base + offset) : NULL;
+	return offset < opened && is_aligned(pa, TABLE_SIZE) ? (uint64_t *)(m->base + offset)
+							     : NULL;
 }
 
 static void free_push(struct pt_mem *m, uint32_t block)
@@ -160,8 +163,8 @@ static void set_block(struct pt_mem *m, uint32_t block, unsigned int order, uint
 static void free_fresh(struct pt_mem *m, uint32_t first, uint32_t end)
 {
 	while (first < end) {
-		unsigned int order = (unsigned int)min_u64(lowest_bit(first),
-							   log2_floor(end - first));
+		unsigned int order =
+			(unsigned int)min_u64(lowest_bit(first), log2_floor(end - first));
 
 		set_block(m, first, order, TABLE_ZERO);
 		free_push(m, first);

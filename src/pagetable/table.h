@@ -18,9 +18,9 @@
 #define TABLE_SIZE   BIT(TABLE_LG2)
 #define TABLE_ORDERS 16 /* up to 128 MiB: the only level of a POWER TCE table */
 
-#define TABLE_ZERO BIT(0) /* not in a tree: holds zeros only */
-#define TABLE_KEPT BIT(1) /* in a tree: in its pt's list of kept tables */
-#define TABLE_ORDER_SHIFT 4 /* the block's order: from this bit on */
+#define TABLE_ZERO	  BIT(0) /* not in a tree: holds zeros only */
+#define TABLE_KEPT	  BIT(1) /* in a tree: in its pt's list of kept tables */
+#define TABLE_ORDER_SHIFT 4	 /* the block's order: from this bit on */
 
 struct pt_table {
 	uint32_t next;	/* in a list; 0 ends it */
@@ -34,11 +34,11 @@ struct pt_mem {
 	size_t size;
 	uint64_t pa_base;
 	struct pt_table *tables;
-	struct lock lock; /* guards what follows */
+	struct lock lock;	     /* guards what follows */
 	uint32_t free[TABLE_ORDERS]; /* lists */
-	uint32_t fresh;	  /* from here on never used */
-	uint32_t opened;  /* from here on not accessible yet */
-	size_t used, limit; /* units */
+	uint32_t fresh;		     /* from here on never used */
+	uint32_t opened;	     /* from here on not accessible yet */
+	size_t used, limit;	     /* units */
 };
 
 static inline struct pt_table *table_desc(const struct pt_mem *m, const uint64_t *table)

@@ -37,12 +37,12 @@ struct pt_format {
 	bool sign_extended; /* input addresses may be */
 	bool runs;	    /* leaves may be larger than an entry */
 	bool run_steps;	    /* the entries of a run each hold their own address */
-	/* A leaf's address stands in one piece, so many bits further right: leaves that are alike differ
-	 * by their distance. */
+	/* A leaf's address stands in one piece, so many bits further right: leaves that are alike
+	 * differ by their distance. */
 	bool linear;
 	unsigned int pa_right;
-	bool skips_levels;  /* foreign tables may: decode() sets pt_entry.next */
-	bool big_endian;    /* entries in memory; the functions below never see that */
+	bool skips_levels; /* foreign tables may: decode() sets pt_entry.next */
+	bool big_endian;   /* entries in memory; the functions below never see that */
 	/* One of the two: present_at() where only the level tells. */
 	bool (*present)(uint64_t e);
 	bool (*present_at)(uint64_t e, unsigned int level);
@@ -355,7 +355,8 @@ WALK size_t walk_translate_some(const struct pt_format *f, const struct pt *pt,
 			if (!entry[i] || !walk_present(f, e, level)) {
 				entry[i] = NULL;
 			} else if (f->is_table(e, level)) {
-				entry[i] = walk_table(f, pt, e) + walk_index(f, pt, iova[i], level - 1);
+				entry[i] = walk_table(f, pt, e) +
+					   walk_index(f, pt, iova[i], level - 1);
 				__builtin_prefetch(entry[i]);
 			} else {
 				walk_fill_leaf(f, iova[i], (uint64_t *)entry[i], e, level, &out[i]);
@@ -390,8 +391,7 @@ WALK int walk_mark(const struct pt_format *f, struct pt *pt, uint64_t iova, bool
 		if (dirty && !(walk_access(f, leaf.raw) & PT_WRITE))
 			return -EACCES;
 		want = f->mark(leaf.raw, dirty);
-		if (want == leaf.raw ||
-		    walk_replace(f, leaf.entry, &leaf.raw, want))
+		if (want == leaf.raw || walk_replace(f, leaf.entry, &leaf.raw, want))
 			return 0;
 		rc = walk_translate(f, pt, iova, &leaf);
 		if (rc)
@@ -496,8 +496,7 @@ WALK void walk_clean_leaf(const struct pt_format *f, uint64_t *entry, unsigned i
 	for (unsigned int i = 0; i < n; i++) {
 		uint64_t e = walk_get(f, &entry[i]);
 
-		while (f->dirty(e) &&
-		       !walk_replace(f, &entry[i], &e, f->clean(e)))
+		while (f->dirty(e) && !walk_replace(f, &entry[i], &e, f->clean(e)))
 			;
 	}
 }
@@ -552,7 +551,8 @@ WALK int walk_read_dirty(const struct pt_format *f, struct pt *pt, uint64_t iova
 			lg2 = walk_present(f, e, level) ? f->leaf_lg2(e, level) : shift;
 			end = min_u64(iova | MASK(lg2), last);
 			entry -= (iova & MASK(lg2)) >> shift;
-			if (walk_present(f, e, level) && walk_leaf_dirty(f, entry, 1u << (lg2 - shift))) {
+			if (walk_present(f, e, level) &&
+			    walk_leaf_dirty(f, entry, 1u << (lg2 - shift))) {
 				rc = walk_report_add(report, iova, end - iova + 1);
 				if (rc)
 					return rc;

@@ -11,7 +11,8 @@
 
 #include "pagetable/walk.h"
 
-/* Is @iova within the regime's input width? Sign-extended: its upper bits repeat the width's last. */
+/* Is @iova within the regime's input width? Sign-extended: its upper bits repeat the width's last.
+ */
 WALK bool walk_foreign_inside(const struct pt_format *f, const struct pt_regime *r, uint64_t iova)
 {
 	if (f->sign_extended && !(r->flags & PT_UNSIGNED))
@@ -80,7 +81,8 @@ WALK int walk_foreign(const struct pt_format *f, const struct pt_regime *r, uint
 		if (r->read(r->arg, out->entry_pa, &out->raw))
 			out->entry = (struct pt_entry){.fault = PT_FAULT_READ};
 		else
-			out->entry = walk_judge(f, r, out->raw = walk_swap(f, out->raw), out->level);
+			out->entry =
+				walk_judge(f, r, out->raw = walk_swap(f, out->raw), out->level);
 		if (f->reaches && out->entry.kind == PT_STEP_TABLE &&
 		    !f->reaches(out->raw, out->level, iova))
 			out->entry.fault = PT_FAULT_ABSENT;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The walker compiled for one format: the functions of a struct pt_ops. Each fmt_*.c defines FORMAT,
- * the name of its struct pt_format, includes this, and names them by WALK_INSTANCE(FORMAT); a file
- * with several formats does so for each.
+ * The walker compiled for one format: the functions of a struct pt_ops. Each fmt_*.c defines
+ * FORMAT, the name of its struct pt_format, includes this, and names them by WALK_INSTANCE(FORMAT);
+ * a file with several formats does so for each.
  */
 #include "pagetable/walk_foreign.h"
 #include "pagetable/walk_write.h"
@@ -14,7 +14,7 @@
 #define NAME(name) FORMAT_NAME(FORMAT, name)
 
 static __attribute__((noinline)) int NAME(map_full)(struct pt *pt, uint64_t iova, uint64_t pa,
-					      uint64_t len, int prot)
+						    uint64_t len, int prot)
 {
 	return walk_map_full(&FORMAT, pt, iova, pa, len, prot);
 }
@@ -27,7 +27,7 @@ static int NAME(map)(struct pt *pt, uint64_t iova, uint64_t pa, uint64_t len, in
 }
 
 static __attribute__((noinline)) int NAME(unmap_full)(struct pt *pt, uint64_t iova, uint64_t len,
-						struct pt_gather *g, uint64_t *unmapped)
+						      struct pt_gather *g, uint64_t *unmapped)
 {
 	return walk_unmap_full(&FORMAT, pt, iova, len, g, unmapped);
 }
@@ -39,13 +39,14 @@ static __attribute__((noinline)) int NAME(keep)(struct pt *pt, uint64_t iova, st
 }
 
 static int NAME(unmap)(struct pt *pt, uint64_t iova, uint64_t len, struct pt_gather *g,
-		 uint64_t *unmapped)
+		       uint64_t *unmapped)
 {
 	int rc = walk_unmap_fast(&FORMAT, pt, iova, len, unmapped);
 
 	if (likely(rc <= 0))
 		return rc;
-	return rc == WALK_EMPTIED ? NAME(keep)(pt, iova, g) : NAME(unmap_full)(pt, iova, len, g, unmapped);
+	return rc == WALK_EMPTIED ? NAME(keep)(pt, iova, g)
+				  : NAME(unmap_full)(pt, iova, len, g, unmapped);
 }
 
 static int NAME(translate)(const struct pt *pt, uint64_t iova, struct pt_leaf *out)
@@ -54,7 +55,7 @@ static int NAME(translate)(const struct pt *pt, uint64_t iova, struct pt_leaf *o
 }
 
 static size_t NAME(translate_batch)(const struct pt *pt, const uint64_t *iova, size_t n,
-			      struct pt_leaf *out)
+				    struct pt_leaf *out)
 {
 	return walk_translate_batch(&FORMAT, pt, iova, n, out);
 }
@@ -70,7 +71,7 @@ static int NAME(cut)(struct pt *pt, uint64_t iova)
 }
 
 static int NAME(read_dirty)(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
-		      int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg)
+			    int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg)
 {
 	struct walk_report report = {.cb = cb, .arg = arg};
 

@@ -76,9 +76,8 @@ WALK uint64_t walk_bits(const struct pt_format *f, const struct pt *pt, int prot
 }
 
 /* The leaf of 2^lg2 bytes that begins @distance after that of @first, otherwise the same. */
-WALK uint64_t walk_leaf_at(const struct pt_format *f, const struct pt *pt,
-			   const struct walk_run *r, uint64_t first, uint64_t distance,
-			   unsigned int lg2)
+WALK uint64_t walk_leaf_at(const struct pt_format *f, const struct pt *pt, const struct walk_run *r,
+			   uint64_t first, uint64_t distance, unsigned int lg2)
 {
 	if (f->linear)
 		return first + (distance >> f->pa_right);
@@ -171,7 +170,8 @@ WALK int walk_map_at(const struct pt_format *f, struct pt *pt, struct walk_run r
 
 	r.n = len >> walk_shift(f, want);
 	r.level = want;
-	if (unlikely((want && (len & walk_low(f, want))) || index + r.n > walk_entries(f, pt, want) ||
+	if (unlikely((want && (len & walk_low(f, want))) ||
+		     index + r.n > walk_entries(f, pt, want) ||
 		     walk_down(f, pt, r.iova, want, &table) != want))
 		return WALK_SLOW;
 	r.entry = &table[index];
@@ -403,8 +403,7 @@ WALK void walk_cut_run(const struct pt_format *f, struct pt *pt, uint64_t *table
 		old = walk_get(f, &entry[i]);
 		do {
 			want = f->mark(old, flags.dirty);
-		} while (want != old &&
-			 !walk_replace(f, &entry[i], &old, want));
+		} while (want != old && !walk_replace(f, &entry[i], &old, want));
 	}
 }
 
@@ -468,7 +467,7 @@ WALK void walk_retire(struct pt *pt, uint64_t *table, bool zero, struct pt_gathe
 {
 	struct pt_table *d = table_desc(pt->mem, table);
 
-	d->flags &= (uint8_t)~(TABLE_ZERO | TABLE_KEPT);
+	d->flags &= (uint8_t) ~(TABLE_ZERO | TABLE_KEPT);
 	d->flags |= zero ? TABLE_ZERO : 0;
 	gather_push(pt->mem, g, table);
 }
@@ -567,7 +566,8 @@ WALK void walk_keep(const struct pt_format *f, struct pt *pt, uint64_t iova, str
 /* Is the entry, which is no table, part of a leaf larger than itself? */
 WALK bool walk_is_run(const struct pt_format *f, uint64_t e, unsigned int level)
 {
-	return f->runs && walk_present(f, e, level) && f->leaf_lg2(e, level) != walk_shift(f, level);
+	return f->runs && walk_present(f, e, level) &&
+	       f->leaf_lg2(e, level) != walk_shift(f, level);
 }
 
 /* May [entry, entry + n) be cleared: no tables, and no leaf that straddles an edge? */
@@ -594,9 +594,11 @@ WALK int walk_unmap_at(const struct pt_format *f, struct pt *pt, uint64_t *table
 	uint64_t *entry = &table[index], n = len >> shift, i = 0;
 	struct pt_table *d;
 
-	if (unlikely((level && ((iova | len) & walk_low(f, level))) || index + n > walk_entries(f, pt, level)))
+	if (unlikely((level && ((iova | len) & walk_low(f, level))) ||
+		     index + n > walk_entries(f, pt, level)))
 		return WALK_SLOW;
-	if (unlikely(n == walk_entries(f, pt, level) || !walk_clearable(f, entry, n, level, iova, len)))
+	if (unlikely(n == walk_entries(f, pt, level) ||
+		     !walk_clearable(f, entry, n, level, iova, len)))
 		return WALK_SLOW;
 	do {
 		gone += walk_present(f, walk_get(f, &entry[i]), level);

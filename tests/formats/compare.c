@@ -307,7 +307,8 @@ static void read_dirty(struct world *w, bool clear)
 
 		if (pt_read_dirty(w->pt, m->iova, m->iova + m->len - 1, clear, dirty_add_ours,
 				  &ours) ||
-		    w->linux_pt->read_dirty(w->linux_pt, m->iova, m->len, clear, dirty_add, &theirs))
+		    w->linux_pt->read_dirty(w->linux_pt, m->iova, m->len, clear, dirty_add,
+					    &theirs))
 			fail(w, "dirty", m->iova, 0, 0);
 		same(w, "dirty bytes", m->iova, ours.bytes, theirs.bytes);
 		same(w, "dirty pages", m->iova, ours.sum, theirs.sum);

@@ -123,9 +123,8 @@ static struct linux_table *generic_opened(struct generic *g, const struct linux_
 
 static struct pt_iommu_cfg generic_config(const struct linux_config *c, unsigned int features)
 {
-	return (struct pt_iommu_cfg){.features = features,
-				     .hw_max_vasz_lg2 = (u8)c->ias,
-				     .hw_max_oasz_lg2 = (u8)c->oas};
+	return (struct pt_iommu_cfg){
+		.features = features, .hw_max_vasz_lg2 = (u8)c->ias, .hw_max_oasz_lg2 = (u8)c->oas};
 }
 
 #define GENERIC_OPEN(format, config, member)                                                       \
@@ -171,10 +170,9 @@ struct linux_table *linux_x86_64(const struct linux_config *c)
 struct linux_table *linux_riscv_64(const struct linux_config *c)
 {
 	struct pt_iommu_riscv_64_cfg cfg = {
-		.common = generic_config(c, BIT(PT_FEAT_SIGN_EXTEND) |
-						    BIT(PT_FEAT_DETAILED_GATHER) |
-						    (c->napot ? BIT(PT_FEAT_RISCV_SVNAPOT_64K)
-							      : 0)),
+		.common =
+			generic_config(c, BIT(PT_FEAT_SIGN_EXTEND) | BIT(PT_FEAT_DETAILED_GATHER) |
+						  (c->napot ? BIT(PT_FEAT_RISCV_SVNAPOT_64K) : 0)),
 	};
 	GENERIC_OPEN(riscv_64, cfg, riscv_64pt);
 }

@@ -37,29 +37,29 @@ typedef int spinlock_t;
 #define __maybe_unused	__attribute__((unused))
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
-#define static_assert	_Static_assert
-#define BUILD_BUG()	((void)0)
-#define READ_ONCE(x)	__atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define WRITE_ONCE(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
-#define container_of(p, type, member)	    ((type *)((char *)(p) - offsetof(type, member)))
+#define static_assert _Static_assert
+#define BUILD_BUG()			    ((void)0)
+#define READ_ONCE(x)			    __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)		    __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+#define container_of(p, type, member)	    ((type *)((char *)(p)-offsetof(type, member)))
 #define container_of_const(p, type, member) container_of(p, type, member)
 
-#define SHIM_JOIN(a, b)	     a##b
-#define CONCATENATE(a, b)    SHIM_JOIN(a, b)
-#define SHIM_STRING(...)     #__VA_ARGS__
-#define __stringify(...)     SHIM_STRING(__VA_ARGS__)
+#define SHIM_JOIN(a, b)	  a##b
+#define CONCATENATE(a, b) SHIM_JOIN(a, b)
+#define SHIM_STRING(...)  #__VA_ARGS__
+#define __stringify(...)  SHIM_STRING(__VA_ARGS__)
 
 /* IS_ENABLED(CONFIG_X): 1 if that is defined as 1. */
-#define SHIM_ON_1			    ~, 1
-#define SHIM_SECOND(a, b, ...)		    b
-#define SHIM_PICK(...)			    SHIM_SECOND(__VA_ARGS__)
-#define SHIM_ENABLED(value)		    SHIM_PICK(SHIM_ON_##value, 0, 0)
-#define IS_ENABLED(option)		    SHIM_ENABLED(option)
-#define CONFIG_SMP			    1
-#define CONFIG_X86			    1
-#define CONFIG_IOMMU_PT			    1
-#define CONFIG_IOMMUFD_DRIVER		    1
-#define CONFIG_IOMMUFD_TEST		    1
+#define SHIM_ON_1	       ~, 1
+#define SHIM_SECOND(a, b, ...) b
+#define SHIM_PICK(...)	       SHIM_SECOND(__VA_ARGS__)
+#define SHIM_ENABLED(value)    SHIM_PICK(SHIM_ON_##value, 0, 0)
+#define IS_ENABLED(option)     SHIM_ENABLED(option)
+#define CONFIG_SMP	       1
+#define CONFIG_X86	       1
+#define CONFIG_IOMMU_PT	       1
+#define CONFIG_IOMMUFD_DRIVER  1
+#define CONFIG_IOMMUFD_TEST    1
 
 /* What the kernel would warn of ends the test. */
 static inline bool shim_warn(bool condition, const char *text)
@@ -70,14 +70,14 @@ static inline bool shim_warn(bool condition, const char *text)
 	}
 	return condition;
 }
-#define WARN_ON(condition)	      shim_warn(condition, #condition)
-#define WARN_ONCE(condition, text)    shim_warn(condition, text)
-#define pr_err_ratelimited(...)	      ((void)0)
-#define dev_err(dev, ...)	      ((void)(dev))
+#define WARN_ON(condition)	       shim_warn(condition, #condition)
+#define WARN_ONCE(condition, text)     shim_warn(condition, text)
+#define pr_err_ratelimited(...)	       ((void)0)
+#define dev_err(dev, ...)	       ((void)(dev))
 #define EXPORT_SYMBOL_NS_GPL(name, ns) _Static_assert(1, "")
-#define MODULE_LICENSE(text)	      _Static_assert(1, "")
-#define MODULE_DESCRIPTION(text)      _Static_assert(1, "")
-#define MODULE_IMPORT_NS(text)	      _Static_assert(1, "")
+#define MODULE_LICENSE(text)	       _Static_assert(1, "")
+#define MODULE_DESCRIPTION(text)       _Static_assert(1, "")
+#define MODULE_IMPORT_NS(text)	       _Static_assert(1, "")
 
 /* Bits and numbers. */
 #define BIT(n)			(1ul << (n))
@@ -87,7 +87,7 @@ static inline bool shim_warn(bool condition, const char *text)
 #define FIELD_GET(mask, value)	((u64)((value) & (mask)) >> __builtin_ctzll(mask))
 #define FIELD_PREP(mask, value) (((u64)(value) << __builtin_ctzll(mask)) & (mask))
 #define __bf_shf(mask)		__builtin_ctzll(mask)
-#define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
+#define DIV_ROUND_UP(n, d)	(((n) + (d)-1) / (d))
 #define SZ_4K			0x1000ul
 #define SZ_16K			0x4000ul
 #define SZ_64K			0x10000ul
@@ -160,10 +160,10 @@ static inline void set_bit(unsigned int n, unsigned long *p)
 {
 	__atomic_fetch_or(p, BIT(n), __ATOMIC_SEQ_CST);
 }
-#define smp_mb()			 ((void)0)
-#define wmb()				 ((void)0)
-#define dma_wmb()			 ((void)0)
-#define spin_lock_irqsave(lock, flags)	 ((void)(lock), (flags) = 0)
+#define smp_mb()			    ((void)0)
+#define wmb()				    ((void)0)
+#define dma_wmb()			    ((void)0)
+#define spin_lock_irqsave(lock, flags)	    ((void)(lock), (flags) = 0)
 #define spin_unlock_irqrestore(lock, flags) ((void)(lock), (void)(flags))
 
 /* Memory. */
@@ -191,11 +191,11 @@ static inline void memset64(u64 *p, u64 v, size_t n)
 }
 
 struct device;
-#define dev_to_node(dev)				  0
+#define dev_to_node(dev) 0
 enum { DMA_TO_DEVICE };
-#define dma_map_single(dev, p, size, direction)		  virt_to_phys(p)
-#define dma_unmap_single(dev, dma, size, direction)	  ((void)0)
-#define dma_mapping_error(dev, dma)			  0
+#define dma_map_single(dev, p, size, direction)		      virt_to_phys(p)
+#define dma_unmap_single(dev, dma, size, direction)	      ((void)0)
+#define dma_mapping_error(dev, dma)			      0
 #define dma_sync_single_for_device(dev, dma, size, direction) ((void)0)
 
 /* Tables on their way back: a list through the first words of a list node of their own. */
@@ -210,7 +210,12 @@ struct list_head {
 struct iommu_pages_list {
 	struct list_head pages;
 };
-#define IOMMU_PAGES_LIST_INIT(name) {{NULL}}
+#define IOMMU_PAGES_LIST_INIT(name)                                                                \
+	{                                                                                          \
+		{                                                                                  \
+			NULL                                                                       \
+		}                                                                                  \
+	}
 #define __IOMMU_PAGES_H
 
 static inline void *iommu_alloc_pages_node_sz(int node, gfp_t gfp, size_t size)
@@ -259,11 +264,11 @@ static inline void iommu_put_pages_list(struct iommu_pages_list *list)
 	}
 	list->pages.first = NULL;
 }
-#define iommu_pages_start_incoherent(p, dev)		 0
-#define iommu_pages_start_incoherent_list(list, dev)	 0
-#define iommu_pages_stop_incoherent_list(list, dev)	 ((void)0)
+#define iommu_pages_start_incoherent(p, dev)		  0
+#define iommu_pages_start_incoherent_list(list, dev)	  0
+#define iommu_pages_stop_incoherent_list(list, dev)	  ((void)0)
 #define iommu_pages_flush_incoherent(dev, p, offset, len) ((void)0)
-#define iommu_pages_free_incoherent(p, dev)		 free(p)
+#define iommu_pages_free_incoherent(p, dev)		  free(p)
 
 /* IOMMU domains. */
 enum {
@@ -315,9 +320,9 @@ static inline void iommu_dirty_bitmap_record(struct iommu_dirty_bitmap *dirty, u
 {
 	iova_bitmap_set(dirty->bitmap, iova, len);
 }
-#define iommu_iotlb_gather_queued(gather)		     false
-#define iommu_iotlb_gather_is_disjoint(gather, iova, len)    false
-#define iommu_iotlb_gather_add_range(gather, iova, len)	     ((void)(gather))
+#define iommu_iotlb_gather_queued(gather)		       false
+#define iommu_iotlb_gather_is_disjoint(gather, iova, len)      false
+#define iommu_iotlb_gather_add_range(gather, iova, len)	       ((void)(gather))
 #define iommu_iotlb_gather_add_page(domain, gather, iova, len) ((void)(gather))
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Entries as others may write them, by hand from the specifications: what each format makes of them,
- * and in words. And tables of random bytes: a walk ends, and reads nothing but what it was pointed
- * at.
+ * Entries as others may write them, by hand from the specifications: what each format makes of
+ * them, and in words. And tables of random bytes: a walk ends, and reads nothing but what it was
+ * pointed at.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -37,9 +37,9 @@ struct row {
 	uint8_t lg2, may, memory;
 };
 
-#define TABLE(next, allowed)		  PT_FAULT_NONE, PT_STEP_TABLE, next, 0, allowed
-#define LEAF(address, size, ...)	  PT_FAULT_NONE, PT_STEP_LEAF, address, size, __VA_ARGS__
-#define BAD(why)			  PT_FAULT_##why, PT_STEP_EMPTY
+#define TABLE(next, allowed)	 PT_FAULT_NONE, PT_STEP_TABLE, next, 0, allowed
+#define LEAF(address, size, ...) PT_FAULT_NONE, PT_STEP_LEAF, address, size, __VA_ARGS__
+#define BAD(why)		 PT_FAULT_##why, PT_STEP_EMPTY
 
 static const struct row arm_rows[] = {
 	/* Stage 1, 4K: a page of AttrIndx 1, AP 01, SH 3, AF, nG; read-only by AP[2]; XNs. */
@@ -58,7 +58,8 @@ static const struct row arm_rows[] = {
 	{&pt_arm64_s1_4k, 0x12345b47, 0, 48, 0, ALL_SIZES, PT_FAULT_ACCESSED, PT_STEP_LEAF,
 	 0x12345000, 12, RWXU, 1},
 	{&pt_arm64_s1_4k, 0x12345b47, 0, 48, HW, ALL_SIZES, LEAF(0x12345000, 12, RWXU, 1)},
-	/* Type 1 at the last level, a block at level 3 where there is none, invalid with all else. */
+	/* Type 1 at the last level, a block at level 3 where there is none, invalid with all else.
+	 */
 	{&pt_arm64_s1_4k, 0x12345f45, 0, 48, 0, ALL_SIZES, BAD(ABSENT)},
 	{&pt_arm64_s1_4k, 0x8000000f45, 3, 48, 0, BIT(12) | BIT(21) | BIT(30), BAD(RESERVED)},
 	{&pt_arm64_s1_4k, 0xfffffffffffffffe, 2, 48, 0, ALL_SIZES, BAD(ABSENT)},
@@ -94,8 +95,10 @@ static const struct row arm_rows[] = {
 	 LEAF(0xa000012344000, 14, RWXU, 1)},
 	{&pt_arm64_s1_4k_ds, 0x12345203, 1, 52, 0, ALL_SIZES, TABLE(0x8000012345000, RWXU)},
 	/* Stage 2: S2AP 01, 10, 11; MemAttr; XN with XNX. */
-	{&pt_arm64_s2_4k, 0x1234577f, 0, 48, 0, ALL_SIZES, LEAF(0x12345000, 12, R | X | PX | U, 15)},
-	{&pt_arm64_s2_4k, 0x123457bf, 0, 48, 0, ALL_SIZES, LEAF(0x12345000, 12, W | X | PX | U, 15)},
+	{&pt_arm64_s2_4k, 0x1234577f, 0, 48, 0, ALL_SIZES,
+	 LEAF(0x12345000, 12, R | X | PX | U, 15)},
+	{&pt_arm64_s2_4k, 0x123457bf, 0, 48, 0, ALL_SIZES,
+	 LEAF(0x12345000, 12, W | X | PX | U, 15)},
 	{&pt_arm64_s2_4k, 0x123457db, 0, 48, 0, ALL_SIZES, LEAF(0x12345000, 12, RWXU, 6)},
 	{&pt_arm64_s2_4k, 0x1234573f, 0, 48, 0, ALL_SIZES, LEAF(0x12345000, 12, X | PX | U, 15)},
 	{&pt_arm64_s2_4k, 0x200000123457ff, 0, 48, 0, ALL_SIZES,
@@ -198,9 +201,10 @@ static void check_rows(const struct row *rows, size_t n)
 			same = e.pa == row->pa && e.may == row->may && e.lg2 == row->lg2 &&
 			       e.memory == row->memory;
 		if (!same)
-			fail_msg("%s, row %zu, %#lx: fault %u kind %u pa %#lx lg2 %u may %#x memory %u",
-				 row->ops->name, i, (long)row->raw, e.fault, e.kind, (long)e.pa,
-				 e.lg2, e.may, e.memory);
+			fail_msg(
+				"%s, row %zu, %#lx: fault %u kind %u pa %#lx lg2 %u may %#x memory %u",
+				row->ops->name, i, (long)row->raw, e.fault, e.kind, (long)e.pa,
+				e.lg2, e.may, e.memory);
 	}
 }
 
@@ -224,9 +228,7 @@ static void test_words(void **state)
 		{&pt_riscv_s1,
 		 {.raw = 0x48d1481, .level = 1, .kind = PT_STEP_EMPTY, .fault = PT_FAULT_RESERVED},
 		 "V D PPN=0x12345 (reserved)"},
-		{&pt_riscv_s1,
-		 {.kind = PT_STEP_EMPTY, .fault = PT_FAULT_ABSENT},
-		 "(not present)"},
+		{&pt_riscv_s1, {.kind = PT_STEP_EMPTY, .fault = PT_FAULT_ABSENT}, "(not present)"},
 		{&pt_riscv_s1, {.kind = PT_STEP_EMPTY}, ""},
 		{&pt_arm64_s1_4k,
 		 {.raw = 0x4000000012345003, .level = 2, .kind = PT_STEP_TABLE},
@@ -277,7 +279,8 @@ static uint64_t some_entry(struct noise *n, unsigned int level)
 	case 2:
 	case 3:
 		return level ? g->naive->table(g, pa, level) ^ BIT(raw % 64)
-			     : g->naive->leaf(g, pa, naive_shift(g, level), 3, level) ^ BIT(raw % 64);
+			     : g->naive->leaf(g, pa, naive_shift(g, level), 3, level) ^
+				       BIT(raw % 64);
 	default:
 		return level ? g->naive->table(g, pa, level) : raw | 1;
 	}
@@ -321,7 +324,8 @@ static bool noise(const struct geometry *g, uint64_t seed)
 			      .ias = g->ias ? g->ias : g->ops->max_ias,
 			      .oas = g->ops->max_oas,
 			      .page_sizes = ALL_SIZES,
-			      .flags = (unsigned int)next_random(&seed) & (HW | PT_WALK_NX | PT_SVPBMT),
+			      .flags = (unsigned int)next_random(&seed) &
+				       (HW | PT_WALK_NX | PT_SVPBMT),
 			      .read = noise_read,
 			      .arg = &n};
 	unsigned int bits = naive_shift(g, g->levels - 1) + naive_index_bits(g, g->levels - 1);

@@ -2,8 +2,8 @@
 /*
  * Arm VMSAv8-64 (DDI 0487 J.a, D8.3, tables D8-47 to D8-53 of the descriptors' fields). Leaves are
  * Normal write-back, inner shareable, executable, of the unprivileged and not global. Where nobody
- * tracks dirty pages AF is set from the start; else it is clear, and what can be written has DBM and
- * is read-only until it is dirty.
+ * tracks dirty pages AF is set from the start; else it is clear, and what can be written has DBM
+ * and is read-only until it is dirty.
  */
 #include "naive.h"
 
@@ -15,11 +15,11 @@ struct regime {
 static struct regime regime(const struct geometry *g)
 {
 	const struct regime all[] = {
-		{&pt_arm64_s1_4k, 1, 12, 48},	 {&pt_arm64_s1_16k, 1, 14, 48},
-		{&pt_arm64_s1_64k, 1, 16, 52},	 {&pt_arm64_s1_4k_ds, 1, 12, 52},
+		{&pt_arm64_s1_4k, 1, 12, 48},	  {&pt_arm64_s1_16k, 1, 14, 48},
+		{&pt_arm64_s1_64k, 1, 16, 52},	  {&pt_arm64_s1_4k_ds, 1, 12, 52},
 		{&pt_arm64_s1_16k_ds, 1, 14, 52}, {&pt_arm64_s2_4k, 2, 12, 48},
-		{&pt_arm64_s2_16k, 2, 14, 48},	 {&pt_arm64_s2_64k, 2, 16, 52},
-		{&pt_arm64_s2_4k_ds, 2, 12, 52}, {&pt_arm64_s2_16k_ds, 2, 14, 52},
+		{&pt_arm64_s2_16k, 2, 14, 48},	  {&pt_arm64_s2_64k, 2, 16, 52},
+		{&pt_arm64_s2_4k_ds, 2, 12, 52},  {&pt_arm64_s2_16k_ds, 2, 14, 52},
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(all); i++) {

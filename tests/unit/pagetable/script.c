@@ -26,6 +26,7 @@ struct world {
 	uint64_t base; /* first IOVA of the window, 1 GiB aligned */
 	struct page *pages;
 	uint64_t rnd;
+	size_t empty; /* units of table memory that an empty table takes */
 };
 
 static struct page *page_of(struct world *w, uint64_t iova)
@@ -154,6 +155,8 @@ static void step_mark(struct world *w)
 	}
 	assert_int_equal(pt_translate(w->fx.pt, iova, &leaf), 0);
 	assert_int_equal(pt_mark(w->fx.pt, iova, dirty), 0);
+	if (!w->g->naive->dirty)
+		return;
 	start = align_down(iova, BIT(leaf.lg2));
 	for (uint64_t at = 0; dirty && at < BIT(leaf.lg2); at += 0x1000)
 		page_of(w, start + at)->dirty = 1;
@@ -208,6 +211,10 @@ static void step_read_dirty(struct world *w)
 	bool clear = below(w, 2);
 	int rc = pt_read_dirty(w->fx.pt, iova, iova + len - 1, clear, expect_dirty, &x);
 
+	if (!w->g->naive->dirty) {
+		assert_int_equal(rc, -EOPNOTSUPP);
+		return;
+	}
 	assert_true(rc == 0 || (rc == 42 && x.stop_after));
 	if (!rc)
 		expect_clean(&x, iova + len);
@@ -226,7 +233,7 @@ static void clear_all(struct world *w)
 	pt_gather_free(w->fx.mem, &gather);
 	memset(w->pages, 0, PAGES * sizeof(*w->pages));
 	assert_int_equal(pt_mapped_bytes(w->fx.pt), 0);
-	assert_int_equal(pt_mem_tables(w->fx.mem), 1);
+	assert_int_equal(pt_mem_tables(w->fx.mem), w->empty);
 }
 
 static void run_script(const struct geometry *g, bool high, uint64_t seed)
@@ -235,6 +242,7 @@ static void run_script(const struct geometry *g, bool high, uint64_t seed)
 	uint64_t last;
 
 	fixture_open(&w.fx, g);
+	w.empty = pt_mem_tables(w.fx.mem);
 	last = w.fx.pt->input_last;
 	w.base = high ? last - ((uint64_t)PAGES << 12) + 1 : 0;
 	w.pages = calloc(PAGES, sizeof(*w.pages));
@@ -263,9 +271,19 @@ static void run_script(const struct geometry *g, bool high, uint64_t seed)
 	fixture_close(&w.fx);
 }
 
+/* Pages of 4 KiB, and room for the window. */
+static bool fits(const struct geometry *g)
+{
+	if (naive_is_plain(g))
+		return true;
+	return !g->naive->dirty && naive_page_lg2(g) == 12 && g->levels > 2;
+}
+
 static void test_scripts(void **state)
 {
-	for_each_plain (i) {
+	for (size_t i = 0; i < nr_geometries; i++) {
+		if (!fits(&geometries[i]))
+			continue;
 		run_script(&geometries[i], false, 0x9e3779b97f4a7c15ull + i);
 		run_script(&geometries[i], true, 0xbf58476d1ce4e5b9ull + i);
 	}

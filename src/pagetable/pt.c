@@ -31,12 +31,12 @@ static unsigned int level_lg2(const struct pt_ops *ops, unsigned int level)
 }
 
 /*
- * The wanted sizes of those that fit the widths, up to the first level whose own size is not
+ * The wanted sizes of those that fit the widths (no leaf is half the table or more), up to the first level whose own size is not
  * wanted. The lowest level may do with runs, larger than its entries.
  */
 static uint64_t usable_sizes(const struct pt_ops *ops, const struct pt_config *cfg, uint64_t most)
 {
-	uint64_t sizes = ops->page_sizes & most & MASK(level_lg2(ops, cfg->levels));
+	uint64_t sizes = ops->page_sizes & most & MASK(level_lg2(ops, cfg->levels) - 1);
 
 	if (cfg->page_sizes)
 		sizes &= cfg->page_sizes;

@@ -30,14 +30,16 @@ void clear_mirrors(struct space *s, uint64_t iova, uint64_t last)
 		clear_mirror(list_entry(pos, struct space_mirror, link), iova, last);
 }
 
-/* A pinned area into one table; all or nothing. An area without any permission (quirk Q9) is for the
- * format to take or refuse. */
+/* A pinned area into one table; all or nothing. An area without any permission (quirk Q9) can exist,
+ * but no table of Linux's takes it. */
 static int write_mirror(struct space_mirror *m, const struct area *a, uint64_t iova, uint64_t last)
 {
 	const struct pages *pages = a->pages;
 	int prot = a->prot, rc;
 	uint64_t run, pa;
 
+	if (!prot)
+		return -EINVAL;
 	for (uint64_t done = 0; done <= last - iova; done += run) {
 		pa = pages_pa(pages, a->offset + done, &run);
 		run = min_u64(run, last - iova - done + 1);
@@ -253,6 +255,9 @@ uint64_t space_page_sizes(struct space *s)
 	list_for_each (pos, tmp, &s->mirrors)
 		sizes &= list_entry(pos, struct space_mirror, link)->page_sizes;
 	lock_release(&s->lock);
+	/* Smaller ones are of no use to a program that maps whole pages. */
+	if (sizes & PAGE_MASK)
+		sizes = (sizes & ~PAGE_MASK) | PAGE_SIZE;
 	return sizes;
 }
 

@@ -21,9 +21,9 @@ const struct option_key smmuv3_options[] = {
 	{.name = "oas",
 	 .type = OPTION_NUMBER,
 	 .def = "48",
-	 .min = 32,
+	 .min = 40,
 	 .max = 48,
-	 .help = "width of physical addresses: 32, 36, 40, 42, 44 or 48; of stage 2's IOVAs too"},
+	 .help = "width of physical addresses: 40, 42, 44 or 48; of stage 2's IOVAs too"},
 	{.name = "dirty",
 	 .type = OPTION_BOOL,
 	 .def = "on",
@@ -104,7 +104,7 @@ int smmuv3_init_caps(struct smmuv3 *s, const struct options *o, char *why, size_
 		return -EINVAL;
 	}
 	if (set_output(s, (unsigned int)options_number(o, "oas"))) {
-		snprintf(why, why_len, "smmuv3: oas=%s: give 32, 36, 40, 42, 44 or 48",
+		snprintf(why, why_len, "smmuv3: oas=%s: give 40, 42, 44 or 48",
 			 options_string(o, "oas"));
 		return -EINVAL;
 	}

@@ -1,0 +1,167 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# usage: tests/on-linux.sh BUILD [abi|selftests|fuzz]...
+# Runs our ABI tests on a real kernel and under `ioas run` and compares row by row; the same for random
+# sequences of calls (tests/fuzz/); and counts what the kernel's own tests say there. The kernels are
+# built from Debian's newest linux-source (scripts/cache linux-kernel), which takes minutes once, and
+# run in QEMU with an emulated VT-d and devices. Every answer is left in BUILD/on-linux/.
+# shellcheck disable=SC2317 # the parts are called by name
+set -euo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+[[ $# -ge 1 && -d $1 ]] || { sed -n '/^# usage:/,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+build=$(cd "$1" && pwd)
+shift
+parts=("${@:-abi}")
+[[ $# -gt 0 ]] || parts=(abi selftests fuzz)
+out=$build/on-linux
+boot=$top/tests/on-linux/boot
+failed=0
+
+say()
+{
+	echo "on-linux: $*"
+}
+
+# The kernel, built anew when its configuration has changed since.
+kernel()
+{
+	local folder
+
+	folder=$("$top/scripts/cache" linux-kernel) || exit 77
+	for file in "$top"/tests/on-linux/kernel*.config; do
+		if ! cmp -s "$file" "$folder/${file##*/}"; then
+			say "the kernel's configuration has changed"
+			"$top/scripts/cache" --refresh linux-kernel >/dev/null || exit 77
+			break
+		fi
+	done
+	linux=$folder
+}
+
+fresh()
+{
+	rm -rf "$1"
+	mkdir -p "$1"
+}
+
+# on_kernel SECONDS KIND ROOT RESULTS: shows what the guest says as it goes.
+on_kernel()
+{
+	"$boot" --timeout "$1" --memory 2048 "$linux/bzImage-$2" "$3" "$4" 2>&1 | sed -u 's/^/    /'
+}
+
+# --- Our ABI tests ---------------------------------------------------------------------------------
+
+# The host that is like QEMU's machine: its VT-d has no dirty flags, and two devices share a group.
+host=(--iommu 'vtd,dirty=off' --device 'nvme,bdf=01:00.0' --device 'ioat,bdf=02:00.0,group=1'
+	--device 'nvme,bdf=02:00.1,group=1' --device 'virtio-net,bdf=03:00.0' --device 'scratch,bdf=04:00.0')
+declare -A container=([type1]=--vfio-container=type1 [mock]=--vfio-container=iommufd)
+
+abi_programs()
+{
+	find "$build/tests/abi" -maxdepth 1 -type f -executable -printf '%f\n' | sort
+}
+
+abi_on_linux()
+{
+	local kind=$1 work=$2 program
+
+	fresh "$work/root/tests"
+	{
+		for program in $(abi_programs); do
+			echo "timeout 200 /tests/$program -v >/results/$program 2>&1; echo $program: \$?"
+		done
+		if [[ $kind == mock ]]; then
+			echo "/tests/vfio_compat --compat -v >/results/vfio_compat--compat 2>&1"
+			echo "/tests/vfio_random --compat -v >/results/vfio_random--compat 2>&1"
+		fi
+	} >"$work/root/run"
+	for program in $(abi_programs); do
+		cp "$build/tests/abi/$program" "$work/root/tests/"
+	done
+	on_kernel 1500 "$kind" "$work/root" "$work/linux"
+	mv "$work/linux/dmesg" "$work/dmesg"
+}
+
+abi_here()
+{
+	local kind=$1 work=$2 program
+
+	fresh "$work/ioas"
+	for program in $(abi_programs); do
+		timeout -k 5 100 "$build/ioas" run "${host[@]}" "${container[$kind]}" -- \
+			"$build/tests/abi/$program" -v >"$work/ioas/$program" 2>&1 </dev/null || true
+	done
+	[[ $kind == mock ]] || return 0
+	for program in vfio_compat vfio_random; do
+		timeout -k 5 100 "$build/ioas" run "${host[@]}" "${container[$kind]}" -- \
+			"$build/tests/abi/$program" --compat -v >"$work/ioas/$program--compat" 2>&1 </dev/null || true
+	done
+}
+
+part_abi()
+{
+	local kind
+
+	for kind in type1 mock; do
+		say "the ABI tests, kernel '$kind'"
+		fresh "$out/abi-$kind"
+		abi_on_linux "$kind" "$out/abi-$kind"
+		abi_here "$kind" "$out/abi-$kind"
+		"$top/tests/on-linux/compare" "$out/abi-$kind"/{linux,ioas} "$top/tests/on-linux/accepted" || failed=1
+	done
+}
+
+# --- The kernel's own tests ------------------------------------------------------------------------
+
+# The sums that a program of the kernel's gives: # Totals: pass:1 fail:2 xfail:0 xpass:0 skip:3 error:0
+totals()
+{
+	grep -h '^# Totals:' "$1" | awk '{ for (i = 3; i <= NF; i++) { split($i, n, ":"); sum[n[1]] += n[2] } }
+		END { printf "%d pass, %d fail, %d skip\n", sum["pass"], sum["fail"], sum["skip"] }'
+}
+
+# They are counted, not judged: the kernel is what it is. docs/conformance.md tells them.
+part_selftests()
+{
+	local work=$out/selftests log
+
+	say "the kernel's selftests"
+	fresh "$work"
+	mkdir "$work"/{iommu,vfio}
+	cp "$linux"/selftests/iommu/* "$work/iommu/"
+	cat >"$work/iommu/run" <<-'RUN'
+	echo 8 >/proc/sys/vm/nr_hugepages
+	for program in iommufd iommufd_fail_nth; do
+		timeout 900 /$program >/results/$program 2>&1; echo $program: $?
+	done
+	RUN
+	on_kernel 2000 mock "$work/iommu" "$work/iommu-results"
+	find "$linux/selftests/vfio" -maxdepth 1 -type f -exec cp {} "$work/vfio/" \;
+	cat >"$work/vfio/run" <<-'RUN'
+	echo 64 >/proc/sys/vm/nr_hugepages
+	for program in /vfio_*; do
+		timeout 900 $program 0000:01:00.0 >/results${program} 2>&1; echo ${program#/}: $?
+	done
+	RUN
+	on_kernel 2000 type1 "$work/vfio" "$work/vfio-results"
+	for log in "$work"/*-results/*; do
+		[[ $log == */dmesg ]] || say "${log##*/}: $(totals "$log")"
+	done
+}
+
+# --- Random sequences --------------------------------------------------------------------------------
+
+part_fuzz()
+{
+	say "random sequences of calls"
+	"$top/tests/fuzz/run" "$build" long "${IOAS_FUZZ_SEED:-$RANDOM}" "${IOAS_FUZZ_COUNT:-5000}" || failed=1
+}
+
+kernel
+for part in "${parts[@]}"; do
+	"part_$part"
+done
+exit "$failed"

@@ -528,6 +528,50 @@ static void test_bus_master_quiesces(void **state)
 	teardown(&f);
 }
 
+/* Each request carries the port's PASID: into its own address space, and into the fault. */
+static void test_pasid(void **state)
+{
+	const struct requester_config cfg = {.rid = 9, .pasid_bits = 8};
+	struct bed_map rid, own;
+	struct domain *other;
+	struct dma_port port;
+	struct requester *r;
+	struct fixture f;
+	uint64_t word = 0;
+
+	setup(&f, "vtd", true);
+	assert_int_equal(domain_alloc(f.bed.iommu, DOMAIN_PASID, &other), 0);
+	assert_int_equal(requester_create_with(f.bed.iommu, &cfg, &r), 0);
+	bed_map(&f.bed, &rid, f.domain, IOVA, f.mem, 4096, PT_READ | PT_WRITE);
+	bed_map(&f.bed, &own, other, IOVA, f.mem + 4096, 4096, PT_READ | PT_WRITE);
+	assert_int_equal(requester_attach(r, f.domain), 0);
+	assert_int_equal(requester_attach_pasid(r, 5, other), 0);
+	dma_port_init(&port, r, f.bed.memory);
+	dma_set_bus_master(&port, true);
+	dma_begin(&port);
+	port.pasid = 5;
+	assert_int_equal(dma_fill(&port, IOVA, 0x5555, 4096), 0);
+	port.pasid = IOMMU_NO_PASID;
+	assert_int_equal(dma_fill(&port, IOVA, 0x1111, 4096), 0);
+	assert_int_equal(((uint64_t *)(void *)f.mem)[1], 0x1111);
+	assert_int_equal(((uint64_t *)(void *)f.mem)[513], 0x5555);
+	port.pasid = 5;
+	assert_int_equal(dma_read(&port, IOVA + 8, &word, sizeof(word)), 0);
+	assert_int_equal(word, 0x5555);
+	port.pasid = 6;
+	assert_int_equal(dma_read(&port, IOVA, &word, sizeof(word)), -EFAULT);
+	assert_int_equal(f.bed.last_fault.pasid, 6);
+	assert_int_equal(f.bed.last_fault.rid, 9);
+	dma_end(&port);
+	assert_int_equal(requester_attach_pasid(r, 5, NULL), 0);
+	assert_int_equal(requester_attach(r, NULL), 0);
+	requester_destroy(r);
+	bed_unmap(&f.bed, &own);
+	bed_unmap(&f.bed, &rid);
+	domain_free(other);
+	teardown(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,6 +586,7 @@ int main(void)
 		cmocka_unit_test(test_bar),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_bus_master_quiesces),
+		cmocka_unit_test(test_pasid),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

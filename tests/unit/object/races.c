@@ -147,6 +147,15 @@ static void look(struct helper *h)
 	requester_end(r);
 }
 
+/* Lets the device look, now at the one, now at the other. */
+static void let_it_look(const struct dma *d, int n)
+{
+	uint64_t seen = __atomic_load_n(&d->looks, __ATOMIC_RELAXED);
+
+	while (n % 7 == 0 && __atomic_load_n(&d->looks, __ATOMIC_RELAXED) == seen)
+		sched_yield();
+}
+
 static void set_all(char *mem, uint64_t word)
 {
 	for (uint64_t n = 0; n < BED_PAGES; n++)
@@ -181,8 +190,7 @@ static void replace_beside_dma(uint32_t pasid)
 		at = pt[n % 2];
 		assert_int_equal(idevice_replace_pasid(b.idev[0], pasid, &at), 0);
 		set_all(mem[(n + 1) % 2], WRONG);
-		if (n % 16 == 0)
-			sched_yield();
+		let_it_look(&d, n);
 	}
 	helper_end(&h);
 	assert_int_equal(d.wrong, 0);

@@ -25,13 +25,25 @@
 
 #define MAX_FILES 1024
 
+/*
+ * A file number. A call counts itself in @state for as long as it uses the file, one atomic
+ * instruction when it begins and one when it ends; closing takes SLOT_OPEN away, and whoever is then
+ * the last to leave drops the file.
+ */
+#define SLOT_OPEN    (1ull << 32)
+#define SLOT_CLOSING (1ull << 33)
+struct file_slot {
+	struct abi_file *file; /* valid while @state is not 0 */
+	uint64_t state;	       /* calls under way, and the two bits */
+};
+
 struct ioas_host {
 	struct ioas_host_config cfg;
 	struct host *host;
 	struct net_hubs *hubs;
 	struct memory_account *account;
-	pthread_mutex_t lock; /* files */
-	struct abi_file *files[MAX_FILES];
+	pthread_mutex_t lock; /* opening */
+	struct file_slot files[MAX_FILES];
 	struct pci_dev **devices;
 	size_t nr_devices;
 	struct ioas_port *ports;
@@ -118,8 +130,8 @@ static void destroy_port(struct ioas_port *p)
 void ioas_host_destroy(struct ioas_host *h)
 {
 	for (unsigned int i = 0; i < MAX_FILES; i++)
-		if (h->files[i])
-			abi_file_put(h->files[i]);
+		if (h->files[i].state)
+			abi_file_put(h->files[i].file);
 	while (h->ports) {
 		struct ioas_port *p = h->ports;
 
@@ -265,18 +277,40 @@ static bool is_capable(struct caller *c, int cap)
 	return cap == CAP_IPC_LOCK && h->cfg.ipc_lock;
 }
 
-static int get_file(struct caller *c, int fd, struct abi_file **out)
+static void leave_file(struct file_slot *slot)
 {
-	struct ioas_host *h = c->arg;
+	uint64_t left = __atomic_sub_fetch(&slot->state, 1, __ATOMIC_ACQ_REL);
+	struct abi_file *f = slot->file;
+
+	if (unlikely(left == SLOT_CLOSING) &&
+	    __atomic_compare_exchange_n(&slot->state, &left, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		abi_file_put(f);
+}
+
+/* The file behind @fd until leave_file(), or NULL. */
+static struct file_slot *enter_file(struct ioas_host *h, int fd)
+{
+	struct file_slot *slot;
 
 	if (fd < 0 || fd >= MAX_FILES)
+		return NULL;
+	slot = &h->files[fd];
+	if (likely(__atomic_fetch_add(&slot->state, 1, __ATOMIC_ACQUIRE) & SLOT_OPEN))
+		return slot;
+	leave_file(slot);
+	return NULL;
+}
+
+static int get_file(struct caller *c, int fd, struct abi_file **out)
+{
+	struct file_slot *slot = enter_file(c->arg, fd);
+
+	if (!slot)
 		return -EBADF;
-	pthread_mutex_lock(&h->lock);
-	*out = h->files[fd];
-	if (*out)
-		abi_file_get(*out);
-	pthread_mutex_unlock(&h->lock);
-	return *out ? 0 : -EBADF;
+	*out = slot->file;
+	abi_file_get(*out);
+	leave_file(slot);
+	return 0;
 }
 
 static int install(struct ioas_host *h, struct abi_file *f)
@@ -284,10 +318,12 @@ static int install(struct ioas_host *h, struct abi_file *f)
 	int fd = 0;
 
 	pthread_mutex_lock(&h->lock);
-	while (fd < MAX_FILES && h->files[fd])
+	while (fd < MAX_FILES && __atomic_load_n(&h->files[fd].state, __ATOMIC_ACQUIRE))
 		fd++;
-	if (fd < MAX_FILES)
-		h->files[fd] = f;
+	if (fd < MAX_FILES) {
+		h->files[fd].file = f;
+		__atomic_fetch_add(&h->files[fd].state, SLOT_OPEN, __ATOMIC_RELEASE);
+	}
 	pthread_mutex_unlock(&h->lock);
 	return fd < MAX_FILES ? fd : -EMFILE;
 }
@@ -408,30 +444,28 @@ int ioas_open(struct ioas_host *h, const char *path)
 
 int ioas_close(struct ioas_host *h, int fd)
 {
-	struct abi_file *f = NULL;
+	struct file_slot *slot = enter_file(h, fd);
+	bool closed;
 
-	if (fd < 0 || fd >= MAX_FILES)
+	if (!slot)
 		return -EBADF;
-	pthread_mutex_lock(&h->lock);
-	f = h->files[fd];
-	h->files[fd] = NULL;
-	pthread_mutex_unlock(&h->lock);
-	if (!f)
-		return -EBADF;
-	abi_file_put(f);
-	return 0;
+	closed = __atomic_fetch_and(&slot->state, ~SLOT_OPEN, __ATOMIC_ACQ_REL) & SLOT_OPEN;
+	if (closed)
+		__atomic_fetch_or(&slot->state, SLOT_CLOSING, __ATOMIC_ACQ_REL);
+	leave_file(slot);
+	return closed ? 0 : -EBADF;
 }
 
 long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_t arg)
 {
 	struct caller c = caller_of(h);
-	struct abi_file *f;
-	long rc = get_file(&c, fd, &f);
+	struct file_slot *slot = enter_file(h, fd);
+	long rc;
 
-	if (rc)
-		return rc;
-	rc = f->ops->ioctl(f, cmd, arg, &c);
-	abi_file_put(f);
+	if (!slot)
+		return -EBADF;
+	rc = slot->file->ops->ioctl(slot->file, cmd, arg, &c);
+	leave_file(slot);
 	return rc;
 }
 

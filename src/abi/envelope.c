@@ -80,9 +80,10 @@ static int copy_command(struct call *call)
 	rc = check_tail(call, call->full_size, call->user_size);
 	if (rc)
 		return rc;
-	memset(call->cmd, 0, call->full_size);
 	if (copy_in(call->caller, call->cmd, call->user, n))
 		return no(call, EFAULT, "ENV.6", "size", call->user_size, "a readable structure");
+	if (unlikely(n < call->full_size))
+		memset((char *)call->cmd + n, 0, call->full_size - n);
 	return 0;
 }
 

@@ -230,14 +230,14 @@ static int collect_spaces(struct iommufd *ctx, struct ioas ***out, size_t *n)
 	all = calloc(max + 1, sizeof(struct ioas *));
 	if (!all)
 		return -ENOMEM;
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	while (*n < max && (obj = ids_next(&ctx->ids, &id))) {
 		if (obj->type != OBJECT_IOAS)
 			continue;
-		obj->busy++;
+		object_busy(obj);
 		all[(*n)++] = container_of(obj, struct ioas, obj);
 	}
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	*out = all;
 	return 0;
 }
@@ -296,9 +296,9 @@ static int vfio_ioas_set(struct call *call, struct iommu_vfio_ioas *cmd)
 
 	if (!ioas)
 		return -ENOENT;
-	pthread_mutex_lock(&call->ctx->lock);
+	lock_acquire(&call->ctx->lock);
 	call->ctx->vfio_ioas = ioas;
-	pthread_mutex_unlock(&call->ctx->lock);
+	lock_release(&call->ctx->lock);
 	call_put_ioas(call, ioas);
 	return 0;
 }
@@ -315,9 +315,9 @@ int abi_vfio_ioas(struct call *call)
 	case IOMMU_VFIO_IOAS_SET:
 		return vfio_ioas_set(call, cmd);
 	case IOMMU_VFIO_IOAS_CLEAR:
-		pthread_mutex_lock(&call->ctx->lock);
+		lock_acquire(&call->ctx->lock);
 		call->ctx->vfio_ioas = NULL;
-		pthread_mutex_unlock(&call->ctx->lock);
+		lock_release(&call->ctx->lock);
 		return 0;
 	default:
 		return no(call, EOPNOTSUPP, "VIO.6", "op", cmd->op, "GET 0, SET 1 or CLEAR 2");

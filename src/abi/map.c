@@ -43,10 +43,12 @@ static int map_pages(struct ioas *ioas, struct pages *pages, uint64_t length, ui
 		.iova = *iova,
 		.prot = flags_to_prot(flags),
 		.fixed = flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+		.give = true,
 	};
 	int rc = space_map(ioas->space, &map);
 
-	pages_put(pages);
+	if (rc)
+		pages_put(pages);
 	*iova = map.iova;
 	return rc;
 }

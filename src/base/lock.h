@@ -27,7 +27,8 @@ enum lock_rank {
 	LOCK_FAULT,	/* an IOMMU's fault ring */
 	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in
 		      */
-	LOCK_TABLES, /* free page-table memory; nothing is taken inside */
+	LOCK_TABLES,  /* free page-table memory; nothing is taken inside */
+	LOCK_OBJECTS, /* ids and counts of a context; nothing is taken inside */
 	LOCK_NR_RANKS
 };
 

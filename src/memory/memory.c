@@ -33,6 +33,7 @@ int memory_create(const struct memory_config *cfg, struct memory **out)
 		free(m);
 		return rc;
 	}
+	maps_create(&m->maps);
 	origin_init(m, cfg->tracked);
 	pool_init(&m->pages, sizeof(struct pages));
 	list_init(&m->dmabufs);
@@ -44,6 +45,7 @@ void memory_destroy(struct memory *m)
 {
 	assert(list_empty(&m->self.changing));
 	slots_destroy(m);
+	maps_destroy(&m->maps);
 	origin_destroy(m);
 	pool_destroy(&m->pages);
 	free(m);

@@ -295,6 +295,8 @@ uint64_t pages_start(const struct pages *p);
  */
 int pages_pin(struct pages *p, uint64_t off, uint64_t len);
 void pages_unpin(struct pages *p, uint64_t off, uint64_t len);
+/* pages_unpin() and pages_put(). */
+void pages_unpin_put(struct pages *p, uint64_t off, uint64_t len);
 bool pages_is_pinned(const struct pages *p);
 
 /*

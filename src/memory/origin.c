@@ -118,10 +118,13 @@ bool origin_find(struct memory_mm *mm, uint64_t va, struct stretch *out)
 
 int origin_ask(struct memory_mm *mm, uint64_t va, struct memory_vma *out)
 {
+	struct memory *m = mm->memory;
+
 	if (!mm->ops)
-		return mm->memory->ops.vma(mm->memory->ops_arg, va, out);
-	return __atomic_load_n(&mm->gone, __ATOMIC_RELAXED) ? -EFAULT :
-							      mm->ops->vma(mm->arg, va, out);
+		return m->ops.vma == memory_default_ops.vma ? maps_vma(&m->maps, va, out)
+							    : m->ops.vma(m->ops_arg, va, out);
+	return __atomic_load_n(&mm->gone, __ATOMIC_RELAXED) ? -EFAULT
+							    : mm->ops->vma(mm->arg, va, out);
 }
 
 void origin_remember(struct memory_mm *mm, const struct memory_vma *vma, uint64_t changes)
@@ -234,7 +237,8 @@ int memory_unregister(struct memory *m, uint64_t va, uint64_t len)
 
 /* Changes. */
 
-void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va, uint64_t len)
+void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va,
+			    uint64_t len)
 {
 	struct memory *m = mm->memory;
 	bool stale = false;

@@ -80,13 +80,23 @@ void pages_get(struct pages *p)
 	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
 }
 
+/* The only holder need not tell the others. */
+static bool is_last(const struct pages *p)
+{
+	return __atomic_load_n(&p->refs, __ATOMIC_ACQUIRE) == 1;
+}
+
+static void pages_free(struct memory *m, struct pages *p)
+{
+	p->refs = 0; /* what tells a free one from one in use (look.c) */
+	pool_free(&m->pages, p);
+}
+
 void pages_put(struct pages *p)
 {
 	struct memory *m = p->memory;
 
-	/* The only holder need not tell the others. */
-	if (__atomic_load_n(&p->refs, __ATOMIC_ACQUIRE) != 1 &&
-	    __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) != 1)
+	if (!is_last(p) && __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
 	assert(!p->root.pins && !p->root.table);
 	if (p->account)
@@ -97,8 +107,7 @@ void pages_put(struct pages *p)
 		close(p->fd);
 	memory_mm_put(p->mm);
 	lock_acquire(&m->lock);
-	p->refs = 0; /* what tells a free one from one in use (look.c) */
-	pool_free(&m->pages, p);
+	pages_free(m, p);
 	lock_release(&m->lock);
 }
 
@@ -269,19 +278,46 @@ int pages_pin(struct pages *p, uint64_t off, uint64_t len)
 	return likely(done) ? 0 : pin_slowly(p, align_down(first, PAGE_SIZE), last | PAGE_MASK);
 }
 
+/* With the lock held. */
+static void unpin_slowly(struct pages *p, uint64_t first, uint64_t last)
+{
+	uint64_t released = unpin_range(p, first, last);
+
+	if (p->account && released)
+		account_uncharge(p->account, released);
+	p->mm->pinned -= released;
+}
+
 void pages_unpin(struct pages *p, uint64_t off, uint64_t len)
 {
 	uint64_t first = (p->start + off) >> PAGE_SHIFT,
-		 last = (p->start + off + len - 1) >> PAGE_SHIFT, released;
+		 last = (p->start + off + len - 1) >> PAGE_SHIFT;
 
 	lock_acquire(&p->memory->lock);
-	if (unlikely(!unpin_fast(p, first, last))) {
-		released = unpin_range(p, first, last);
-		if (p->account && released)
-			account_uncharge(p->account, released);
-		p->mm->pinned -= released;
-	}
+	if (unlikely(!unpin_fast(p, first, last)))
+		unpin_slowly(p, first, last);
 	lock_release(&p->memory->lock);
+}
+
+/* What pin_fast() pinned and nobody else holds goes under one lock: it has no account, no file and
+ * nobody's mm but this process's, hence nothing else to be let go. */
+void pages_unpin_put(struct pages *p, uint64_t off, uint64_t len)
+{
+	uint64_t first = (p->start + off) >> PAGE_SHIFT,
+		 last = (p->start + off + len - 1) >> PAGE_SHIFT;
+	struct memory *m = p->memory;
+	bool freed = false;
+
+	lock_acquire(&m->lock);
+	if (unlikely(!unpin_fast(p, first, last)))
+		unpin_slowly(p, first, last);
+	else if (is_last(p)) {
+		pages_free(m, p);
+		freed = true;
+	}
+	lock_release(&m->lock);
+	if (unlikely(!freed))
+		pages_put(p);
 }
 
 bool pages_is_pinned(const struct pages *p)

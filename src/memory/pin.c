@@ -116,8 +116,9 @@ static bool permitted(const struct pages *p, const struct stretch *s)
 
 static bool same_origin(const struct stretch *a, const struct stretch *b)
 {
-	return a->key.kind == b->key.kind && a->key.mm == b->key.mm && a->key.dev == b->key.dev && a->key.ino == b->key.ino &&
-	       a->key.delta == b->key.delta && a->key.writable == b->key.writable;
+	return a->key.kind == b->key.kind && a->key.mm == b->key.mm && a->key.dev == b->key.dev &&
+	       a->key.ino == b->key.ino && a->key.delta == b->key.delta &&
+	       a->key.writable == b->key.writable;
 }
 
 /* Is [va, last] of one origin? 0 and its key, or -EXDEV. */
@@ -392,8 +393,8 @@ bool pin_fast(struct pages *p, uint64_t first, uint64_t last)
 {
 	struct memory *m = p->memory;
 
-	if (p->root.pins || p->root.busy || p->account || p->fd >= 0 || !m->hint ||
-	    !is_whole(p, first, last) || !count_registered(m, m->hint, first, last, 1))
+	if (p->root.pins || p->root.busy || p->account || p->fd >= 0 || p->mm != &m->self ||
+	    !m->hint || !is_whole(p, first, last) || !count_registered(m, m->hint, first, last, 1))
 		return false;
 	__atomic_store_n(&p->root.slot, (uint16_t)m->hint->index, __ATOMIC_RELAXED);
 	p->root.pins = 1;
@@ -439,8 +440,8 @@ uint64_t unpin_range(struct pages *p, uint64_t first, uint64_t last)
 
 /* Questions. */
 
-static void each_node(const struct cursor *c, void (*cb)(void *arg, struct span clip, uint16_t slot),
-		      void *arg)
+static void each_node(const struct cursor *c,
+		      void (*cb)(void *arg, struct span clip, uint16_t slot), void *arg)
 {
 	if (!c->node->table) {
 		if (c->node->pins)
@@ -455,7 +456,8 @@ static void each_node(const struct cursor *c, void (*cb)(void *arg, struct span 
 	}
 }
 
-void pin_each(const struct pages *p, void (*cb)(void *arg, struct span clip, uint16_t slot), void *arg)
+void pin_each(const struct pages *p, void (*cb)(void *arg, struct span clip, uint16_t slot),
+	      void *arg)
 {
 	struct cursor root = root_of(p);
 

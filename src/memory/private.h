@@ -78,6 +78,15 @@ struct memory_mm {
 	struct list changing;	/* struct memory_change: begun, not ended */
 };
 
+/*
+ * Our own /proc/.../maps, kept open to be asked about single addresses. A child of fork() has an
+ * address space of its own: there *fd, which the kernel empties in children, is 0, and it opens
+ * another.
+ */
+struct maps {
+	int *fd; /* descriptor + 1, 0: not open; in a page of its own, or NULL */
+};
+
 struct memory {
 	struct memory_slot *slots; /* MEMORY_SLOTS of them, read without the lock */
 	struct slot **info;	   /* what else there is to know of each */
@@ -95,6 +104,7 @@ struct memory {
 	struct list dmabufs;
 
 	struct memory_ops ops;
+	struct maps maps; /* for ops.vma where it is the default */
 	void *ops_arg;
 	void *revoked_arg;
 	const struct refuse_sink *sink;
@@ -244,6 +254,10 @@ void account_uncharge(struct memory_account *a, uint64_t n);
 
 /* process.c. Checks [va, va + len) page by page, where the kernel has no MADV_POPULATE_*. */
 int process_touch(uint64_t va, uint64_t len, bool write);
+/* memory_default_ops.vma, with a file that is kept open. */
+void maps_create(struct maps *maps);
+void maps_destroy(struct maps *maps);
+int maps_vma(struct maps *maps, uint64_t va, struct memory_vma *out);
 /* The same answer as memory_default_ops.vma gives, where the kernel can only list all VMAs. */
 int process_vma_parse(uint64_t va, struct memory_vma *out);
 

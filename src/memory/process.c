@@ -223,6 +223,55 @@ static int process_vma(void *arg, uint64_t va, struct memory_vma *out)
 	return rc;
 }
 
+void maps_create(struct maps *maps)
+{
+	void *page =
+		mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	maps->fd = page == MAP_FAILED ? NULL : page;
+	if (maps->fd && madvise(page, PAGE_SIZE, MADV_WIPEONFORK)) {
+		munmap(page, PAGE_SIZE);
+		maps->fd = NULL;
+	}
+}
+
+void maps_destroy(struct maps *maps)
+{
+	if (!maps->fd)
+		return;
+	if (*maps->fd)
+		close(*maps->fd - 1);
+	munmap(maps->fd, PAGE_SIZE);
+}
+
+/* Threads may ask at once: the first that opened it wins. */
+static int maps_open(struct maps *maps)
+{
+	int kept = __atomic_load_n(maps->fd, __ATOMIC_ACQUIRE), fd;
+
+	if (likely(kept))
+		return kept - 1;
+	fd = open_maps();
+	if (fd < 0)
+		return fd;
+	if (__atomic_compare_exchange_n(maps->fd, &kept, fd + 1, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_ACQUIRE))
+		return fd;
+	close(fd);
+	return kept - 1;
+}
+
+/* A program that closes what it did not open, or a kernel that cannot be asked, gets its answer all
+ * the same. */
+int maps_vma(struct maps *maps, uint64_t va, struct memory_vma *out)
+{
+	int fd = maps->fd ? maps_open(maps) : -1, rc = -ENOTTY;
+
+	if (fd >= 0)
+		rc = vma_query(fd, va, out);
+	return rc == -ENOTTY ? process_vma(NULL, va, out) : rc;
+}
+
 const struct memory_ops memory_default_ops = {
 	.probe = process_probe,
 	.vma = process_vma,

@@ -39,10 +39,10 @@ static void ioas_destroy(struct iommufd *ctx, struct object *obj)
 {
 	struct ioas *ioas = container_of(obj, struct ioas, obj);
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	if (ctx->vfio_ioas == ioas)
 		ctx->vfio_ioas = NULL;
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	space_destroy(ioas->space);
 	pthread_mutex_destroy(&ioas->lock);
 	free(ioas);
@@ -56,14 +56,14 @@ struct ioas *iommufd_compat_get(struct iommufd *ctx)
 {
 	struct ioas *ioas;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	ioas = ctx->vfio_ioas;
 	/* Between being hidden and ioas_destroy() the pointer is stale: such an IOAS counts as gone. */
 	if (ioas && ids_find(&ctx->ids, ioas->obj.id) != &ioas->obj)
 		ioas = NULL;
 	if (ioas)
-		ioas->obj.busy++;
-	pthread_mutex_unlock(&ctx->lock);
+		object_busy(&ioas->obj);
+	lock_release(&ctx->lock);
 	return ioas;
 }
 
@@ -81,13 +81,13 @@ int iommufd_compat_ensure(struct iommufd *ctx)
 	rc = ioas_alloc(ctx, &ioas);
 	if (rc)
 		return rc;
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	lost = ctx->vfio_ioas != NULL;
 	if (!lost) {
 		ctx->vfio_ioas = ioas;
 		ids_publish(&ctx->ids, ioas->obj.id, &ioas->obj);
 	}
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	if (lost)
 		object_abort_and_free(ctx, &ioas->obj);
 	return 0;

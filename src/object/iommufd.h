@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/ids.h"
+#include "base/lock.h"
 #include "base/list.h"
 #include "object/host.h"
 #include "space/space.h"
@@ -39,7 +40,7 @@ struct iommufd;
 struct object {
 	uint32_t id;
 	enum object_type type;
-	uint32_t users, busy;
+	uint32_t users, busy; /* busy: atomic; raised under ctx->lock only */
 };
 
 /*
@@ -101,8 +102,10 @@ struct idevice {
 
 struct iommufd {
 	struct host *host;
-	pthread_mutex_t lock; /* ids and counts */
-	pthread_cond_t idle;  /* an object's busy count fell */
+	struct lock lock;	  /* ids and counts */
+	pthread_mutex_t idle_lock; /* a leaf, as the one above */
+	pthread_cond_t idle;  /* an object's busy count fell, and somebody was waiting */
+	uint32_t waiting;     /* how many are; atomic */
 	struct ids ids;
 	struct ioas *vfio_ioas; /* compat IOAS; no reference */
 	pthread_mutex_t regions_lock;
@@ -125,6 +128,11 @@ void object_abort_and_free(struct iommufd *ctx, struct object *obj);
 /* Lookup for one command: counts as busy until object_put(). NULL: missing, unpublished, or another type. */
 struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type type);
 void object_put(struct iommufd *ctx, struct object *obj);
+/* One more command in flight. With ctx->lock. */
+static inline void object_busy(struct object *obj)
+{
+	__atomic_fetch_add(&obj->busy, 1, __ATOMIC_RELAXED);
+}
 /*
  * Lookup of an IOAS or HWPT that counts as a user: for attaching, where an automatic HWPT must not go meanwhile. -ENOENT, or
  * -EINVAL for another type.

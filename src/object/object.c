@@ -49,7 +49,8 @@ int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
 		return -ENOMEM;
 	ids_init(&ctx->ids);
 	range_init(&ctx->regions, NULL);
-	pthread_mutex_init(&ctx->lock, NULL);
+	lock_init(&ctx->lock, LOCK_OBJECTS);
+	pthread_mutex_init(&ctx->idle_lock, NULL);
 	pthread_mutex_init(&ctx->regions_lock, NULL);
 	pthread_condattr_init(&clock);
 	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -92,7 +93,7 @@ void iommufd_put(struct iommufd *ctx)
 	ids_destroy(&ctx->ids);
 	range_destroy(&ctx->regions);
 	pthread_mutex_destroy(&ctx->regions_lock);
-	pthread_mutex_destroy(&ctx->lock);
+	pthread_mutex_destroy(&ctx->idle_lock);
 	pthread_cond_destroy(&ctx->idle);
 	host_put(ctx->host);
 	free(ctx);
@@ -105,24 +106,24 @@ int object_reserve(struct iommufd *ctx, struct object *obj, enum object_type typ
 	obj->type = type;
 	obj->users = 1;
 	obj->busy = 1;
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	rc = ids_reserve(&ctx->ids, &obj->id);
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	return rc;
 }
 
 void object_publish(struct iommufd *ctx, struct object *obj)
 {
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	ids_publish(&ctx->ids, obj->id, obj);
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 }
 
 void object_abort(struct iommufd *ctx, struct object *obj)
 {
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	ids_erase(&ctx->ids, obj->id);
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 }
 
 void object_abort_and_free(struct iommufd *ctx, struct object *obj)
@@ -135,13 +136,13 @@ struct object *object_get(struct iommufd *ctx, uint32_t id, enum object_type typ
 {
 	struct object *obj;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	obj = ids_find(&ctx->ids, id);
 	if (obj && type != OBJECT_ANY && obj->type != type)
 		obj = NULL;
 	if (obj)
-		obj->busy++;
-	pthread_mutex_unlock(&ctx->lock);
+		object_busy(obj);
+	lock_release(&ctx->lock);
 	return obj;
 }
 
@@ -149,11 +150,11 @@ bool object_try_get(struct iommufd *ctx, struct object *obj)
 {
 	bool found;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	found = ids_find(&ctx->ids, obj->id) == obj;
 	if (found)
-		obj->busy++;
-	pthread_mutex_unlock(&ctx->lock);
+		object_busy(obj);
+	lock_release(&ctx->lock);
 	return found;
 }
 
@@ -161,21 +162,46 @@ bool object_try_hold(struct iommufd *ctx, struct object *obj)
 {
 	bool found;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	found = ids_find(&ctx->ids, obj->id) == obj;
 	if (found)
 		obj->users++;
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	return found;
+}
+
+static bool is_busy(const struct object *obj)
+{
+	return __atomic_load_n(&obj->busy, __ATOMIC_SEQ_CST) > 1;
+}
+
+/* Waits for commands that still use @obj, until then (NULL: for ever); new ones no longer find it. Called with ctx->lock, which
+ * is let go meanwhile. */
+static int wait_idle(struct iommufd *ctx, struct object *obj, const struct timespec *until)
+{
+	int rc = 0;
+
+	__atomic_fetch_add(&ctx->waiting, 1, __ATOMIC_SEQ_CST);
+	lock_release(&ctx->lock);
+	pthread_mutex_lock(&ctx->idle_lock);
+	while (is_busy(obj) && !rc) {
+		if (!until)
+			pthread_cond_wait(&ctx->idle, &ctx->idle_lock);
+		else if (pthread_cond_timedwait(&ctx->idle, &ctx->idle_lock, until))
+			rc = -EBUSY;
+	}
+	pthread_mutex_unlock(&ctx->idle_lock);
+	lock_acquire(&ctx->lock);
+	__atomic_fetch_sub(&ctx->waiting, 1, __ATOMIC_RELAXED);
+	return rc;
 }
 
 void object_bury(struct iommufd *ctx, struct object *obj)
 {
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	ids_bury(&ctx->ids, obj->id);
-	while (obj->busy > 1)
-		pthread_cond_wait(&ctx->idle, &ctx->lock);
-	pthread_mutex_unlock(&ctx->lock);
+	wait_idle(ctx, obj, NULL);
+	lock_release(&ctx->lock);
 }
 
 int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
@@ -183,7 +209,7 @@ int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 	struct object *obj;
 	int rc = 0;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	obj = ids_find(&ctx->ids, id);
 	if (!obj)
 		rc = -ENOENT;
@@ -191,64 +217,53 @@ int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 		rc = -EINVAL;
 	else
 		obj->users++;
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	*out = obj;
 	return rc;
 }
 
 void object_put(struct iommufd *ctx, struct object *obj)
 {
-	pthread_mutex_lock(&ctx->lock);
-	if (--obj->busy == 1)
-		pthread_cond_broadcast(&ctx->idle);
-	pthread_mutex_unlock(&ctx->lock);
+	/* Behind this @obj may be gone. Who waits said so before it looked. */
+	if (__atomic_sub_fetch(&obj->busy, 1, __ATOMIC_SEQ_CST) != 1 ||
+	    likely(!__atomic_load_n(&ctx->waiting, __ATOMIC_SEQ_CST)))
+		return;
+	pthread_mutex_lock(&ctx->idle_lock);
+	pthread_cond_broadcast(&ctx->idle);
+	pthread_mutex_unlock(&ctx->idle_lock);
 }
 
 void object_hold(struct iommufd *ctx, struct object *obj)
 {
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	obj->users++;
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 }
 
 void object_release(struct iommufd *ctx, struct object *obj)
 {
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	obj->users--;
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 }
 
 bool object_release_is_last(struct iommufd *ctx, struct object *obj)
 {
 	bool last;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	last = --obj->users == 1;
 	if (last)
 		ids_erase(&ctx->ids, obj->id);
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	return last;
-}
-
-/* Waits for commands that still use @obj. Called with ctx->lock. */
-static int wait_idle(struct iommufd *ctx, struct object *obj)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += DESTROY_PATIENCE_SECONDS;
-	while (obj->busy > 1)
-		if (pthread_cond_timedwait(&ctx->idle, &ctx->lock, &until))
-			return -EBUSY;
-	return 0;
 }
 
 void object_wait_idle(struct iommufd *ctx, struct object *obj)
 {
-	pthread_mutex_lock(&ctx->lock);
-	while (obj->busy > 1)
-		pthread_cond_wait(&ctx->idle, &ctx->lock);
-	pthread_mutex_unlock(&ctx->lock);
+	lock_acquire(&ctx->lock);
+	wait_idle(ctx, obj, NULL);
+	lock_release(&ctx->lock);
 }
 
 static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
@@ -278,12 +293,15 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
  */
 static int take_out(struct iommufd *ctx, struct object *obj)
 {
+	struct timespec until;
 	int rc;
 
 	if (obj->users > 1)
 		return -EBUSY;
 	ids_hide(&ctx->ids, obj->id);
-	rc = wait_idle(ctx, obj);
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += DESTROY_PATIENCE_SECONDS;
+	rc = wait_idle(ctx, obj, &until);
 	if (!rc && obj->users > 1)
 		rc = -EBUSY;
 	if (rc)
@@ -299,13 +317,13 @@ int object_destroy_id(struct iommufd *ctx, uint32_t id)
 	struct object *obj;
 	int rc = -ENOENT;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	obj = ids_find(&ctx->ids, id);
 	if (obj) {
 		type = obj->type;
 		rc = take_out(ctx, obj);
 	}
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	if (rc == -ENOENT)
 		return refuse(&ctx->host->sink, ENOENT, "DEST.1", "id", id, "an id of this context");
 	if (rc)
@@ -319,9 +337,9 @@ uint64_t object_count(struct iommufd *ctx)
 	uint64_t n = 0;
 	uint32_t id = 0;
 
-	pthread_mutex_lock(&ctx->lock);
+	lock_acquire(&ctx->lock);
 	while (ids_next(&ctx->ids, &id))
 		n++;
-	pthread_mutex_unlock(&ctx->lock);
+	lock_release(&ctx->lock);
 	return n;
 }

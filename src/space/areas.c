@@ -105,7 +105,7 @@ static void area_forget(struct space *s, void *value)
 		pool_free(&s->far_areas, (void *)((uintptr_t)value - AREA_FAR));
 }
 
-static int add_area(struct space *s, const struct piece *p, uint64_t iova, int prot)
+static int add_area(struct space *s, const struct piece *p, uint64_t iova, int prot, bool give)
 {
 	struct area a = {p->pages, p->offset, prot};
 	uint64_t last = iova + p->length - 1;
@@ -121,7 +121,8 @@ static int add_area(struct space *s, const struct piece *p, uint64_t iova, int p
 	rc = fill_area(s, &a, iova, last);
 	if (rc)
 		goto out_erase;
-	pages_get(p->pages);
+	if (!give)
+		pages_get(p->pages);
 	s->bytes += p->length;
 	return 0;
 out_erase:
@@ -139,8 +140,9 @@ static void drop_area(struct space *s, const struct range *r)
 	pinned_forget(s, r);
 	range_erase(&s->areas, r->start, NULL);
 	if (has_mirror(s))
-		pages_unpin(a.pages, a.offset, range_bytes(r));
-	pages_put(a.pages);
+		pages_unpin_put(a.pages, a.offset, range_bytes(r));
+	else
+		pages_put(a.pages);
 	area_forget(s, r->value);
 	s->bytes -= range_bytes(r);
 }
@@ -166,7 +168,7 @@ int areas_add(struct space *s, struct placement *p)
 		return rc;
 	iova = p->iova;
 	for (size_t i = 0; i < p->n; i++) {
-		rc = add_area(s, &p->pieces[i], iova, p->prot);
+		rc = add_area(s, &p->pieces[i], iova, p->prot, p->give);
 		if (rc)
 			goto out_undo;
 		iova += p->pieces[i].length;
@@ -186,7 +188,13 @@ out_undo:
 int space_map(struct space *s, struct space_map *map)
 {
 	struct piece piece = {map->pages, map->offset, map->length};
-	struct placement p = {&piece, 1, map->length, map->prot, map->fixed, map->iova};
+	struct placement p = {.pieces = &piece,
+			      .n = 1,
+			      .length = map->length,
+			      .prot = map->prot,
+			      .fixed = map->fixed,
+			      .give = map->give,
+			      .iova = map->iova};
 	int rc;
 
 	if (!map->length || map->length > U64MAX - PAGE_SIZE)

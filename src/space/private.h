@@ -99,6 +99,7 @@ struct placement {
 	uint64_t length; /* of all pieces */
 	int prot;
 	bool fixed;
+	bool give;     /* the references on the pages become the areas' */
 	uint64_t iova; /* in when fixed, out otherwise */
 };
 int areas_add(struct space *s, struct placement *p);

@@ -61,9 +61,11 @@ struct space_map {
 	uint64_t iova;	 /* in when fixed, out otherwise */
 	int prot;	 /* SPACE_READ | SPACE_WRITE; 0 is allowed here (compat's quirk) */
 	bool fixed;
+	bool give; /* on success the caller's reference on pages becomes the area's, else it takes
+		      one of its own */
 };
 
-/* MAP.6 to MAP.18, and CPY.10 between 14 and 15. The area takes its own reference on pages. */
+/* MAP.6 to MAP.18, and CPY.10 between 14 and 15. */
 int space_map(struct space *s, struct space_map *map);
 
 /* CPY.5 to CPY.10; @dst may be @src. */

@@ -3,6 +3,8 @@
 #include "common.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/wait.h>
 
 #include "memory/private.h"
 
@@ -102,6 +104,54 @@ static void parse_agrees_with_query(void **state)
 	close(fd);
 }
 
+/* The file that is kept open: asked by threads at once, in a child, and when the program closed it
+ * or put another in its place. */
+static void *ask_maps(void *arg)
+{
+	struct memory_vma v;
+
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(maps_vma(arg, (uintptr_t)&v, &v), 0);
+	return NULL;
+}
+
+static void in_a_child(struct maps *maps, char *page)
+{
+	struct memory_vma v;
+	int status;
+
+	if (!fork()) {
+		munmap(page, PAGE_SIZE);
+		_exit(maps_vma(maps, (uintptr_t)page, &v) != -EFAULT ||
+		      maps_vma(maps, (uintptr_t)&v, &v));
+	}
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
+}
+
+static void a_kept_file(void **state)
+{
+	char *page = map_anon(PAGE_SIZE, MAP_PRIVATE);
+	struct memory_vma v;
+	pthread_t thread[4];
+	struct maps maps;
+
+	maps_create(&maps);
+	for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, ask_maps, &maps), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(thread); i++)
+		pthread_join(thread[i], NULL);
+	in_a_child(&maps, page);
+	assert_int_equal(maps_vma(&maps, (uintptr_t)page, &v), 0);
+	close(*maps.fd - 1);
+	assert_int_equal(maps_vma(&maps, (uintptr_t)page, &v), 0);
+	assert_int_equal(dup2(STDERR_FILENO, *maps.fd - 1), *maps.fd - 1);
+	assert_int_equal(maps_vma(&maps, (uintptr_t)page, &v), 0);
+	munmap(page, PAGE_SIZE);
+	assert_int_equal(maps_vma(&maps, (uintptr_t)page, &v), -EFAULT);
+	maps_destroy(&maps);
+}
+
 typedef int (*probe_fn)(char *p, uint64_t len, bool write);
 
 static int by_ops(char *p, uint64_t len, bool write)
@@ -176,10 +226,10 @@ static void copy_guards_both_sides(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vma_of_private_memory),  cmocka_unit_test(vma_names_the_file),
-		cmocka_unit_test(vma_among_many),	  cmocka_unit_test(parse_agrees_with_query),
-		cmocka_unit_test(probe_by_populating),	  cmocka_unit_test(probe_by_touching),
-		cmocka_unit_test(copy_guards_both_sides),
+		cmocka_unit_test(vma_of_private_memory), cmocka_unit_test(vma_names_the_file),
+		cmocka_unit_test(vma_among_many),	 cmocka_unit_test(parse_agrees_with_query),
+		cmocka_unit_test(a_kept_file),		 cmocka_unit_test(probe_by_populating),
+		cmocka_unit_test(probe_by_touching),	 cmocka_unit_test(copy_guards_both_sides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,7 @@ static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t server; /* 0: no engine's file has been made */
 static void (*flush_attr)(int fd, const char *name);
 static void (*serve_file)(struct door_file *f);
+static void (*listen_to)(struct door_file *f);
 static void (*open_elsewhere)(void);
 static void (*closed_remote)(uint64_t server, uint64_t id);
 
@@ -284,6 +285,8 @@ void files_hung_up(struct door_file *f)
 
 	if (!__atomic_exchange_n(&f->open, false, __ATOMIC_ACQ_REL))
 		return;
+	if (listen_to)
+		listen_to(f);
 	lock();
 	n = purge(f);
 	unlock();
@@ -476,9 +479,11 @@ int files_open(const struct door_file_init *init, int flags)
 	return fd;
 }
 
-void files_set_serve(void (*serve)(struct door_file *f), void (*elsewhere)(void))
+void files_set_serve(void (*serve)(struct door_file *f), void (*elsewhere)(void),
+		     void (*listen)(struct door_file *f))
 {
 	serve_file = serve;
+	listen_to = listen;
 	open_elsewhere = elsewhere;
 }
 

@@ -119,8 +119,10 @@ void files_received(int fd);
  */
 int files_make(const struct door_file_init *init, int flags, int *fd);
 /* @serve is called for each file of the engine's when it is made, to wait for messages and for its
- * end; @elsewhere when one turns out to be open nowhere but in another process. */
-void files_set_serve(void (*serve)(struct door_file *f), void (*elsewhere)(void));
+ * end; @elsewhere when one turns out to be open nowhere but in another process; @listen before one
+ * ends, for messages that were sent just before. */
+void files_set_serve(void (*serve)(struct door_file *f), void (*elsewhere)(void),
+		     void (*listen)(struct door_file *f));
 /* All of them, under the table's lock; ends with the first error, which is returned. */
 int files_each_open(int (*fn)(struct door_file *f));
 /* Called when the last fd of a remote file that this process had is closed. */

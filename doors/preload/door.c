@@ -63,6 +63,7 @@ static void fork_child(void)
 	eventfd_fork_child();
 	signals_fork_child();
 	serve_fork_child();
+	sessions_fork_child();
 	peers_fork_child();
 	client_fork_child();
 }

@@ -46,6 +46,12 @@ struct door {
 };
 extern struct door door;
 
+/* Has this process but one processor, so that nothing happens while it looks? */
+static inline bool door_one_cpu(void)
+{
+	return CPU_COUNT(&door.affinity) == 1;
+}
+
 static inline bool door_active(void)
 {
 	return __builtin_expect(door.run_dir != NULL, 0);

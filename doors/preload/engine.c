@@ -11,6 +11,7 @@
 #include "doors/preload/door.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/trace.h"
+#include "doors/shared/serve.h"
 #include "doors/preload/vfs.h"
 
 #define MAX_DEFERRED 4096
@@ -104,8 +105,9 @@ int engine_open_as(const struct node *n, struct caller *c, struct abi_file **out
 	struct engine *e = engine_here();
 	struct host *h = e->machine.host;
 
-	vfs_follow(e);
+	sessions_reap();
 	files_reap();
+	vfs_follow(e);
 	switch (n->kind) {
 	case NODE_IOMMU:
 		return abi_open_iommufd(h, c, out);

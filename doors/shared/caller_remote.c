@@ -110,7 +110,8 @@ static int remote_file_get(struct caller *c, int fd, struct abi_file **out)
 }
 
 /* Until the client has it, the file is held by its own fd here and in the message: should the client
- * not take it, it is closed as if it had. */
+ * not take it, it is closed as if it had. That may happen at any time, even before the call is over;
+ * but a file must not be released within a call, which holds locks. */
 static int remote_fd_install(struct caller *c, struct abi_file *abi)
 {
 	struct session *s = of(c);
@@ -129,16 +130,13 @@ static int remote_fd_install(struct caller *c, struct abi_file *abi)
 	if (!rc)
 		rc = (int)session_ask(s, ASK_INSTALL, 0, 0, 0);
 	if (rc >= 0)
-		abi_file_put(abi);
-	else
-		files_reap();
+		session_put_later(s, abi);
 	return rc == -EPIPE ? -ENOMEM : rc;
 }
 
 static void remote_fd_uninstall(struct caller *c, int fd)
 {
 	session_ask(of(c), ASK_UNINSTALL, (uint64_t)fd, 0, 0);
-	files_reap();
 }
 
 static int get_fd(struct session *s, enum ask_kind kind, int fd)

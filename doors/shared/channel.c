@@ -7,12 +7,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "base/bits.h"
 #include "doors/preload/sys.h"
 
-#define SPINS_MIN 16
-#define SPINS_MAX 4096
+#define LOOKS	  16 /* from one look at the clock to the next */
+#define LOOK_MIN  20000 /* ns */
+#define LOOK_ALONE 3000 /* then the other side may be waiting for this very processor */
+#define LOOK_MAX  100000
 #define FDS_MAX	  8
 #define SEND_PATIENCE 100 /* tenths of a second */
 
@@ -135,35 +138,71 @@ static int take_in(struct channel *c)
 
 /*
  * Who finds *asleep* set clears it and owes one wake, which must be taken in: the socket would fill
- * up with wakes that came too late.
+ * up with wakes that came too late. One that comes later still, when it is the other side's move
+ * again, is a wake for nothing.
  */
 static int sleep_for(struct channel *c)
 {
 	uint32_t *asleep = &c->page->asleep[c->side];
-	int turn, what = AN_FD;
+	int turn, what;
 
-	__atomic_store_n(asleep, 1, __ATOMIC_SEQ_CST);
-	for (turn = mine(c); turn < 0 && what == AN_FD; turn = mine(c))
-		what = take_in(c);
-	if (what == AN_FD && !__atomic_exchange_n(asleep, 0, __ATOMIC_SEQ_CST))
-		while (what == AN_FD)
+	do {
+		what = AN_FD;
+		__atomic_store_n(asleep, 1, __ATOMIC_SEQ_CST);
+		for (turn = mine(c); turn < 0 && what == AN_FD; turn = mine(c))
 			what = take_in(c);
+		if (what == AN_FD && !__atomic_exchange_n(asleep, 0, __ATOMIC_SEQ_CST))
+			while (what == AN_FD)
+				what = take_in(c);
+	} while (turn < 0 && what >= 0);
 	return turn >= 0 ? turn : -EPIPE;
 }
 
-int channel_wait(struct channel *c)
+static uint64_t now_ns(void)
 {
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* The turn, or -1 after @ns. */
+static int look_for(const struct channel *c, uint64_t ns)
+{
+	const uint64_t began = now_ns();
+	uint64_t now;
 	int turn;
 
-	for (unsigned int i = 0; i < c->spins; i++) {
-		turn = mine(c);
-		if (turn >= 0) {
-			c->spins = (unsigned int)min_u64(c->spins * 2, SPINS_MAX);
-			return turn;
+	do {
+		for (unsigned int i = 0; i < LOOKS; i++) {
+			turn = mine(c);
+			if (turn >= 0)
+				return turn;
+			__builtin_ia32_pause();
 		}
-		__builtin_ia32_pause();
+		now = now_ns();
+		if (now - began > LOOK_ALONE)
+			sched_yield();
+	} while (now - began < ns);
+	return -1;
+}
+
+/*
+ * To sleep and be woken takes about as long as LOOK_MIN: to look for less time would make each side
+ * sleep because the other does.
+ */
+int channel_wait(struct channel *c)
+{
+	int turn = mine(c);
+
+	if (turn >= 0)
+		return turn;
+	turn = door_one_cpu() ? -1 : look_for(c, c->look_ns);
+	if (turn >= 0) {
+		c->look_ns = min_u64(c->look_ns * 2, LOOK_MAX);
+		return turn;
 	}
-	c->spins = (unsigned int)max_u64(c->spins / 2, SPINS_MIN);
+	c->look_ns = max_u64(c->look_ns / 2, LOOK_MIN);
 	return sleep_for(c);
 }
 

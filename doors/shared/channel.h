@@ -113,7 +113,7 @@ struct channel {
 	struct channel_page *page;
 	int sock; /* hidden */
 	enum channel_side side;
-	unsigned int spins; /* how often to look before sleeping */
+	uint64_t look_ns; /* how long to look before sleeping; 0 to begin with */
 	int nr_fds;
 	int fds[CHANNEL_FDS]; /* that came, in order */
 };

@@ -96,12 +96,28 @@ static int connect_daemon(void)
 	return rc;
 }
 
+/* What @fd is may be closed by another thread, and its number be another file's. -ESTALE: it is. */
+static int hold(int fd, uint64_t server)
+{
+	const int copy = sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct label l;
+	struct stat st;
+
+	if (copy >= 0 && !sys3(SYS_fstat, copy, (long)&st, 0) && kernel_read_label(copy, &st, &l) &&
+	    l.server == server && !l.mute)
+		return copy;
+	if (copy < 0)
+		return copy == -EBADF ? -ESTALE : copy;
+	sys_close(copy);
+	return -ESTALE;
+}
+
 /* Says who we are over @fd, or to the daemon, and hands over the server's end of the channel. */
-static int introduce(int fd, int sock, int pages)
+static int introduce(int fd, uint64_t server, int sock, int pages)
 {
 	const struct hello hello = {HELLO_MAGIC, incarnation};
 	const int fds[] = {sock, pages};
-	const int to = fd < 0 ? connect_daemon() : fd;
+	const int to = fd < 0 ? connect_daemon() : hold(fd, server);
 	struct ucred cred = {0};
 	uint32_t len = sizeof(cred);
 	int rc = to < 0 ? to : channel_send(to, &hello, sizeof(hello), fds, 2);
@@ -109,7 +125,7 @@ static int introduce(int fd, int sock, int pages)
 	/* Where only a tracer may read a process's memory. */
 	if (!rc && !sys6(SYS_getsockopt, to, SOL_SOCKET, SO_PEERCRED, (long)&cred, (long)&len, 0))
 		sys6(SYS_prctl, PR_SET_PTRACER, cred.pid, 0, 0, 0, 0);
-	if (fd < 0 && to >= 0)
+	if (to >= 0)
 		sys_close(to);
 	return rc;
 }
@@ -151,7 +167,7 @@ static int make_channel(struct remote *r, int fd)
 	rc = (int)sys4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, (long)socks);
 	if (!rc) {
 		r->ch.page = map_pages(&pages);
-		rc = r->ch.page ? introduce(fd, socks[1], pages) : -ENOMEM;
+		rc = r->ch.page ? introduce(fd, r->server, socks[1], pages) : -ENOMEM;
 		sys_close(socks[1]);
 	}
 	if (pages >= 0)
@@ -160,7 +176,6 @@ static int make_channel(struct remote *r, int fd)
 		rc = await_server(socks[0]);
 	if (!rc) {
 		r->ch.sock = files_hide(socks[0]);
-		r->ch.spins = 1000;
 		return 0;
 	}
 	if (socks[0] >= 0)
@@ -191,13 +206,13 @@ static int make_held(int fd, uint64_t server, struct remote **out)
 		incarnation = kernel_random();
 	/* Guarded touches need our handler. */
 	rc = bars_init();
+	r->server = server;
 	if (!rc)
 		rc = make_channel(r, fd);
 	if (rc) {
 		sys_munmap(r, sizeof(*r));
 		return rc;
 	}
-	r->server = server;
 	r->busy = 1;
 	add(r);
 	*out = r;
@@ -245,6 +260,8 @@ static int acquire(int fd, uint64_t server, struct remote **out)
 	case -ENFILE:
 	case -ENOMEM:
 		return rc;
+	case -ESTALE:
+		return -EBADF;
 	default:
 		return lost();
 	}
@@ -457,14 +474,15 @@ long client_mmap(int fd, struct door_file *f, const struct bars_request *req)
 static struct remote *reach(uint64_t server)
 {
 	struct remote *r = find_free(server);
-	int fd;
+	int fd, rc = r ? 0 : -EBADF;
 
-	if (r)
-		return r;
-	fd = files_number_of(server);
-	if (fd < 0 && server != door.run.shared)
-		return NULL;
-	return acquire(fd, server, &r) ? NULL : r;
+	while (rc == -EBADF) {
+		fd = files_number_of(server);
+		if (fd < 0 && server != door.run.shared)
+			break;
+		rc = acquire(fd, server, &r);
+	}
+	return rc ? NULL : r;
 }
 
 void client_access(uint64_t server, uint64_t id, bool write, uint64_t off, unsigned int size,

@@ -34,12 +34,17 @@ static bool greet(int sock)
 	return rc > 0;
 }
 
+static void greet_all(struct door_file *f)
+{
+	while (f->wake && !f->mute && greet(f->wake))
+		;
+}
+
 static void on_file(struct door_file *f)
 {
 	if (!files_get_again(f))
 		return;
-	while (f->wake && !f->mute && greet(f->wake))
-		;
+	greet_all(f);
 	if (f->wake && kernel_hung_up(f->wake)) {
 		sys4(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_DEL, f->wake, 0);
 		files_hung_up(f);
@@ -147,7 +152,7 @@ void serve_settle(void)
 
 void serve_init(void)
 {
-	files_set_serve(add_file, serve_others);
+	files_set_serve(add_file, serve_others, greet_all);
 }
 
 void serve_fork_child(void)

@@ -48,6 +48,8 @@ struct session {
 	struct channel ch;
 	struct peer *peer;
 	struct caller caller;
+	struct abi_file *later[4]; /* references to put when the call is over */
+	struct session *next; /* of all; under their lock */
 };
 
 /* serve.c */
@@ -68,8 +70,12 @@ void serve_fork_child(void);
 
 /* session.c: takes over the fds. */
 void session_start(const struct hello *hello, int pid, int uid, int sock, int pages);
+/* Waits for calls of clients that have been killed in their middle: what they held is free then. */
+void sessions_reap(void);
+void sessions_fork_child(void);
 /* The session that this thread is; NULL. */
 struct session *session_here(void);
+void session_put_later(struct session *s, struct abi_file *f);
 /* Asks the client the question in the page; the answer, or -EPIPE. */
 long session_ask(struct session *s, enum ask_kind kind, uint64_t a, uint64_t b, uint64_t c);
 

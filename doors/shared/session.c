@@ -4,6 +4,7 @@
  */
 #include "doors/preload/real.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,12 +12,60 @@
 #include <sys/mman.h>
 
 #include "base/bits.h"
+#include "doors/files_kernel.h"
 #include "doors/preload/bars.h"
 #include "doors/preload/engine.h"
 #include "doors/preload/sys.h"
 #include "doors/shared/serve.h"
 
 static __thread struct session *here __attribute__((tls_model("initial-exec")));
+
+static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct session *sessions;
+
+static void enlist(struct session *s)
+{
+	pthread_mutex_lock(&sessions_lock);
+	s->next = sessions;
+	sessions = s;
+	pthread_mutex_unlock(&sessions_lock);
+}
+
+static void delist(struct session *s)
+{
+	struct session **at = &sessions;
+
+	pthread_mutex_lock(&sessions_lock);
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	pthread_mutex_unlock(&sessions_lock);
+}
+
+static bool any_dying(void)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&sessions_lock);
+	for (const struct session *s = sessions; s && !any; s = s->next)
+		any = s != here && kernel_hung_up(s->ch.sock);
+	pthread_mutex_unlock(&sessions_lock);
+	return any;
+}
+
+void sessions_reap(void)
+{
+	/* Two that are dying must not wait for each other. */
+	while (!(here && kernel_hung_up(here->ch.sock)) && any_dying())
+		sched_yield();
+}
+
+void sessions_fork_child(void)
+{
+	pthread_mutex_init(&sessions_lock, NULL);
+	sessions = NULL;
+	here = NULL;
+}
 
 struct session *session_here(void)
 {
@@ -189,6 +238,24 @@ static long do_call(struct session *s, struct call *c)
 	}
 }
 
+void session_put_later(struct session *s, struct abi_file *f)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(s->later) - 1 && s->later[i])
+		i++;
+	assert(!s->later[i]);
+	s->later[i] = f;
+}
+
+static void put_now(struct session *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(s->later) && s->later[i]; i++) {
+		abi_file_put(s->later[i]);
+		s->later[i] = NULL;
+	}
+}
+
 static void carry_out(struct session *s)
 {
 	struct call *c = &s->ch.page->call;
@@ -199,6 +266,7 @@ static void carry_out(struct session *s)
 	if (!(c->flags & CALL_MAY_LOCK))
 		peer_set_limit(s->peer, c->memlock);
 	c->result = do_call(s, c);
+	put_now(s);
 	c->interested = __atomic_load_n(&s->peer->interested, __ATOMIC_RELAXED);
 	if (c->result < 0 && door.run.verbose)
 		s->ch.page->refusal = door_thread.refusal;
@@ -218,8 +286,9 @@ static void *session_main(void *arg)
 	}
 	here = NULL;
 	channel_drop_fds(&s->ch);
-	files_close_hidden(s->ch.sock);
 	peer_leave(s->peer);
+	delist(s);
+	files_close_hidden(s->ch.sock);
 	sys_munmap(s->ch.page, sizeof(struct channel_page));
 	free(s);
 	engine_count();
@@ -254,8 +323,7 @@ void session_start(const struct hello *hello, int pid, int uid, int sock, int pa
 
 	if (s) {
 		s->caller = (struct caller){.ops = &remote_caller_ops, .arg = s};
-		s->ch = (struct channel){
-			.page = map_pages(pages), .side = CHANNEL_SERVER, .spins = 1000};
+		s->ch = (struct channel){.page = map_pages(pages), .side = CHANNEL_SERVER};
 		s->peer = s->ch.page ? peer_get(hello, pid, uid) : NULL;
 	}
 	sys_close(pages);
@@ -267,10 +335,12 @@ void session_start(const struct hello *hello, int pid, int uid, int sock, int pa
 		return;
 	}
 	s->ch.sock = files_hide(sock);
+	enlist(s);
 	if (!inside_thread_start(NULL, &t, "ioas-session", session_main, s)) {
 		pthread_detach(t);
 		return;
 	}
+	delist(s);
 	files_close_hidden(s->ch.sock);
 	peer_leave(s->peer);
 	sys_munmap(s->ch.page, sizeof(struct channel_page));

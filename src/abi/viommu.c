@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The vIOMMU and what hangs off it: semantics 5. Where no make offers one, what hangs off it ends at the lookup of its id.
+ * The vIOMMU and what hangs off it: semantics 5. Where no make offers one, what hangs off it ends
+ * at the lookup of its id.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -24,14 +25,16 @@ static struct viommu_object *get_viommu(struct call *call, uint32_t id, const ch
 int abi_viommu_alloc(struct call *call)
 {
 	struct iommu_viommu_alloc *cmd = call->cmd;
-	const struct user_data data = call_user_data(call, cmd->type, cmd->data_uptr, cmd->data_len);
+	const struct user_data data =
+		call_user_data(call, cmd->type, cmd->data_uptr, cmd->data_len);
 	struct viommu_object *v;
 	struct idevice *idev;
 	int rc;
 
 	if (cmd->flags || cmd->type == IOMMU_VIOMMU_TYPE_DEFAULT)
 		return no(call, EOPNOTSUPP, "VIO.A1", cmd->flags ? "flags" : "type",
-			  cmd->flags ? cmd->flags : cmd->type, "flags 0 and a type other than DEFAULT");
+			  cmd->flags ? cmd->flags : cmd->type,
+			  "flags 0 and a type other than DEFAULT");
 	idev = call_get_device(call, cmd->dev_id, "VIO.A2");
 	if (!idev)
 		return -ENOENT;
@@ -79,7 +82,8 @@ int abi_vdevice_alloc(struct call *call)
 int abi_hw_queue_alloc(struct call *call)
 {
 	struct iommu_hw_queue_alloc *cmd = call->cmd;
-	const struct hw_queue_params params = {cmd->type, cmd->index, cmd->nesting_parent_iova, cmd->length};
+	const struct hw_queue_params params = {cmd->type, cmd->index, cmd->nesting_parent_iova,
+					       cmd->length};
 	struct hw_queue_object *q;
 	struct viommu_object *v;
 	uint64_t last;
@@ -123,7 +127,8 @@ struct reader {
 
 static int put_item(void *arg, const struct veventq_item *item)
 {
-	const struct iommufd_vevent_header header = {.flags = item->flags, .sequence = item->sequence};
+	const struct iommufd_vevent_header header = {.flags = item->flags,
+						     .sequence = item->sequence};
 	struct reader *r = arg;
 
 	_Static_assert(sizeof(header) == VEVENTQ_HEADER, "ABI");
@@ -135,19 +140,23 @@ static int put_item(void *arg, const struct veventq_item *item)
 	return 0;
 }
 
-static ssize_t veventq_pread(struct abi_file *file, uint64_t buf, size_t count, uint64_t pos, struct caller *c)
+static ssize_t veventq_pread(struct abi_file *file, uint64_t buf, size_t count, uint64_t pos,
+			     struct caller *c)
 {
 	struct veventq_file *f = container_of(file, struct veventq_file, file);
 	struct reader reader = {c, buf};
 	ssize_t n;
 
 	if (pos)
-		return refuse(sink_of(f), ESPIPE, "EVQ.1", "offset", pos, "0: the file has no position");
+		return refuse(sink_of(f), ESPIPE, "EVQ.1", "offset", pos,
+			      "0: the file has no position");
 	if (count < VEVENTQ_HEADER)
-		return refuse(sink_of(f), EINVAL, "EVQ.2", "count", count, "at least %d", VEVENTQ_HEADER);
+		return refuse(sink_of(f), EINVAL, "EVQ.2", "count", count, "at least %d",
+			      VEVENTQ_HEADER);
 	n = veventq_read(f->queue, count, put_item, &reader);
 	if (n == -EINVAL)
-		return refuse(sink_of(f), EINVAL, "EVQ.4", "count", count, "room for the first event");
+		return refuse(sink_of(f), EINVAL, "EVQ.4", "count", count,
+			      "room for the first event");
 	if (n == -EFAULT)
 		return refuse(sink_of(f), EFAULT, "EVQ.6", "buf", buf, "writable memory");
 	return n;
@@ -162,7 +171,8 @@ static long file_ioctl(struct abi_file *file, unsigned int cmd, uint64_t arg, st
 {
 	struct veventq_file *f = container_of(file, struct veventq_file, file);
 
-	return refuse(sink_of(f), ENOTTY, "EVQ.0", "command", cmd, "read and poll: an event queue has no commands");
+	return refuse(sink_of(f), ENOTTY, "EVQ.0", "command", cmd,
+		      "read and poll: an event queue has no commands");
 }
 
 static void file_release(struct abi_file *file)

@@ -55,12 +55,14 @@ int domain_alloc(struct iommu *i, uint32_t flags, struct domain **out)
 	return alloc(i, NULL, flags, NULL, out);
 }
 
-int domain_alloc_for(struct requester *r, uint32_t flags, const struct user_data *data, struct domain **out)
+int domain_alloc_for(struct requester *r, uint32_t flags, const struct user_data *data,
+		     struct domain **out)
 {
 	return alloc(r->iommu, r, flags, data, out);
 }
 
-void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent, const struct nested_ops *ops)
+void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent,
+			const struct nested_ops *ops)
 {
 	init_common(d, i);
 	d->nested = ops;

@@ -2,8 +2,9 @@
 /*
  * A domain from the inside: how it translates and who uses it.
  *
- * A *paging* domain owns a page table that the engine writes. A *nested* domain has none: a guest writes its tables, which lie in the
- * address space of @parent. It is embedded in a structure of the make's (iommu/viommu.h).
+ * A *paging* domain owns a page table that the engine writes. A *nested* domain has none: a guest
+ * writes its tables, which lie in the address space of @parent. It is embedded in a structure of
+ * the make's (iommu/viommu.h).
  */
 #ifndef IOAS_IOMMU_DOMAIN_H
 #define IOAS_IOMMU_DOMAIN_H
@@ -15,12 +16,12 @@ struct nested_ops;
 struct domain {
 	struct iommu *iommu; /* that made it; requesters of another of the same make may be attached
 				too */
-	struct pt *pt; /* NULL: nested */
-	const struct nested_ops *nested; /* NULL: paging */
-	struct domain *parent;		 /* of a nested one; it outlives this */
+	struct pt *pt;	     /* NULL: nested */
+	const struct nested_ops *nested;		    /* NULL: paging */
+	struct domain *parent;				    /* of a nested one; it outlives this */
 	uint64_t aperture_start, aperture_last, page_sizes; /* of a paging one */
-	uint32_t flags;						/* DOMAIN_ */
-	bool coherent;	  /* no-snoop is ignored */
+	uint32_t flags;					    /* DOMAIN_ */
+	bool coherent;					    /* no-snoop is ignored */
 	bool recoverable; /* faults go to a queue, and are answered */
 	struct lock lock;
 	struct list attachments; /* struct attachment, iommu/requester.h */

@@ -125,7 +125,8 @@ void iotlb_fill(struct iotlb *t, struct iotlb_context *c, uint64_t iova, enum io
 	iotlb_prefer(c, size);
 }
 
-static void forget_page(struct iotlb *t, struct iotlb_context *c, uint64_t page, enum iotlb_size size)
+static void forget_page(struct iotlb *t, struct iotlb_context *c, uint64_t page,
+			enum iotlb_size size)
 {
 	struct iotlb_set *set = iotlb_set(t, c, page);
 	uint64_t tag = iotlb_tag(c, page, size);

@@ -13,12 +13,12 @@
  *
  * The context is a name of "whose translations, and since when": the RID and each PASID of a
  * requester have their own. Forgetting all of one gives up its name and leaves the lines alone; the
- * next fill takes a new name. When the names run out the lines are cleared, and everybody's name with
- * them.
+ * next fill takes a new name. When the names run out the lines are cleared, and everybody's name
+ * with them.
  *
  * Invariants, for each context: count[s] is the number of its entries of size s, present has bit s
- * where it is not 0. Without a name (0, which no entry has) it has no entries. No two entries have the
- * same tag.
+ * where it is not 0. Without a name (0, which no entry has) it has no entries. No two entries have
+ * the same tag.
  */
 #ifndef IOAS_IOMMU_IOTLB_H
 #define IOAS_IOMMU_IOTLB_H
@@ -76,7 +76,8 @@ static inline struct iotlb_set *iotlb_set(const struct iotlb *t, const struct io
 					  uint64_t page)
 {
 	/* Fibonacci hashing: neighbours land far apart and evenly. */
-	return &t->sets[(page ^ c->seed) * 0x9e3779b97f4a7c15ull >> (64 - __builtin_ctz(IOTLB_SETS))];
+	return &t->sets[(page ^ c->seed) * 0x9e3779b97f4a7c15ull >>
+			(64 - __builtin_ctz(IOTLB_SETS))];
 }
 
 static inline uint64_t iotlb_tag(const struct iotlb_context *c, uint64_t page, enum iotlb_size size)
@@ -94,8 +95,8 @@ static inline unsigned int iotlb_way(const struct iotlb_set *set, uint64_t tag)
 }
 
 /* The val of the entry for @iova of one size; 0 where there is none. */
-static inline uint64_t iotlb_probe(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
-				   unsigned int shift, uint32_t name)
+static inline uint64_t iotlb_probe(const struct iotlb *t, const struct iotlb_context *c,
+				   uint64_t iova, unsigned int shift, uint32_t name)
 {
 	uint64_t page = iova >> shift, tag = page << shift | name;
 	const struct iotlb_set *set = iotlb_set(t, c, page);

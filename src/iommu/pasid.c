@@ -2,8 +2,8 @@
 /*
  * The PASIDs of a requester: a hash table that the DMA thread searches without locks.
  *
- * Writers hold iommu->lock. A slot changes by one store; a table that is full enough is replaced by another one as a whole, and
- * freed when no section runs that may still search it.
+ * Writers hold iommu->lock. A slot changes by one store; a table that is full enough is replaced by
+ * another one as a whole, and freed when no section runs that may still search it.
  */
 #include <errno.h>
 #include <stdlib.h>

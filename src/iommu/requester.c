@@ -24,7 +24,8 @@ int requester_create(struct iommu *i, uint32_t rid, struct requester **out)
 	return requester_create_with(i, &(struct requester_config){.rid = rid}, out);
 }
 
-int requester_create_with(struct iommu *i, const struct requester_config *cfg, struct requester **out)
+int requester_create_with(struct iommu *i, const struct requester_config *cfg,
+			  struct requester **out)
 {
 	struct requester *r = aligned_alloc(_Alignof(struct requester), sizeof(*r));
 	int rc;

@@ -3,9 +3,9 @@
  * A requester from the inside: the DMA thread's IOTLB, and the slot through which others tell it
  * what to forget.
  *
- * What a requester can address is one *binding* for requests without a PASID (rid), and one for each
- * PASID that is attached: which domain translates, and where the IOTLB keeps it. The DMA thread finds
- * those of PASIDs in a table (pasid.c) that it reads without locks.
+ * What a requester can address is one *binding* for requests without a PASID (rid), and one for
+ * each PASID that is attached: which domain translates, and where the IOTLB keeps it. The DMA
+ * thread finds those of PASIDs in a table (pasid.c) that it reads without locks.
  *
  * When it returns, it is over: why an invalidation may promise that without touching the IOTLB.
  *
@@ -64,8 +64,8 @@ struct attachment {
 	struct binding *binding;
 };
 
-/* Never freed before its requester: the DMA thread may still have a command for it, or its name in the
- * IOTLB. A PASID that is detached leaves it to the next one. */
+/* Never freed before its requester: the DMA thread may still have a command for it, or its name in
+ * the IOTLB. A PASID that is detached leaves it to the next one. */
 struct binding {
 	struct iotlb_context tlb; /* the DMA thread's */
 	struct domain *domain;	  /* under iommu->lock, read atomically by the DMA thread */
@@ -93,7 +93,7 @@ struct requester {
 
 	/* Seldom written; read by misses. */
 	struct iommu *iommu __attribute__((aligned(64)));
-	struct pasid_table *pasids; /* as binding.domain; NULL: there was none yet */
+	struct pasid_table *pasids;    /* as binding.domain; NULL: there was none yet */
 	struct binding *free_bindings; /* under iommu->lock */
 	uint32_t seed;		       /* of the last binding made */
 	uint32_t id;
@@ -104,9 +104,11 @@ struct requester {
 
 void binding_init(struct binding *b, struct requester *r, uint32_t pasid, uint32_t seed);
 
-/* pasid.c. The binding of @pasid, not 0; NULL: not attached. DMA thread inside a section, or iommu->lock held. */
+/* pasid.c. The binding of @pasid, not 0; NULL: not attached. DMA thread inside a section, or
+ * iommu->lock held. */
 struct binding *pasid_find(const struct requester *r, uint32_t pasid);
-/* iommu->lock held, all of them. Room for one more, and a binding for it that nobody finds yet. -ENOMEM. */
+/* iommu->lock held, all of them. Room for one more, and a binding for it that nobody finds yet.
+ * -ENOMEM. */
 int pasid_reserve(struct requester *r, uint32_t pasid, struct binding **out);
 void pasid_publish(struct requester *r, struct binding *b);
 /* No section that begins now finds it; the caller waits for those that run, then recycles. */

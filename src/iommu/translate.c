@@ -23,8 +23,8 @@ static int miss_fault(const struct miss *m, enum iommu_fault_reason reason)
 }
 
 /*
- * The window of interrupt messages, which are not translated, whatever is attached (VT-d 3.14, AMD 2.1.2); not every make has one.
- * A request with a PASID is never one.
+ * The window of interrupt messages, which are not translated, whatever is attached (VT-d 3.14,
+ * AMD 2.1.2); not every make has one. A request with a PASID is never one.
  */
 static const struct iommu_region *messages_of(const struct miss *m)
 {
@@ -105,7 +105,8 @@ static bool fits(const struct miss *m, const struct pt_leaf *leaf, const struct 
 }
 
 /* A leaf of less than a page is not cached. */
-static int answer_small(const struct miss *m, const struct pt_leaf *leaf, const struct memory_slot *slot)
+static int answer_small(const struct miss *m, const struct pt_leaf *leaf,
+			const struct memory_slot *slot)
 {
 	uint64_t left = BIT(leaf->lg2) - (m->iova & MASK(leaf->lg2));
 
@@ -217,8 +218,9 @@ static inline __attribute__((always_inline)) int answer_hit(struct requester *r,
 
 /* Commands to apply, another page size than last time, or a miss. Apart, so that the common hit
  * saves no registers. */
-static __attribute__((noinline)) int translate_slow(struct requester *r, struct binding *b, uint64_t iova,
-						    uint64_t len, enum iommu_access access,
+static __attribute__((noinline)) int translate_slow(struct requester *r, struct binding *b,
+						    uint64_t iova, uint64_t len,
+						    enum iommu_access access,
 						    struct translation *out)
 {
 	unsigned int shift;
@@ -254,7 +256,8 @@ int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, ui
 
 	if (!pasid)
 		return iommu_translate(r, iova, len, access, out);
-	/* Before the table: what was detached has been forgotten when its binding serves another PASID. */
+	/* Before the table: what was detached has been forgotten when its binding serves another
+	 * PASID. */
 	requester_catch_up(r);
 	b = pasid_find(r, pasid);
 	if (unlikely(!b)) {

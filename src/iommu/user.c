@@ -15,7 +15,8 @@ static int check(uint32_t has_type, size_t len, uint32_t type, size_t size, size
 }
 
 /* @len is at most @size. */
-static int copy_extended(const struct user_ops *ops, void *arg, void *dst, size_t size, uint64_t src, size_t len)
+static int copy_extended(const struct user_ops *ops, void *arg, void *dst, size_t size,
+			 uint64_t src, size_t len)
 {
 	memset((char *)dst + len, 0, size - len);
 	return ops->copy_in(arg, dst, src, len);
@@ -40,7 +41,8 @@ static uint64_t entry_at(const struct user_array *a, uint32_t index)
 	return a->addr + (uint64_t)index * a->entry_len;
 }
 
-int user_get_entry(const struct user_array *a, uint32_t type, uint32_t index, void *dst, size_t size, size_t min)
+int user_get_entry(const struct user_array *a, uint32_t type, uint32_t index, void *dst,
+		   size_t size, size_t min)
 {
 	int rc = check(a->type, a->entry_len, type, size, min);
 
@@ -76,7 +78,8 @@ int user_get_all(const struct user_array *a, uint32_t type, void *dst, size_t si
 	for (uint32_t k = 0; k < a->entry_num && !rc; k++) {
 		rc = check_tail(a, entry_at(a, k) + n, a->entry_len - n);
 		if (!rc)
-			rc = copy_extended(a->ops, a->arg, (char *)dst + k * size, size, entry_at(a, k), n);
+			rc = copy_extended(a->ops, a->arg, (char *)dst + k * size, size,
+					   entry_at(a, k), n);
 	}
 	return rc;
 }

@@ -2,7 +2,8 @@
 /*
  * The devices of a vIOMMU by the names that its guest gives them.
  *
- * They are few and change seldom, and every command of a guest that names a device looks one up: a sorted array.
+ * They are few and change seldom, and every command of a guest that names a device looks one up: a
+ * sorted array.
  */
 #include "iommu/viommu.h"
 

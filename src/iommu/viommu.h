@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a make may offer beyond paging domains: nested domains, vIOMMUs, and what hangs off them (semantics 4.3 to 4.6 and 5).
+ * What a make may offer beyond paging domains: nested domains, vIOMMUs, and what hangs off them
+ * (semantics 4.3 to 4.6 and 5).
  *
- * Everything here is optional: a make whose struct iommu_make leaves the members NULL has none of it, and the object room answers for
- * it. What a program, a guest or an embedder asks for goes down through these ops; what a make has to tell goes up through struct
- * viommu_up, which the object room (or whoever else owns a vIOMMU) supplies.
+ * Everything here is optional: a make whose struct iommu_make leaves the members NULL has none of
+ * it, and the object room answers for it. What a program, a guest or an embedder asks for goes down
+ * through these ops; what a make has to tell goes up through struct viommu_up, which the object
+ * room (or whoever else owns a vIOMMU) supplies.
  *
- * A make's structures embed these as their *first* member. The owner allocates them, zeroed, with the size that the ops
- * tell, fills the members of this header, calls init(); after a successful init() comes exactly one fini(), after which the owner
- * frees. After a failed init() fini() is not called, and nothing may be left.
+ * A make's structures embed these as their *first* member. The owner allocates them, zeroed, with
+ * the size that the ops tell, fills the members of this header, calls init(); after a successful
+ * init() comes exactly one fini(), after which the owner frees. After a failed init() fini() is not
+ * called, and nothing may be left.
  *
- * One model, two masters: init(), invalidate() and the rest may be called with bytes of an ioctl, but also by the model of an
- * IOMMU whose registers and queues a guest owns. Nothing here assumes an ioctl, a file or an id.
+ * One model, two masters: init(), invalidate() and the rest may be called with bytes of an ioctl,
+ * but also by the model of an IOMMU whose registers and queues a guest owns. Nothing here assumes
+ * an ioctl, a file or an id.
  */
 #ifndef IOAS_IOMMU_VIOMMU_H
 #define IOAS_IOMMU_VIOMMU_H
@@ -24,24 +28,28 @@ struct vdevice;
 struct hw_queue;
 
 /*
- * What differs between the nested domains of two makes; struct domain.nested points to one. Nothing is translated through a nested
- * domain yet: every DMA faults as FAULT_NOT_PRESENT (translate.c).
+ * What differs between the nested domains of two makes; struct domain.nested points to one. Nothing
+ * is translated through a nested domain yet: every DMA faults as FAULT_NOT_PRESENT (translate.c).
  */
 struct nested_ops {
-	/* The domain is about to be freed; nothing is attached. Frees the make's structure itself. */
+	/* The domain is about to be freed; nothing is attached. Frees the make's structure itself.
+	 */
 	void (*free)(struct domain *d);
 	/*
-	 * INV.6. Handles the entries in order and stops at the first bad one; *done (0 when called) counts those that are done and
-	 * complete. NULL: -EOPNOTSUPP. Any thread; commands run one at a time or not as the make likes.
+	 * INV.6. Handles the entries in order and stops at the first bad one; *done (0 when called)
+	 * counts those that are done and complete. NULL: -EOPNOTSUPP. Any thread; commands run one
+	 * at a time or not as the make likes.
 	 */
 	int (*invalidate)(struct domain *d, const struct user_array *a, uint32_t *done);
 };
 
 /*
- * A nested domain on @parent (a paging domain made with DOMAIN_NEST_PARENT): fills a struct domain that the make has allocated, zeroed.
- * Its nested domain then looks like any other to requester_attach().
+ * A nested domain on @parent (a paging domain made with DOMAIN_NEST_PARENT): fills a struct domain
+ * that the make has allocated, zeroed. Its nested domain then looks like any other to
+ * requester_attach().
  */
-void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent, const struct nested_ops *ops);
+void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent,
+			const struct nested_ops *ops);
 
 /* A kind of vIOMMU. */
 struct viommu_ops {
@@ -50,8 +58,10 @@ struct viommu_ops {
 	int (*init)(struct viommu *v, const struct user_data *data);
 	void (*fini)(struct viommu *v);
 
-	/* HWA.20, HWA.21: a nested domain from this vIOMMU, with DOMAIN_PASID at most in @flags. NULL: -EOPNOTSUPP. */
-	int (*domain_alloc)(struct viommu *v, uint32_t flags, const struct user_data *data, struct domain **out);
+	/* HWA.20, HWA.21: a nested domain from this vIOMMU, with DOMAIN_PASID at most in @flags.
+	 * NULL: -EOPNOTSUPP. */
+	int (*domain_alloc)(struct viommu *v, uint32_t flags, const struct user_data *data,
+			    struct domain **out);
 	/* As nested_ops.invalidate; finds devices with viommu_find(). NULL: -EOPNOTSUPP. */
 	int (*invalidate)(struct viommu *v, const struct user_array *a, uint32_t *done);
 
@@ -60,7 +70,8 @@ struct viommu_ops {
 	int (*vdevice_init)(struct vdevice *vd);
 	void (*vdevice_fini)(struct vdevice *vd);
 
-	/* HWQ.5: the size of the make's structure for queues of @type, struct hw_queue first; 0: no such type. NULL: no queues. */
+	/* HWQ.5: the size of the make's structure for queues of @type, struct hw_queue first; 0: no
+	 * such type. NULL: no queues. */
 	size_t (*hw_queue_size)(const struct viommu *v, uint32_t type);
 	/* HWQ.11. */
 	int (*hw_queue_init)(struct hw_queue *q);
@@ -70,24 +81,26 @@ struct viommu_ops {
 /* The way up; given with the vIOMMU, never NULL. */
 struct viommu_up {
 	/*
-	 * An event of @type for whoever reads them: @len bytes laid out as the ABI says. 0, also when it overflows the queue (the
-	 * reader learns of the loss); -EOPNOTSUPP: nobody asked for this type; -ENOMEM: lost. Any thread, inside sections too:
-	 * takes leaf locks only.
+	 * An event of @type for whoever reads them: @len bytes laid out as the ABI says. 0, also
+	 * when it overflows the queue (the reader learns of the loss); -EOPNOTSUPP: nobody asked
+	 * for this type; -ENOMEM: lost. Any thread, inside sections too: takes leaf locks only.
 	 */
 	int (*event)(struct viommu *v, uint32_t type, const void *data, size_t len);
 	/* Use viommu_pages_alloc() and viommu_pages_free(). */
 	void *(*pages_alloc)(struct viommu *v, size_t len);
 	void (*pages_free)(struct viommu *v, void *mem, size_t len);
 	/*
-	 * From now on the program may mmap() [mem, mem + len), whole pages of viommu_pages_alloc(), at *offset of its iommufd.
-	 * -ENOMEM, -EINVAL. @owner: the queue that cannot go while it is mapped; NULL: the vIOMMU. From init() on.
+	 * From now on the program may mmap() [mem, mem + len), whole pages of viommu_pages_alloc(),
+	 * at *offset of its iommufd. -ENOMEM, -EINVAL. @owner: the queue that cannot go while it is
+	 * mapped; NULL: the vIOMMU. From init() on.
 	 */
-	int (*region_add)(struct viommu *v, struct hw_queue *owner, void *mem, size_t len, uint64_t *offset);
+	int (*region_add)(struct viommu *v, struct hw_queue *owner, void *mem, size_t len,
+			  uint64_t *offset);
 	/* No new mapping; old ones cannot be there, since they hold the owner. */
 	void (*region_remove)(struct viommu *v, uint64_t offset);
 	/*
-	 * @q must not go before queue_release(): DESTROY of it answers EBUSY (DEST.9). -ENOENT: it is going already. Called
-	 * under a lock of the make's that @q's fini() takes.
+	 * @q must not go before queue_release(): DESTROY of it answers EBUSY (DEST.9). -ENOENT: it
+	 * is going already. Called under a lock of the make's that @q's fini() takes.
 	 */
 	int (*queue_hold)(struct hw_queue *q);
 	void (*queue_release)(struct hw_queue *q);
@@ -100,7 +113,8 @@ struct viommu {
 	struct domain *parent; /* nest parent; outlives the vIOMMU */
 	void *owner;	       /* the owner's */
 	uint32_t type;
-	/* LOCK_VIOMMU. Taken around viommu_find() and the use of what it gives: a vDEVICE cannot go meanwhile. */
+	/* LOCK_VIOMMU. Taken around viommu_find() and the use of what it gives: a vDEVICE cannot go
+	 * meanwhile. */
 	struct lock lock;
 	struct vdevice **vdevices; /* by virt_id, ascending */
 	size_t nr_vdevices, room;
@@ -121,7 +135,8 @@ struct hw_queue {
 	uint32_t type, index;
 	uint64_t iova; /* in the nest parent's address space: where the caller says that it lies */
 	uint64_t len;
-	/* The PA of iova. The whole range is physically contiguous, and pinned until fini() has returned. */
+	/* The PA of iova. The whole range is physically contiguous, and pinned until fini() has
+	 * returned. */
 	uint64_t pa;
 };
 
@@ -129,8 +144,9 @@ struct hw_queue {
 void viommu_setup(struct viommu *v);
 void viommu_teardown(struct viommu *v);
 /*
- * For the owner: @vd with its virt_id, viommu and requester set. Reserves the place, calls vdevice_init(), then shows it to
- * viommu_find(). -EEXIST (VDV.7), -ENOMEM, or what vdevice_init() says.
+ * For the owner: @vd with its virt_id, viommu and requester set. Reserves the place, calls
+ * vdevice_init(), then shows it to viommu_find(). -EEXIST (VDV.7), -ENOMEM, or what vdevice_init()
+ * says.
  */
 int viommu_add(struct viommu *v, struct vdevice *vd);
 void viommu_remove(struct viommu *v, struct vdevice *vd); /* hidden first, then vdevice_fini() */

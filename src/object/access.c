@@ -2,8 +2,9 @@
 /*
  * The ACCESS object (semantics 8).
  *
- * access.lock guards which IOAS it looks at. While one is left its owner is asked to unpin (without the lock, since unpinning takes
- * it): new pins find no IOAS then, and what is unpinned still finds the old one.
+ * access.lock guards which IOAS it looks at. While one is left its owner is asked to unpin (without
+ * the lock, since unpinning takes it): new pins find no IOAS then, and what is unpinned still finds
+ * the old one.
  */
 #include "object/access.h"
 
@@ -103,8 +104,8 @@ int access_create(struct iommufd *ctx, const struct access_ops *ops, void *arg, 
 }
 
 /*
- * The new space is entered before the old one is left, so that a failure changes nothing. access.lock held; let go of while the
- * owner is asked.
+ * The new space is entered before the old one is left, so that a failure changes nothing.
+ * access.lock held; let go of while the owner is asked.
  */
 static int change_ioas(struct access *a, struct ioas *to, const char *rule)
 {
@@ -143,7 +144,8 @@ static int change_to_id(struct access *a, uint32_t id)
 	int rc;
 
 	if (!obj)
-		return refuse(&a->ctx->host->sink, ENOENT, "ACC.1", "ioas_id", id, "the id of an IOAS");
+		return refuse(&a->ctx->host->sink, ENOENT, "ACC.1", "ioas_id", id,
+			      "the id of an IOAS");
 	rc = change_ioas(a, container_of(obj, struct ioas, obj), "ACC.1");
 	object_put(a->ctx, obj);
 	return rc;
@@ -184,7 +186,8 @@ void access_detach(struct access *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
-int access_create_internal(struct iommufd *ctx, struct ioas *ioas, const char *rule, struct access **out)
+int access_create_internal(struct iommufd *ctx, struct ioas *ioas, const char *rule,
+			   struct access **out)
 {
 	struct access *a;
 	int rc = create(ctx, NULL, NULL, &a);
@@ -224,7 +227,8 @@ const struct access_ops *access_get_ops(const struct access *a)
 
 static int refuse_detached(struct access *a, const char *rule, uint64_t iova)
 {
-	return refuse(&a->ctx->host->sink, ENOENT, rule, "iova", iova, "an access that is attached to an IOAS");
+	return refuse(&a->ctx->host->sink, ENOENT, rule, "iova", iova,
+		      "an access that is attached to an IOAS");
 }
 
 int access_pin(struct access *a, uint64_t iova, uint64_t length, uint64_t *pas, bool write)
@@ -246,8 +250,9 @@ int access_unpin(struct access *a, uint64_t iova, uint64_t length)
 	int rc;
 
 	pthread_mutex_lock(&a->lock);
-	rc = a->ioas_unpin ? space_unpin(a->ioas_unpin->space, &a->seat[a->which].space, iova, length)
-			   : refuse_detached(a, "ACC.8", iova);
+	rc = a->ioas_unpin
+		     ? space_unpin(a->ioas_unpin->space, &a->seat[a->which].space, iova, length)
+		     : refuse_detached(a, "ACC.8", iova);
 	pthread_mutex_unlock(&a->lock);
 	return rc;
 }

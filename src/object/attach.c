@@ -2,10 +2,11 @@
 /*
  * Attaching, replacing, detaching (semantics 7.2 to 7.5), of a device's RID and of each PASID.
  *
- * The hardware is switched for a whole group: the group keeps, for the RID and for each PASID that is in use (struct host_attach),
- * the HWPT and which of its devices asked for it. Each of those holds a user of the HWPT and one of itself, and, for the RID, has
- * its reserved regions in the IOAS under its own name. Detaching while other devices of the group stay attached only
- * counts. All of this under the group's lock.
+ * The hardware is switched for a whole group: the group keeps, for the RID and for each PASID that
+ * is in use (struct host_attach), the HWPT and which of its devices asked for it. Each of those
+ * holds a user of the HWPT and one of itself, and, for the RID, has its reserved regions in the
+ * IOAS under its own name. Detaching while other devices of the group stay attached only counts.
+ * All of this under the group's lock.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -72,7 +73,7 @@ static struct member *find_member(struct host_attach *at, const struct idevice *
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &at->members) {
+	list_for_each (pos, tmp, &at->members) {
 		struct member *m = list_entry(pos, struct member, link);
 
 		if (m->idev == idev)
@@ -114,7 +115,8 @@ void hwpt_put(struct iommufd *ctx, struct hwpt *hwpt)
 	hwpt_type_ops.destroy(ctx, &hwpt->obj);
 }
 
-/* ATT.7: the HWPTs of the RID and of every PASID of a group carry the flag, or there are no PASIDs. */
+/* ATT.7: the HWPTs of the RID and of every PASID of a group carry the flag, or there are no PASIDs.
+ */
 static int check_pasid_flag(struct host_group *g, const struct change *c)
 {
 	const struct refuse_sink *sink = &g->host->sink;
@@ -125,7 +127,8 @@ static int check_pasid_flag(struct host_group *g, const struct change *c)
 		return refuse(sink, EINVAL, "ATT.7", "pt_id", c->hwpt->obj.id,
 			      "an HWPT made with PASID, as long as PASIDs are attached");
 	if (c->pasid != IOMMU_NO_PASID && !has)
-		return refuse(sink, EINVAL, "ATT.7", "pt_id", c->hwpt->obj.id, "an HWPT made with PASID");
+		return refuse(sink, EINVAL, "ATT.7", "pt_id", c->hwpt->obj.id,
+			      "an HWPT made with PASID");
 	if (c->pasid != IOMMU_NO_PASID && rid && !(rid->flags & DOMAIN_PASID))
 		return refuse(sink, EINVAL, "ATT.7", "pasid", c->pasid,
 			      "a device whose own HWPT, %u, was made with PASID", rid->obj.id);
@@ -241,7 +244,7 @@ static int reserve_members(struct host_attach *at, struct ioas *ioas)
 	struct list *pos, *tmp;
 	int rc = 0;
 
-	list_for_each(pos, tmp, &at->members) {
+	list_for_each (pos, tmp, &at->members) {
 		rc = reserve_regions(list_entry(pos, struct member, link)->idev, ioas);
 		if (rc)
 			break;
@@ -253,7 +256,7 @@ static void release_members(struct host_attach *at, struct ioas *ioas)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &at->members)
+	list_for_each (pos, tmp, &at->members)
 		space_release(ioas->space, list_entry(pos, struct member, link)->idev);
 }
 
@@ -342,8 +345,9 @@ static void take_off(struct idevice *idev, uint32_t pasid, struct left *left)
 typedef int (*attach_fn)(const struct change *c);
 
 /*
- * Attaching comes before filling, so that ATT.3 to ATT.8 win over ATT.9; replacing the other way round, so that a
- * failed fill leaves the old HWPT in force. The HWPT is new, and nobody else knows it.
+ * Attaching comes before filling, so that ATT.3 to ATT.8 win over ATT.9; replacing the other way
+ * round, so that a failed fill leaves the old HWPT in force. The HWPT is new, and nobody else knows
+ * it.
  */
 static int attach_and_fill(const struct change *c, attach_fn attach)
 {
@@ -366,7 +370,8 @@ static int attach_and_fill(const struct change *c, attach_fn attach)
 	return rc;
 }
 
-/* No automatic HWPT of the IOAS fits: make one; it joins the list when it is attached. ioas->lock held. */
+/* No automatic HWPT of the IOAS fits: make one; it joins the list when it is attached. ioas->lock
+ * held. */
 static int attach_new(struct change *c, struct ioas *ioas, attach_fn attach)
 {
 	struct iommufd *ctx = c->idev->ctx;
@@ -392,7 +397,7 @@ static int attach_ioas(struct change *c, struct ioas *ioas, attach_fn attach)
 	int rc = -EINVAL;
 
 	pthread_mutex_lock(&ioas->lock);
-	list_for_each(pos, tmp, &ioas->hwpts) {
+	list_for_each (pos, tmp, &ioas->hwpts) {
 		c->hwpt = list_entry(pos, struct hwpt, link);
 		rc = attach(c);
 		if (rc != -EINVAL)
@@ -404,7 +409,8 @@ static int attach_ioas(struct change *c, struct ioas *ioas, attach_fn attach)
 	return rc;
 }
 
-static int change_attachment(struct idevice *idev, uint32_t pasid, uint32_t *pt_id, attach_fn attach)
+static int change_attachment(struct idevice *idev, uint32_t pasid, uint32_t *pt_id,
+			     attach_fn attach)
 {
 	struct iommufd *ctx = idev->ctx;
 	struct left left;

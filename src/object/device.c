@@ -7,7 +7,8 @@
 
 #include "object/private.h"
 
-static int bind_device(struct iommufd *ctx, struct host_device *hdev, bool within, struct idevice **out)
+static int bind_device(struct iommufd *ctx, struct host_device *hdev, bool within,
+		       struct idevice **out)
 {
 	struct idevice *idev;
 	int rc;

@@ -2,7 +2,8 @@
 /*
  * The HW queue (5.4): a queue in guest memory that the IOMMU consumes by physical address.
  *
- * An internal access pins it, which locks the areas that it lies in: UNMAP of them answers EBUSY as long as it lives.
+ * An internal access pins it, which locks the areas that it lies in: UNMAP of them answers EBUSY as
+ * long as it lives.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,12 +19,15 @@ struct span {
 };
 
 /* HWQ.6. */
-static int find_span(const struct refuse_sink *sink, const struct hw_queue_params *p, struct span *s)
+static int find_span(const struct refuse_sink *sink, const struct hw_queue_params *p,
+		     struct span *s)
 {
 	uint64_t offset = p->iova & PAGE_MASK, len;
 
-	if (__builtin_add_overflow(offset, p->length, &len) || __builtin_add_overflow(len, PAGE_MASK, &len))
-		return refuse(sink, ERANGE, "HWQ.6", "length", p->length, "a size in pages within 64 bits");
+	if (__builtin_add_overflow(offset, p->length, &len) ||
+	    __builtin_add_overflow(len, PAGE_MASK, &len))
+		return refuse(sink, ERANGE, "HWQ.6", "length", p->length,
+			      "a size in pages within 64 bits");
 	s->start = p->iova - offset;
 	s->pages = len / PAGE_SIZE;
 	s->len = s->pages * PAGE_SIZE;
@@ -31,12 +35,13 @@ static int find_span(const struct refuse_sink *sink, const struct hw_queue_param
 }
 
 /* HWQ.10. */
-static int check_contiguous(const struct refuse_sink *sink, const struct span *s, const uint64_t *pas)
+static int check_contiguous(const struct refuse_sink *sink, const struct span *s,
+			    const uint64_t *pas)
 {
 	for (size_t n = 1; n < s->pages; n++)
 		if (pas[n] != pas[n - 1] + PAGE_SIZE)
-			return refuse(sink, EFAULT, "HWQ.10", "nesting_parent_iova", s->start + n * PAGE_SIZE,
-				      "physically contiguous memory");
+			return refuse(sink, EFAULT, "HWQ.10", "nesting_parent_iova",
+				      s->start + n * PAGE_SIZE, "physically contiguous memory");
 	return 0;
 }
 
@@ -120,7 +125,8 @@ static int init_part(struct hw_queue_object *qo, const struct hw_queue_params *p
 	return 0;
 }
 
-int hw_queue_alloc(struct viommu_object *v, const struct hw_queue_params *p, struct hw_queue_object **out)
+int hw_queue_alloc(struct viommu_object *v, const struct hw_queue_params *p,
+		   struct hw_queue_object **out)
 {
 	size_t size = queue_size(v->viommu, p->type);
 	struct hw_queue_object *qo;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * HWPTs. A paging one is an IOMMU domain whose page table mirrors an IOAS (HWA.7-14); a nested one is a domain whose tables a guest
- * writes, on a paging parent (HWA.15-21).
+ * HWPTs. A paging one is an IOMMU domain whose page table mirrors an IOAS (HWA.7-14); a nested one
+ * is a domain whose tables a guest writes, on a paging parent (HWA.15-21).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -131,7 +131,8 @@ int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *id
 }
 
 /* Flags that a nested HWPT may have (HWA.15, HWA.20), and the data that it needs. */
-static int check_nested(const struct refuse_sink *sink, const char *rule, uint32_t flags, const struct user_data *data)
+static int check_nested(const struct refuse_sink *sink, const char *rule, uint32_t flags,
+			const struct user_data *data)
 {
 	const uint32_t legal = HWPT_FAULT_ID_VALID | DOMAIN_PASID;
 
@@ -143,7 +144,8 @@ static int check_nested(const struct refuse_sink *sink, const char *rule, uint32
 }
 
 /* Everything but the domain and the hold on what it stands on. */
-static int nested_create(struct iommufd *ctx, struct hwpt *parent, uint32_t flags, struct hwpt **out)
+static int nested_create(struct iommufd *ctx, struct hwpt *parent, uint32_t flags,
+			 struct hwpt **out)
 {
 	struct hwpt *hwpt = calloc(1, sizeof(*hwpt));
 	int rc;
@@ -164,8 +166,8 @@ static int nested_create(struct iommufd *ctx, struct hwpt *parent, uint32_t flag
 }
 
 /* The make has answered; @base is what the HWPT stands on. */
-static int nested_finish(struct iommufd *ctx, struct hwpt *hwpt, struct object *base, int rc, const char *rule,
-			 const struct user_data *data)
+static int nested_finish(struct iommufd *ctx, struct hwpt *hwpt, struct object *base, int rc,
+			 const char *rule, const struct user_data *data)
 {
 	if (rc) {
 		object_abort(ctx, &hwpt->obj);
@@ -185,11 +187,12 @@ static uint32_t nested_flags(uint32_t flags)
 /* HWA.17. */
 static bool is_nest_parent(const struct hwpt *hwpt, const struct iommu_make *make)
 {
-	return !hwpt->automatic && hwpt->flags & DOMAIN_NEST_PARENT && domain_iommu(hwpt->domain)->make == make;
+	return !hwpt->automatic && hwpt->flags & DOMAIN_NEST_PARENT &&
+	       domain_iommu(hwpt->domain)->make == make;
 }
 
-int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *idev, uint32_t flags,
-		      const struct user_data *data, struct hwpt **out)
+int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *idev,
+		      uint32_t flags, const struct user_data *data, struct hwpt **out)
 {
 	struct requester *r = idev->hdev->requester;
 	const struct iommu_make *make = requester_iommu(r)->make;
@@ -202,27 +205,31 @@ int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *
 		return refuse(sink, EOPNOTSUPP, "HWA.16", "pt_id", parent->obj.id,
 			      "a make that nests on an HWPT; this is %s", make->name);
 	if (!is_nest_parent(parent, make))
-		return refuse(sink, EINVAL, "HWA.17", "pt_id", parent->obj.id, "an HWPT made with NEST_PARENT");
+		return refuse(sink, EINVAL, "HWA.17", "pt_id", parent->obj.id,
+			      "an HWPT made with NEST_PARENT");
 	rc = nested_create(ctx, parent, flags, out);
 	if (rc)
 		return rc;
-	rc = make->domain_alloc_nested(r, parent->domain, nested_flags(flags), data, &(*out)->domain);
+	rc = make->domain_alloc_nested(r, parent->domain, nested_flags(flags), data,
+				       &(*out)->domain);
 	return nested_finish(ctx, *out, &parent->obj, rc, "HWA.18", data);
 }
 
-int hwpt_viommu_alloc(struct iommufd *ctx, struct viommu_object *v, struct idevice *idev, uint32_t flags,
-		      const struct user_data *data, struct hwpt **out)
+int hwpt_viommu_alloc(struct iommufd *ctx, struct viommu_object *v, struct idevice *idev,
+		      uint32_t flags, const struct user_data *data, struct hwpt **out)
 {
 	const struct refuse_sink *sink = &ctx->host->sink;
 	int rc;
 
 	if (v->viommu->iommu != requester_iommu(idev->hdev->requester))
-		return refuse(sink, EINVAL, "HWA.19", "pt_id", v->obj.id, "a vIOMMU of this device's IOMMU");
+		return refuse(sink, EINVAL, "HWA.19", "pt_id", v->obj.id,
+			      "a vIOMMU of this device's IOMMU");
 	rc = check_nested(sink, "HWA.20", flags, data);
 	if (rc)
 		return rc;
 	if (!v->viommu->ops->domain_alloc)
-		return refuse(sink, EOPNOTSUPP, "HWA.20", "pt_id", v->obj.id, "a vIOMMU that nests");
+		return refuse(sink, EOPNOTSUPP, "HWA.20", "pt_id", v->obj.id,
+			      "a vIOMMU that nests");
 	rc = nested_create(ctx, v->parent, flags, out);
 	if (rc)
 		return rc;
@@ -236,7 +243,8 @@ int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_
 	struct object *obj = object_get(ctx, fault_id, OBJECT_FAULT);
 
 	if (!obj)
-		return refuse(&ctx->host->sink, ENOENT, "HWA.6", "fault_id", fault_id, "the id of a fault queue");
+		return refuse(&ctx->host->sink, ENOENT, "HWA.6", "fault_id", fault_id,
+			      "the id of a fault queue");
 	object_hold(ctx, obj);
 	hwpt->fault = container_of(obj, struct fault_queue, obj);
 	domain_set_recoverable(hwpt->domain);

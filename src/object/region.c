@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Regions of an iommufd that a program may mmap() (6.3): pages of a vIOMMU, at the lowest free offset from the second page on.
+ * Regions of an iommufd that a program may mmap() (6.3): pages of a vIOMMU, at the lowest free
+ * offset from the second page on.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +62,8 @@ int iommufd_region_get(struct iommufd *ctx, uint64_t offset, uint64_t len, struc
 	struct range r;
 
 	pthread_mutex_lock(&ctx->regions_lock);
-	if (range_find(&ctx->regions, offset, &r) && r.start == offset && r.last - r.start + 1 == len) {
+	if (range_find(&ctx->regions, offset, &r) && r.start == offset &&
+	    r.last - r.start + 1 == len) {
 		*out = *(const struct region *)r.value;
 		rc = object_try_hold(ctx, out->owner) ? 0 : -ENXIO;
 	}

@@ -2,8 +2,9 @@
 /*
  * The vEVENTQ (5.3, 6.2): what a vIOMMU has to tell its guest.
  *
- * Every event takes a sequence number. One that does not fit leaves its number in a header at the tail of the queue that says that
- * events were lost; the next event that fits takes the header's place, so that the reader notices the loss by the jump.
+ * Every event takes a sequence number. One that does not fit leaves its number in a header at the
+ * tail of the queue that says that events were lost; the next event that fits takes the header's
+ * place, so that the reader notices the loss by the jump.
  *
  * veventq.lock is a leaf: events come from DMA threads inside their sections.
  */
@@ -22,7 +23,7 @@ static struct veventq *find(struct viommu_object *v, uint32_t type)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &v->veventqs) {
+	list_for_each (pos, tmp, &v->veventqs) {
 		struct veventq *q = list_entry(pos, struct veventq, link);
 
 		if (q->type == type)
@@ -74,7 +75,7 @@ static void free_events(struct veventq *q)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &q->queued) {
+	list_for_each (pos, tmp, &q->queued) {
 		struct vevent *e = list_entry(pos, struct vevent, link);
 
 		if (e != &q->lost)
@@ -111,7 +112,8 @@ static void veventq_destroy(struct iommufd *ctx, struct object *obj)
 	struct veventq *q = container_of(obj, struct veventq, obj);
 	struct viommu_object *v = q->viommu;
 
-	/* The queue holds the vIOMMU until drop(), which must not be the end of the lock that is held. */
+	/* The queue holds the vIOMMU until drop(), which must not be the end of the lock that is
+	 * held. */
 	object_hold(ctx, &v->obj);
 	pthread_mutex_lock(&v->lock);
 	drop(q);
@@ -231,8 +233,8 @@ static void done_with(struct veventq *q, const struct taken *t)
 	free(t->event);
 }
 
-ssize_t veventq_read(struct veventq *q, size_t room, int (*emit)(void *arg, const struct veventq_item *item),
-		     void *arg)
+ssize_t veventq_read(struct veventq *q, size_t room,
+		     int (*emit)(void *arg, const struct veventq_item *item), void *arg)
 {
 	size_t done = 0;
 	struct taken t;

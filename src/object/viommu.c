@@ -2,8 +2,9 @@
 /*
  * The vIOMMU and its devices (5.1, 5.2), and what a make has to tell upwards.
  *
- * A vDEVICE belongs to two: the vIOMMU, which it holds, and the device, which waits for it when it is unbound. A device that is
- * unbound takes its vDEVICE along whatever the program thinks of it; the id then stays behind as a tombstone (2.5).
+ * A vDEVICE belongs to two: the vIOMMU, which it holds, and the device, which waits for it when it
+ * is unbound. A device that is unbound takes its vDEVICE along whatever the program thinks of it;
+ * the id then stays behind as a tombstone (2.5).
  */
 #include "object/viommu.h"
 
@@ -31,7 +32,8 @@ static void up_pages_free(struct viommu *v, void *mem, size_t len)
 	shm->free(shm->arg, mem, len);
 }
 
-static int up_region_add(struct viommu *v, struct hw_queue *q, void *mem, size_t len, uint64_t *offset)
+static int up_region_add(struct viommu *v, struct hw_queue *q, void *mem, size_t len,
+			 uint64_t *offset)
 {
 	struct viommu_object *vo = object_of(v);
 	struct hw_queue_object *qo = q ? q->owner : NULL;
@@ -102,7 +104,8 @@ static int init_part(struct viommu_object *vo, const struct recipe *r)
 	return 0;
 }
 
-static int create(struct iommufd *ctx, struct hwpt *parent, const struct recipe *r, struct viommu_object **out)
+static int create(struct iommufd *ctx, struct hwpt *parent, const struct recipe *r,
+		  struct viommu_object **out)
 {
 	struct viommu_object *vo = calloc(1, sizeof(*vo));
 	int rc;
@@ -148,12 +151,14 @@ int viommu_alloc(struct iommufd *ctx, struct idevice *idev, uint32_t type, uint3
 			      "a type of vIOMMU that %s has for this device", make->name);
 	obj = object_get(ctx, hwpt_id, OBJECT_HWPT_PAGING);
 	if (!obj)
-		return refuse(sink, ENOENT, "VIO.A4", "hwpt_id", hwpt_id, "the id of a paging HWPT");
+		return refuse(sink, ENOENT, "VIO.A4", "hwpt_id", hwpt_id,
+			      "the id of a paging HWPT");
 	parent = container_of(obj, struct hwpt, obj);
 	if (parent->flags & DOMAIN_NEST_PARENT)
 		rc = create(ctx, parent, &recipe, out);
 	else
-		rc = refuse(sink, EINVAL, "VIO.A5", "hwpt_id", hwpt_id, "an HWPT made with NEST_PARENT");
+		rc = refuse(sink, EINVAL, "VIO.A5", "hwpt_id", hwpt_id,
+			    "an HWPT made with NEST_PARENT");
 	object_put(ctx, obj);
 	return rc;
 }
@@ -207,7 +212,8 @@ static int vdevice_init_part(struct vdevice_object *vd, uint64_t virt_id)
 	if (!rc)
 		return 0;
 	free(vd->vdevice);
-	return refuse(&vd->viommu->ctx->host->sink, -rc, rc == -EEXIST ? "VDV.7" : "VDV.8", "virt_id", virt_id,
+	return refuse(&vd->viommu->ctx->host->sink, -rc, rc == -EEXIST ? "VDV.7" : "VDV.8",
+		      "virt_id", virt_id,
 		      "a name that is free in this vIOMMU and that its IOMMU can use");
 }
 
@@ -240,7 +246,8 @@ out_free:
 	return rc;
 }
 
-int vdevice_alloc(struct viommu_object *v, struct idevice *idev, uint64_t virt_id, struct vdevice_object **out)
+int vdevice_alloc(struct viommu_object *v, struct idevice *idev, uint64_t virt_id,
+		  struct vdevice_object **out)
 {
 	struct host_group *g = idev->hdev->group;
 	int rc;
@@ -299,7 +306,8 @@ const struct object_type_ops vdevice_type_ops = {
 	.destroy = vdevice_destroy,
 };
 
-/* If a DESTROY is at it already, the caller's waiting for the device to be idle is waiting for that. */
+/* If a DESTROY is at it already, the caller's waiting for the device to be idle is waiting for
+ * that. */
 void vdevice_revoke(struct idevice *idev)
 {
 	struct host_group *g = idev->hdev->group;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The objects around a vIOMMU: the vIOMMU itself, vDEVICE, vEVENTQ and HW queue (semantics 5 and 6).
+ * The objects around a vIOMMU: the vIOMMU itself, vDEVICE, vEVENTQ and HW queue (semantics 5 and
+ * 6).
  *
- * What the make keeps of each is a structure of its own (iommu/viommu.h), which the object points to and frees.
+ * What the make keeps of each is a structure of its own (iommu/viommu.h), which the object points
+ * to and frees.
  */
 #ifndef IOAS_OBJECT_VIOMMU_H
 #define IOAS_OBJECT_VIOMMU_H
@@ -42,20 +44,23 @@ struct hw_queue_object {
 int viommu_alloc(struct iommufd *ctx, struct idevice *idev, uint32_t type, uint32_t hwpt_id,
 		 const struct user_data *data, struct viommu_object **out);
 /* HWA.19 to HWA.21. */
-int hwpt_viommu_alloc(struct iommufd *ctx, struct viommu_object *v, struct idevice *idev, uint32_t flags,
-		      const struct user_data *data, struct hwpt **out);
+int hwpt_viommu_alloc(struct iommufd *ctx, struct viommu_object *v, struct idevice *idev,
+		      uint32_t flags, const struct user_data *data, struct hwpt **out);
 /*
- * VDV.4 to VDV.8. Between begin and end unbinding waits: @idev must be held as a command holds it, and stays so while the vDEVICE
- * lives. vdevice_finish() publishes it, or with @rc undoes everything; it returns @rc.
+ * VDV.4 to VDV.8. Between begin and end unbinding waits: @idev must be held as a command holds it,
+ * and stays so while the vDEVICE lives. vdevice_finish() publishes it, or with @rc undoes
+ * everything; it returns @rc.
  */
-int vdevice_alloc(struct viommu_object *v, struct idevice *idev, uint64_t virt_id, struct vdevice_object **out);
+int vdevice_alloc(struct viommu_object *v, struct idevice *idev, uint64_t virt_id,
+		  struct vdevice_object **out);
 int vdevice_finish(struct vdevice_object *vd, int rc);
 /* HWQ.5 to HWQ.11. */
 struct hw_queue_params {
 	uint32_t type, index;
 	uint64_t iova, length;
 };
-int hw_queue_alloc(struct viommu_object *v, const struct hw_queue_params *p, struct hw_queue_object **out);
+int hw_queue_alloc(struct viommu_object *v, const struct hw_queue_params *p,
+		   struct hw_queue_object **out);
 
 /* One event: its sequence number, and what the make told. */
 struct vevent {
@@ -69,17 +74,18 @@ struct veventq {
 	struct object obj;
 	struct viommu_object *viommu; /* held */
 	uint32_t type, depth;
-	struct list link; /* viommu's */
+	struct list link;     /* viommu's */
 	pthread_mutex_t lock; /* all below */
-	struct list queued; /* struct vevent; lost, if there, is among them */
-	uint32_t nr_events; /* that are queued, lost not counted */
-	uint32_t sequence;  /* of the next event */
+	struct list queued;   /* struct vevent; lost, if there, is among them */
+	uint32_t nr_events;   /* that are queued, lost not counted */
+	uint32_t sequence;    /* of the next event */
 	void (*changed)(void *arg, bool readable);
 	void *changed_arg;
 	struct vevent lost; /* the header that says so */
 };
 
-/* VEQ.4. Holds the vIOMMU's list of queues until veventq_finish(), which publishes or with @rc undoes; it returns @rc. */
+/* VEQ.4. Holds the vIOMMU's list of queues until veventq_finish(), which publishes or with @rc
+ * undoes; it returns @rc. */
 int veventq_alloc(struct viommu_object *v, uint32_t type, uint32_t depth, struct veventq **out);
 int veventq_finish(struct veventq *q, int rc);
 void veventq_watch(struct veventq *q, void (*changed)(void *arg, bool readable), void *arg);
@@ -89,11 +95,12 @@ struct veventq_item {
 	size_t len;
 };
 /*
- * EVQ.3 to EVQ.6: hands items to @emit, each VEVENTQ_HEADER and its data long, until @room bytes are used; @emit gives 0 or
- * -EFAULT. Bytes handed over, or -errno when not even the first item could be.
+ * EVQ.3 to EVQ.6: hands items to @emit, each VEVENTQ_HEADER and its data long, until @room bytes
+ * are used; @emit gives 0 or -EFAULT. Bytes handed over, or -errno when not even the first item
+ * could be.
  */
-ssize_t veventq_read(struct veventq *q, size_t room, int (*emit)(void *arg, const struct veventq_item *item),
-		     void *arg);
+ssize_t veventq_read(struct veventq *q, size_t room,
+		     int (*emit)(void *arg, const struct veventq_item *item), void *arg);
 #define VEVENTQ_HEADER 8 /* bytes before the data of an item */
 
 /* 6.3: a region of a vIOMMU that a program may map. */

@@ -2,8 +2,9 @@
 /*
  * Software users of a space: pins, and copies (semantics 8).
  *
- * A pin of several areas is one pin of each. The tree space->pins holds them by their first byte, with a chain where several
- * begin at the same one; space->pinned counts them by area, so that an unmap that meets none pays one look into an empty tree.
+ * A pin of several areas is one pin of each. The tree space->pins holds them by their first byte,
+ * with a chain where several begin at the same one; space->pinned counts them by area, so that an
+ * unmap that meets none pays one look into an empty tree.
  */
 #include <assert.h>
 #include <errno.h>
@@ -234,11 +235,13 @@ static uint64_t part_bytes(const struct part *p)
 
 static int check_prot(struct space *s, const struct part *p, bool write, const char *rule)
 {
-	if (!(p->a.prot & (write ? SPACE_WRITE : SPACE_READ)) || (write && !pages_writable(p->a.pages)))
+	if (!(p->a.prot & (write ? SPACE_WRITE : SPACE_READ)) ||
+	    (write && !pages_writable(p->a.pages)))
 		return refuse(s->sink, EPERM, rule, "iova", p->start, "an area mapped %s",
 			      write ? "WRITEABLE" : "READABLE");
 	if (pages_is_dmabuf(p->a.pages))
-		return refuse(s->sink, EINVAL, rule, "iova", p->start, "memory that is no dma-buf's");
+		return refuse(s->sink, EINVAL, rule, "iova", p->start,
+			      "memory that is no dma-buf's");
 	return 0;
 }
 
@@ -258,9 +261,11 @@ static int check_pin(struct space *s, const struct part *p, uint64_t last, bool 
 	bool joint = p->last != last && !is_aligned(at + part_bytes(p), PAGE_SIZE);
 
 	if (is_prevented(s, p))
-		return refuse(s->sink, EINVAL, "ACC.4", "iova", p->start, "no area that is being unmapped");
+		return refuse(s->sink, EINVAL, "ACC.4", "iova", p->start,
+			      "no area that is being unmapped");
 	if (!is_aligned(at, PAGE_SIZE) || joint)
-		return refuse(s->sink, EINVAL, "ACC.4", "iova", p->start, "the start of a page in memory");
+		return refuse(s->sink, EINVAL, "ACC.4", "iova", p->start,
+			      "the start of a page in memory");
 	return check_prot(s, p, write, "ACC.5");
 }
 
@@ -277,7 +282,8 @@ static int pin_part(struct space *s, const struct part *p, bool lock)
 	int rc = pages_pin(p->a.pages, p->offset, part_bytes(p));
 
 	if (rc)
-		return refuse(s->sink, -rc, "ACC.6", "iova", p->start, "memory that exists, within the limit");
+		return refuse(s->sink, -rc, "ACC.6", "iova", p->start,
+			      "memory that exists, within the limit");
 	rc = count_pin(s, &p->r, lock);
 	if (rc)
 		goto out_unpin;
@@ -314,7 +320,8 @@ static int pin_parts(struct space *s, const struct space_pin *pin, uint64_t last
 
 	for (bool more = true; more; iova = p.last + 1) {
 		if (!find_part(s, iova, last, &p))
-			rc = refuse(s->sink, ENOENT, "ACC.6", "iova", iova, "a range without a hole");
+			rc = refuse(s->sink, ENOENT, "ACC.6", "iova", iova,
+				    "a range without a hole");
 		else
 			rc = check_pin(s, &p, last, pin->write);
 		if (!rc)
@@ -331,7 +338,8 @@ static int pin_parts(struct space *s, const struct space_pin *pin, uint64_t last
 	return 0;
 }
 
-int space_check_range(const struct refuse_sink *sink, const char *rule, uint64_t iova, uint64_t length)
+int space_check_range(const struct refuse_sink *sink, const char *rule, uint64_t iova,
+		      uint64_t length)
 {
 	uint64_t last;
 
@@ -372,7 +380,8 @@ int space_unpin(struct space *s, const struct space_access *a, uint64_t iova, ui
 
 	lock_acquire(&s->lock);
 	if (!length || __builtin_add_overflow(iova, length - 1, &last) || !is_pinned(s, iova, last))
-		rc = refuse(s->sink, EINVAL, "ACC.8", "iova", iova, "exactly a range that was pinned");
+		rc = refuse(s->sink, EINVAL, "ACC.8", "iova", iova,
+			    "exactly a range that was pinned");
 	else
 		unpin_parts(s, iova, last, !a->ops);
 	lock_release(&s->lock);
@@ -426,7 +435,8 @@ static int copy_next(struct space *s, const struct space_rw *rw, uint64_t done, 
 	if (!find_part(s, iova, iova + min_u64(left, COPY_PIECE) - 1, &p))
 		return refuse(s->sink, ENOENT, "ACC.10", "iova", iova, "a range without a hole");
 	if (is_prevented(s, &p))
-		return refuse(s->sink, EINVAL, "ACC.4", "iova", iova, "no area that is being unmapped");
+		return refuse(s->sink, EINVAL, "ACC.4", "iova", iova,
+			      "no area that is being unmapped");
 	rc = check_prot(s, &p, rw->write, "ACC.9");
 	if (!rc)
 		rc = copy_part(s, &p, rw, rw->buf + done);

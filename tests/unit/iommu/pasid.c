@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * PASIDs: each has a domain of its own, and nothing of one is ever seen by another, whatever is attached, replaced and detached
- * meanwhile.
+ * PASIDs: each has a domain of its own, and nothing of one is ever seen by another, whatever is
+ * attached, replaced and detached meanwhile.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -35,15 +35,17 @@ static void world_begin(struct world *w, uint8_t bits)
 {
 	*w = (struct world){0};
 	bed_create(&w->bed, "vtd", false);
-	assert_int_equal(requester_create_with(w->bed.iommu,
-					       &(struct requester_config){.rid = 8, .pasid_bits = bits}, &w->r),
+	assert_int_equal(requester_create_with(
+				 w->bed.iommu,
+				 &(struct requester_config){.rid = 8, .pasid_bits = bits}, &w->r),
 			 0);
 	for (uint64_t n = 0; n < 3; n++) {
 		w->mem[n] = (uint64_t *)(void *)bed_memory(LEN);
 		for (size_t k = 0; k < LEN / 8; k++)
 			w->mem[n][k] = n;
 		assert_int_equal(domain_alloc(w->bed.iommu, 0, &w->domain[n]), 0);
-		bed_map(&w->bed, &w->map[n], w->domain[n], IOVA, w->mem[n], LEN, PT_READ | PT_WRITE);
+		bed_map(&w->bed, &w->map[n], w->domain[n], IOVA, w->mem[n], LEN,
+			PT_READ | PT_WRITE);
 	}
 }
 
@@ -200,13 +202,16 @@ static void test_many(void **state)
 	requester_begin(w.r);
 	for (int round = 0; round < 3; round++) {
 		for (uint32_t n = 1; n <= MANY; n++)
-			assert_int_equal(requester_attach_pasid(w.r, n * 37, w.domain[(n + round) % 3]), 0);
+			assert_int_equal(
+				requester_attach_pasid(w.r, n * 37, w.domain[(n + round) % 3]), 0);
 		for (uint32_t n = 1; n <= MANY; n++)
-			assert_int_equal(look(w.r, n * 37, IOVA + n % PAGES * 4096), (n + round) % 3);
+			assert_int_equal(look(w.r, n * 37, IOVA + n % PAGES * 4096),
+					 (n + round) % 3);
 		for (uint32_t n = MANY; n >= 1; n -= 2)
 			assert_int_equal(requester_attach_pasid(w.r, n * 37, NULL), 0);
 		for (uint32_t n = 1; n <= MANY; n++)
-			assert_int_equal(look(w.r, n * 37, IOVA), n % 2 ? (int64_t)(n + round) % 3 : -1);
+			assert_int_equal(look(w.r, n * 37, IOVA),
+					 n % 2 ? (int64_t)(n + round) % 3 : -1);
 		for (uint32_t n = 1; n <= MANY; n += 2)
 			assert_int_equal(requester_attach_pasid(w.r, n * 37, NULL), 0);
 	}
@@ -214,7 +219,8 @@ static void test_many(void **state)
 	world_end(&w);
 }
 
-/* PASIDs 1 to 4 come, change and go; PASID 5 and the RID stay, and must never see anything but theirs. */
+/* PASIDs 1 to 4 come, change and go; PASID 5 and the RID stay, and must never see anything but
+ * theirs. */
 struct storm {
 	struct world w;
 	pthread_t thread;
@@ -254,7 +260,8 @@ static void test_storm(void **state)
 	for (uint32_t n = 0; n < 3000; n++) {
 		uint32_t pasid = 1 + n * 7 % 4;
 
-		assert_int_equal(requester_attach_pasid(s.w.r, pasid, n % 5 ? s.w.domain[n % 2] : NULL), 0);
+		assert_int_equal(
+			requester_attach_pasid(s.w.r, pasid, n % 5 ? s.w.domain[n % 2] : NULL), 0);
 		if (n % 64 == 0)
 			sched_yield();
 	}

@@ -56,9 +56,9 @@ static void test_one(void **state)
 		size_t len;
 		int rc;
 	} rows[] = {
-		{TYPE, 0, 16, 0},	   {TYPE, 0, 8, 0},	  {TYPE, 0, 12, 0},
-		{TYPE, 0, 7, -EINVAL},	   {TYPE, 0, 17, -EINVAL}, {TYPE + 1, 0, 16, -EINVAL},
-		{TYPE, 60, 8, -EFAULT},	   {TYPE, 48, 16, 0},	  {TYPE + 1, 60, 16, -EINVAL},
+		{TYPE, 0, 16, 0},	{TYPE, 0, 8, 0},	{TYPE, 0, 12, 0},
+		{TYPE, 0, 7, -EINVAL},	{TYPE, 0, 17, -EINVAL}, {TYPE + 1, 0, 16, -EINVAL},
+		{TYPE, 60, 8, -EFAULT}, {TYPE, 48, 16, 0},	{TYPE + 1, 60, 16, -EINVAL},
 	};
 
 	fill();
@@ -67,7 +67,8 @@ static void test_one(void **state)
 		struct sample s;
 
 		memset(&s, 0xaa, sizeof(s));
-		assert_int_equal(user_get(&u, TYPE, &s, sizeof(s), user_min(struct sample, b)), rows[n].rc);
+		assert_int_equal(user_get(&u, TYPE, &s, sizeof(s), user_min(struct sample, b)),
+				 rows[n].rc);
 		if (rows[n].rc)
 			continue;
 		assert_memory_equal(&s, memory + rows[n].addr, rows[n].len);

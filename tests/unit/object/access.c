@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Access objects (semantics 8): pins that follow the rules ACC.1 to ACC.11, what an unmap asks of them, and copies.
+ * Access objects (semantics 8): pins that follow the rules ACC.1 to ACC.11, what an unmap asks of
+ * them, and copies.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -112,12 +113,12 @@ static void test_pin_rules(void **state)
 	bed_create(&b);
 	owner_begin(&b, &o, &pinning);
 	bed_map(&b, b.ioas, 0x100000, page, 4096, SPACE_READ);
-	assert_int_equal(pin(&o, 0, 0, false), -EINVAL);			/* ACC.3 */
+	assert_int_equal(pin(&o, 0, 0, false), -EINVAL); /* ACC.3 */
 	assert_int_equal(pin(&o, UINT64_MAX, 2, false), -EOVERFLOW);
-	assert_int_equal(pin(&o, BED_IOVA + 8, 16, false), -EINVAL);		/* ACC.4 */
-	assert_int_equal(pin(&o, 0x100000, 4096, true), -EPERM);		/* ACC.5 */
-	assert_int_equal(pin(&o, 0x100008, 8, true), -EINVAL);			/* 4 before 5 */
-	assert_int_equal(pin(&o, 0x200000, 8, false), -ENOENT);			/* ACC.6 */
+	assert_int_equal(pin(&o, BED_IOVA + 8, 16, false), -EINVAL); /* ACC.4 */
+	assert_int_equal(pin(&o, 0x100000, 4096, true), -EPERM);     /* ACC.5 */
+	assert_int_equal(pin(&o, 0x100008, 8, true), -EINVAL);	     /* 4 before 5 */
+	assert_int_equal(pin(&o, 0x200000, 8, false), -ENOENT);	     /* ACC.6 */
 	assert_int_equal(pin(&o, BED_IOVA + BED_LEN - 4096, 4097, false), -ENOENT);
 	/* What was pinned before the hole is pinned no more. */
 	assert_int_equal(unmap(&b, HALF, BED_LEN / 2, &unmapped), 0);
@@ -125,7 +126,8 @@ static void test_pin_rules(void **state)
 	bed_map(&b, b.ioas, HALF, b.mem + BED_LEN / 2, BED_LEN / 2, SPACE_READ);
 	assert_int_equal(pin(&o, BED_IOVA, BED_LEN, true), -EPERM); /* of the second area */
 	assert_int_equal(pin(&o, BED_IOVA + 4096, BED_LEN - 4096 - 100, false), 0);
-	assert_int_equal(access_unpin(o.access, BED_IOVA + 4096, BED_LEN - 4096), -EINVAL); /* ACC.8 */
+	assert_int_equal(access_unpin(o.access, BED_IOVA + 4096, BED_LEN - 4096),
+			 -EINVAL); /* ACC.8 */
 	assert_int_equal(access_unpin(o.access, BED_IOVA, BED_LEN), -EINVAL);
 	assert_int_equal(access_unpin(o.access, BED_IOVA + 4096, BED_LEN - 4096 - 100), 0);
 	assert_int_equal(access_unpin(o.access, BED_IOVA + 4096, BED_LEN - 4096 - 100), -EINVAL);
@@ -157,7 +159,8 @@ static void test_pas(void **state)
 	owner_begin(&b, &o, &pinning);
 	assert_int_equal(access_pin(o.access, BED_IOVA, BED_LEN, pas, true), 0);
 	for (int n = 0; n < BED_PAGES; n++) {
-		assert_int_equal(pt_translate(domain_pt(hwpt->domain), BED_IOVA + n * 4096ull, &leaf), 0);
+		assert_int_equal(
+			pt_translate(domain_pt(hwpt->domain), BED_IOVA + n * 4096ull, &leaf), 0);
 		assert_int_equal(pas[n], leaf.pa);
 	}
 	assert_int_equal(access_unpin(o.access, BED_IOVA, BED_LEN), 0);
@@ -165,7 +168,8 @@ static void test_pas(void **state)
 	bed_destroy(&b);
 }
 
-/* Unmapping asks for each area that is pinned, and only for those; what lies before it goes at once. */
+/* Unmapping asks for each area that is pinned, and only for those; what lies before it goes at
+ * once. */
 static void test_unmap_asks(void **state)
 {
 	uint64_t unmapped;
@@ -216,7 +220,8 @@ static void test_unmap_gives_up(void **state)
 	bed_destroy(&b);
 }
 
-/* An access that pins raises the alignment of the IOAS to the page, one that only copies does not. */
+/* An access that pins raises the alignment of the IOAS to the page, one that only copies does not.
+ */
 static void test_alignment(void **state)
 {
 	static char page[4096] __attribute__((aligned(4096)));
@@ -255,15 +260,19 @@ static void test_rw(void **state)
 	bed_create(&b);
 	owner_begin(&b, &o, &copying);
 	for (size_t w = 0; w < ARRAY_SIZE(ways); w++) {
-		assert_int_equal(access_rw(o.access, BED_IOVA, buf, 0, ways[w]), -EINVAL); /* ACC.9 */
+		assert_int_equal(access_rw(o.access, BED_IOVA, buf, 0, ways[w]),
+				 -EINVAL); /* ACC.9 */
 		assert_int_equal(access_rw(o.access, UINT64_MAX, buf, 2, ways[w]), -EOVERFLOW);
 		assert_int_equal(access_rw(o.access, BED_IOVA, buf, BED_LEN, ways[w]), 0);
 		assert_memory_equal(buf, b.mem, BED_LEN);
 		memset(buf, (int)w + 1, BED_LEN);
-		assert_int_equal(access_rw(o.access, HALF - 77, buf, 200, ways[w] | ACCESS_WRITE), 0);
+		assert_int_equal(access_rw(o.access, HALF - 77, buf, 200, ways[w] | ACCESS_WRITE),
+				 0);
 		assert_memory_equal(b.mem + BED_LEN / 2 - 77, buf, 200);
 		/* ACC.10: what lies before the hole has moved. */
-		assert_int_equal(access_rw(o.access, BED_IOVA + BED_LEN - 10, buf, 11, ways[w] | ACCESS_WRITE), -ENOENT);
+		assert_int_equal(access_rw(o.access, BED_IOVA + BED_LEN - 10, buf, 11,
+					   ways[w] | ACCESS_WRITE),
+				 -ENOENT);
 		assert_memory_equal(b.mem + BED_LEN - 10, buf, 10);
 	}
 	/* ACC.11. */
@@ -282,9 +291,12 @@ static void test_rw(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_attach),		cmocka_unit_test(test_pin_rules),
-		cmocka_unit_test(test_pas),		cmocka_unit_test(test_unmap_asks),
-		cmocka_unit_test(test_unmap_gives_up), cmocka_unit_test(test_alignment),
+		cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_pin_rules),
+		cmocka_unit_test(test_pas),
+		cmocka_unit_test(test_unmap_asks),
+		cmocka_unit_test(test_unmap_gives_up),
+		cmocka_unit_test(test_alignment),
 		cmocka_unit_test(test_rw),
 	};
 

@@ -32,10 +32,12 @@ void bed_create(struct bed *b)
 	char why[256];
 
 	*b = (struct bed){0};
-	assert_int_equal(host_create(&(struct host_config){.iommu = "mock"}, &b->host, why, sizeof(why)), 0);
+	assert_int_equal(
+		host_create(&(struct host_config){.iommu = "mock"}, &b->host, why, sizeof(why)), 0);
 	assert_int_equal(iommufd_create(b->host, false, &b->ctx), 0);
 	for (unsigned int n = 0; n < BED_DEVS; n++) {
-		const struct iommu_caps caps = mock_device_caps(b->host->iommu, MOCK_FLAGS_DEVICE_PASID);
+		const struct iommu_caps caps =
+			mock_device_caps(b->host->iommu, MOCK_FLAGS_DEVICE_PASID);
 		char name[16];
 
 		snprintf(name, sizeof(name), "mock%u", n);
@@ -58,7 +60,8 @@ void bed_create(struct bed *b)
 		((uint64_t *)(void *)b->mem)[n] = n;
 	b->ioas = bed_ioas(b);
 	bed_map(b, b->ioas, BED_IOVA, b->mem, BED_LEN / 2, SPACE_READ | SPACE_WRITE);
-	bed_map(b, b->ioas, BED_IOVA + BED_LEN / 2, b->mem + BED_LEN / 2, BED_LEN / 2, SPACE_READ | SPACE_WRITE);
+	bed_map(b, b->ioas, BED_IOVA + BED_LEN / 2, b->mem + BED_LEN / 2, BED_LEN / 2,
+		SPACE_READ | SPACE_WRITE);
 }
 
 void bed_destroy(struct bed *b)
@@ -88,8 +91,8 @@ void bed_map(struct bed *b, struct ioas *ioas, uint64_t iova, void *va, uint64_t
 	const struct memory_payer nobody = {0};
 	struct space_map map = {.length = len, .iova = iova, .prot = prot, .fixed = true};
 
-	assert_int_equal(pages_from_va(b->host->memory, &nobody, (uintptr_t)va, len, prot & SPACE_WRITE, false,
-				       &map.pages),
+	assert_int_equal(pages_from_va(b->host->memory, &nobody, (uintptr_t)va, len,
+				       prot & SPACE_WRITE, false, &map.pages),
 			 0);
 	assert_int_equal(space_map(ioas->space, &map), 0);
 	pages_put(map.pages);
@@ -104,10 +107,12 @@ struct hwpt *bed_paging(struct bed *b, unsigned int dev, uint32_t flags)
 	return hwpt;
 }
 
-struct hwpt *bed_nested(struct bed *b, unsigned int dev, struct hwpt *parent, struct viommu_object *v, uint32_t flags)
+struct hwpt *bed_nested(struct bed *b, unsigned int dev, struct hwpt *parent,
+			struct viommu_object *v, uint32_t flags)
 {
 	const struct iommu_hwpt_selftest wish = {.iotlb = IOMMU_TEST_IOTLB_DEFAULT};
-	const struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish, sizeof(wish)};
+	const struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST,
+				       (uintptr_t)&wish, sizeof(wish)};
 	struct hwpt *hwpt;
 
 	assert_int_equal(v ? hwpt_viommu_alloc(b->ctx, v, b->idev[dev], flags, &data, &hwpt)
@@ -121,13 +126,16 @@ struct viommu_object *bed_viommu(struct bed *b, struct hwpt *parent)
 {
 	struct viommu_object *v;
 
-	assert_int_equal(viommu_alloc(b->ctx, b->idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id, NULL, &v), 0);
+	assert_int_equal(viommu_alloc(b->ctx, b->idev[0], IOMMU_VIOMMU_TYPE_SELFTEST,
+				      parent->obj.id, NULL, &v),
+			 0);
 	object_publish(b->ctx, &v->obj);
 	return v;
 }
 
 /* As the command does it: the device stays busy as long as the vDEVICE lives. */
-int bed_vdevice(struct bed *b, struct viommu_object *v, unsigned int dev, uint64_t virt_id, uint32_t *id)
+int bed_vdevice(struct bed *b, struct viommu_object *v, unsigned int dev, uint64_t virt_id,
+		uint32_t *id)
 {
 	struct object *obj = object_get(b->ctx, b->idev[dev]->obj.id, OBJECT_DEVICE);
 	struct vdevice_object *vd;
@@ -144,7 +152,8 @@ int bed_vdevice(struct bed *b, struct viommu_object *v, unsigned int dev, uint64
 	return vdevice_finish(vd, 0);
 }
 
-int bed_queue(struct bed *b, struct viommu_object *v, uint32_t index, uint64_t iova, uint64_t len, uint32_t *id)
+int bed_queue(struct bed *b, struct viommu_object *v, uint32_t index, uint64_t iova, uint64_t len,
+	      uint32_t *id)
 {
 	const struct hw_queue_params p = {IOMMU_HW_QUEUE_TYPE_SELFTEST, index, iova, len};
 	struct hw_queue_object *q;
@@ -183,7 +192,8 @@ uint64_t bed_objects(struct bed *b)
 
 static void respond(struct page_group *g, bool success)
 {
-	__atomic_store_n(&container_of(g, struct bed_fault, group)->answer, success, __ATOMIC_RELEASE);
+	__atomic_store_n(&container_of(g, struct bed_fault, group)->answer, success,
+			 __ATOMIC_RELEASE);
 }
 
 void bed_fault(struct bed *b, struct bed_fault *f, unsigned int dev, uint32_t pasid, uint64_t addr)

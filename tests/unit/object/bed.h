@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What a test of the object room stands on: a host whose IOMMU is the mock, devices in groups, an iommufd context, an IOAS that
- * maps program memory, and short names for what every test makes.
+ * What a test of the object room stands on: a host whose IOMMU is the mock, devices in groups, an
+ * iommufd context, an IOAS that maps program memory, and short names for what every test makes.
  */
 #ifndef TESTS_UNIT_OBJECT_BED_H
 #define TESTS_UNIT_OBJECT_BED_H
@@ -28,14 +28,17 @@ struct bed {
 void bed_create(struct bed *b);
 void bed_destroy(struct bed *b); /* unbinds what is bound */
 
-struct ioas *bed_ioas(struct bed *b);		 /* an empty one, published */
+struct ioas *bed_ioas(struct bed *b); /* an empty one, published */
 void bed_map(struct bed *b, struct ioas *ioas, uint64_t iova, void *va, uint64_t len, int prot);
 struct hwpt *bed_paging(struct bed *b, unsigned int dev, uint32_t flags);
 /* On an HWPT, or with @v from a vIOMMU. */
-struct hwpt *bed_nested(struct bed *b, unsigned int dev, struct hwpt *parent, struct viommu_object *v, uint32_t flags);
+struct hwpt *bed_nested(struct bed *b, unsigned int dev, struct hwpt *parent,
+			struct viommu_object *v, uint32_t flags);
 struct viommu_object *bed_viommu(struct bed *b, struct hwpt *parent);
-int bed_vdevice(struct bed *b, struct viommu_object *v, unsigned int dev, uint64_t virt_id, uint32_t *id);
-int bed_queue(struct bed *b, struct viommu_object *v, uint32_t index, uint64_t iova, uint64_t len, uint32_t *id);
+int bed_vdevice(struct bed *b, struct viommu_object *v, unsigned int dev, uint64_t virt_id,
+		uint32_t *id);
+int bed_queue(struct bed *b, struct viommu_object *v, uint32_t index, uint64_t iova, uint64_t len,
+	      uint32_t *id);
 struct veventq *bed_veventq(struct bed *b, struct viommu_object *v, uint32_t depth);
 int bed_attach(struct bed *b, unsigned int dev, uint32_t pasid, uint32_t pt_id);
 /* DESTROY. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What goes up: page requests to fault queues and their answers (6.1), events to vEVENTQs (6.2); and PASID attachment (7.4), which
- * decides whose a request is.
+ * What goes up: page requests to fault queues and their answers (6.1), events to vEVENTQs (6.2);
+ * and PASID attachment (7.4), which decides whose a request is.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -223,13 +223,16 @@ static void test_pasid_rules(void **state)
 	assert_int_equal(bed_attach(&b, 0, 7, with->obj.id), -EINVAL);
 	idevice_detach(b.idev[0]);
 
-	/* The test driver's PASID that fails at every second attachment: a replace leaves the old one. */
+	/* The test driver's PASID that fails at every second attachment: a replace leaves the old
+	 * one. */
 	assert_int_equal(bed_attach(&b, 0, IOMMU_TEST_PASID_RESERVED, with->obj.id), 0);
 	pt = with2->obj.id;
 	assert_int_equal(idevice_replace_pasid(b.idev[0], IOMMU_TEST_PASID_RESERVED, &pt), -ENOMEM);
-	assert_ptr_equal(requester_pasid_domain(b.slot[0]->requester, IOMMU_TEST_PASID_RESERVED), with->domain);
+	assert_ptr_equal(requester_pasid_domain(b.slot[0]->requester, IOMMU_TEST_PASID_RESERVED),
+			 with->domain);
 	assert_int_equal(idevice_replace_pasid(b.idev[0], IOMMU_TEST_PASID_RESERVED, &pt), 0);
-	assert_ptr_equal(requester_pasid_domain(b.slot[0]->requester, IOMMU_TEST_PASID_RESERVED), with2->domain);
+	assert_ptr_equal(requester_pasid_domain(b.slot[0]->requester, IOMMU_TEST_PASID_RESERVED),
+			 with2->domain);
 	/* Unbinding detaches what is left. */
 	assert_int_equal(bed_attach(&b, 0, 3, with->obj.id), 0);
 	idevice_unbind(b.idev[0]);
@@ -239,7 +242,8 @@ static void test_pasid_rules(void **state)
 	bed_destroy(&b);
 }
 
-/* What a reader of a vEVENTQ gets, item by item: the sequence, or ~sequence where events were lost. */
+/* What a reader of a vEVENTQ gets, item by item: the sequence, or ~sequence where events were lost.
+ */
 struct events {
 	uint32_t got[64];
 	unsigned int n;
@@ -278,7 +282,7 @@ static void test_events(void **state)
 	assert_int_equal(veventq_alloc(v, IOMMU_VEVENTQ_TYPE_SELFTEST, 2, &twin), -EEXIST);
 	assert_int_equal(bed_kill(&b, v->obj.id), -EBUSY);
 	assert_int_equal(veventq_read(q, 100, take, &e), 0); /* EVQ.3 */
-	for (int n = 0; n < 5; n++) /* 0 and 1 fit; 2, 3 and 4 are lost */
+	for (int n = 0; n < 5; n++)			     /* 0 and 1 fit; 2, 3 and 4 are lost */
 		assert_int_equal(event(v), 0);
 	assert_int_equal(veventq_read(q, 11, take, &e), -EINVAL); /* EVQ.4 */
 	e.rc = -EFAULT;
@@ -296,7 +300,8 @@ static void test_events(void **state)
 	e.n = 0;
 	assert_int_equal(veventq_read(q, 100, take, &e), 32);
 	assert_int_equal(e.got[2], ~8u);
-	/* A header that could not be handed over comes back, unless something newer tells of the loss. */
+	/* A header that could not be handed over comes back, unless something newer tells of the
+	 * loss. */
 	for (int n = 0; n < 3; n++) /* 9, 10; 11 */
 		event(v);
 	e.n = 0;
@@ -324,8 +329,8 @@ static void test_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_delivery), cmocka_unit_test(test_replace),
-		cmocka_unit_test(test_group),	 cmocka_unit_test(test_pasid_routes),
+		cmocka_unit_test(test_delivery),    cmocka_unit_test(test_replace),
+		cmocka_unit_test(test_group),	    cmocka_unit_test(test_pasid_routes),
 		cmocka_unit_test(test_pasid_rules), cmocka_unit_test(test_events),
 	};
 

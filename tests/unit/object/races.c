@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Two at once: DESTROY beside commands, replace beside DMA, unbinding beside the destruction of a vDEVICE, unmapping beside
- * pinning, events and page requests beside their readers and beside the end of their queue. To be run with the thread sanitizer;
- * without it the assertions still say that nothing is lost, answered twice or seen too late.
+ * Two at once: DESTROY beside commands, replace beside DMA, unbinding beside the destruction of a
+ * vDEVICE, unmapping beside pinning, events and page requests beside their readers and beside the
+ * end of their queue. To be run with the thread sanitizer; without it the assertions still say that
+ * nothing is lost, answered twice or seen too late.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -71,7 +72,8 @@ static void kill_all(struct helper *h)
 static void make_nested(struct bed *b)
 {
 	const struct iommu_hwpt_selftest wish = {.iotlb = 1};
-	const struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish, sizeof(wish)};
+	const struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST,
+				       (uintptr_t)&wish, sizeof(wish)};
 	struct viommu_object *v;
 	struct hwpt *parent, *nested;
 	struct object *obj;
@@ -84,7 +86,8 @@ static void make_nested(struct bed *b)
 		obj = object_get(b->ctx, id, OBJECT_HWPT_PAGING);
 		if (!obj)
 			continue;
-		if (!hwpt_nested_alloc(b->ctx, container_of(obj, struct hwpt, obj), b->idev[0], 0, &data, &nested))
+		if (!hwpt_nested_alloc(b->ctx, container_of(obj, struct hwpt, obj), b->idev[0], 0,
+				       &data, &nested))
 			object_publish(b->ctx, &nested->obj);
 		object_put(b->ctx, obj);
 		if (!viommu_alloc(b->ctx, b->idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, id, NULL, &v))
@@ -119,8 +122,8 @@ static void test_destroy_beside_commands(void **state)
 }
 
 /*
- * After a replace has returned, nobody reads what the old HWPT showed: its memory is made wrong then, and right again before the
- * way back.
+ * After a replace has returned, nobody reads what the old HWPT showed: its memory is made wrong
+ * then, and right again before the way back.
  */
 #define WRONG 0xdeadbeefull
 
@@ -205,7 +208,8 @@ static void test_replace_beside_dma(void **state)
 	replace_beside_dma(33);
 }
 
-/* The vDEVICE goes once, by the one or by the other; a DESTROY that comes in between hears that it is held. */
+/* The vDEVICE goes once, by the one or by the other; a DESTROY that comes in between hears that it
+ * is held. */
 static void kill_one(struct helper *h)
 {
 	uint32_t id = __atomic_load_n((uint32_t *)h->arg, __ATOMIC_ACQUIRE);
@@ -249,7 +253,8 @@ static void test_unbind_beside_vdevice(void **state)
 	bed_destroy(&b);
 }
 
-/* As an emulated device does it: what is pinned is listed under a lock that the pinning is done under too. */
+/* As an emulated device does it: what is pinned is listed under a lock that the pinning is done
+ * under too. */
 struct owner {
 	struct access *access;
 	pthread_mutex_t lock;
@@ -290,7 +295,8 @@ static void pin_some(struct helper *h)
 			__atomic_fetch_add(&o->pins, o->pinned[n], __ATOMIC_RELAXED);
 		}
 		pthread_mutex_unlock(&o->lock);
-		access_rw(o->access, BED_IOVA + n * 4096, &word, sizeof(word), n % 2 ? ACCESS_SLOW : 0);
+		access_rw(o->access, BED_IOVA + n * 4096, &word, sizeof(word),
+			  n % 2 ? ACCESS_SLOW : 0);
 	}
 }
 
@@ -438,9 +444,12 @@ static void test_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_destroy_beside_commands), cmocka_unit_test(test_replace_beside_dma),
-		cmocka_unit_test(test_unbind_beside_vdevice),	cmocka_unit_test(test_unmap_beside_pins),
-		cmocka_unit_test(test_events),			cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_destroy_beside_commands),
+		cmocka_unit_test(test_replace_beside_dma),
+		cmocka_unit_test(test_unbind_beside_vdevice),
+		cmocka_unit_test(test_unmap_beside_pins),
+		cmocka_unit_test(test_events),
+		cmocka_unit_test(test_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

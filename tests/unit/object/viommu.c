@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Nested HWPTs, vIOMMUs and what hangs off them: who holds whom (semantics 2.4), in which order they go, tombstones, HW queues and
- * mappable regions. Every test ends with the sweep of the whole context, which must find everything free.
+ * Nested HWPTs, vIOMMUs and what hangs off them: who holds whom (semantics 2.4), in which order
+ * they go, tombstones, HW queues and mappable regions. Every test ends with the sweep of the whole
+ * context, which must find everything free.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -20,7 +21,8 @@
 static void test_nested(void **state)
 {
 	const struct iommu_hwpt_selftest wish = {.iotlb = 1};
-	struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish, sizeof(wish)};
+	struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish,
+				 sizeof(wish)};
 	struct hwpt *plain, *parent, *nested, *out;
 	struct bed b;
 
@@ -28,7 +30,8 @@ static void test_nested(void **state)
 	plain = bed_paging(&b, 0, 0);
 	parent = bed_paging(&b, 0, NEST);
 	/* HWA.15 to HWA.18, and adjacent pairs. */
-	assert_int_equal(hwpt_nested_alloc(b.ctx, plain, b.idev[0], NEST, &data, &out), -EOPNOTSUPP);
+	assert_int_equal(hwpt_nested_alloc(b.ctx, plain, b.idev[0], NEST, &data, &out),
+			 -EOPNOTSUPP);
 	assert_int_equal(hwpt_nested_alloc(b.ctx, plain, b.idev[0], 0, NULL, &out), -EOPNOTSUPP);
 	assert_int_equal(hwpt_nested_alloc(b.ctx, plain, b.idev[0], 0, &data, &out), -EINVAL);
 	data.type = 1;
@@ -56,7 +59,8 @@ static void test_nested(void **state)
 static void test_invalidate(void **state)
 {
 	struct iommu_hwpt_invalidate_selftest e[3] = {{0, 1}, {0, 9}, {0, 2}};
-	struct user_array a = {&bed_user_ops, NULL, IOMMU_HWPT_INVALIDATE_DATA_SELFTEST, (uintptr_t)e, sizeof(e[0]), 3};
+	struct user_array a = {&bed_user_ops, NULL,	    IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
+			       (uintptr_t)e,  sizeof(e[0]), 3};
 	const struct nested_ops *ops;
 	struct hwpt *nested;
 	uint32_t done = 0, word;
@@ -86,9 +90,14 @@ static void test_viommu_holds(void **state)
 	parent = bed_paging(&b, 0, NEST);
 	/* VIO.A3 to VIO.A5. */
 	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], 1, 999, NULL, &v), -EOPNOTSUPP);
-	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, 999, NULL, &v), -ENOENT);
-	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, b.ioas->obj.id, NULL, &v), -ENOENT);
-	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, plain->obj.id, NULL, &v), -EINVAL);
+	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, 999, NULL, &v),
+			 -ENOENT);
+	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, b.ioas->obj.id,
+				      NULL, &v),
+			 -ENOENT);
+	assert_int_equal(
+		viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, plain->obj.id, NULL, &v),
+		-EINVAL);
 	v = bed_viommu(&b, parent);
 	nested = bed_nested(&b, 0, NULL, v, 0);
 	assert_int_equal(bed_kill(&b, parent->obj.id), -EBUSY);
@@ -161,7 +170,9 @@ static void test_tombstone(void **state)
 
 	/* One that its owner destroyed leaves its id to others. */
 	parent = bed_paging(&b, 1, NEST);
-	assert_int_equal(viommu_alloc(b.ctx, b.idev[1], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id, NULL, &v), 0);
+	assert_int_equal(viommu_alloc(b.ctx, b.idev[1], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id,
+				      NULL, &v),
+			 0);
 	object_publish(b.ctx, &v->obj);
 	assert_int_equal(bed_vdevice(&b, v, 1, 7, &id), 0);
 	assert_int_equal(bed_kill(&b, id), 0);
@@ -182,17 +193,18 @@ static void test_queue_rules(void **state)
 	bed_create(&b);
 	v = bed_viommu(&b, bed_paging(&b, 0, NEST));
 	objects = bed_objects(&b);
-	assert_int_equal(hw_queue_alloc(v, &p, &q), -EOPNOTSUPP);				/* HWQ.5 */
-	assert_int_equal(bed_queue(&b, v, 0, 0xfff, UINT64_MAX - 0xffe, &zero), -ERANGE);	/* HWQ.6 */
-	assert_int_equal(bed_queue(&b, v, 0, BED_IOVA - 4096, 8192, &zero), -ENOENT);		/* HWQ.7 */
+	assert_int_equal(hw_queue_alloc(v, &p, &q), -EOPNOTSUPP); /* HWQ.5 */
+	assert_int_equal(bed_queue(&b, v, 0, 0xfff, UINT64_MAX - 0xffe, &zero),
+			 -ERANGE);						      /* HWQ.6 */
+	assert_int_equal(bed_queue(&b, v, 0, BED_IOVA - 4096, 8192, &zero), -ENOENT); /* HWQ.7 */
 	assert_int_equal(bed_queue(&b, v, 0, BED_IOVA + BED_LEN - 8, 16, &zero), -ENOENT);
-	assert_int_equal(bed_queue(&b, v, 2, BED_IOVA, 4096, &zero), -EINVAL);			/* HWQ.11 */
+	assert_int_equal(bed_queue(&b, v, 2, BED_IOVA, 4096, &zero), -EINVAL); /* HWQ.11 */
 	assert_int_equal(bed_queue(&b, v, 1, BED_IOVA, 4096, &zero), -EIO);
 	assert_int_equal(bed_objects(&b), objects);
 	/* Nothing stays locked. */
 	assert_int_equal(space_unmap(b.ioas->space, half, BED_LEN / 2, &unmapped), 0);
 	bed_map(&b, b.ioas, half, b.mem + BED_LEN / 2, BED_LEN / 2, SPACE_WRITE);
-	assert_int_equal(bed_queue(&b, v, 0, half, 16, &zero), -EPERM);				/* HWQ.8 */
+	assert_int_equal(bed_queue(&b, v, 0, half, 16, &zero), -EPERM); /* HWQ.8 */
 
 	assert_int_equal(bed_queue(&b, v, 0, BED_IOVA + 8, 4096, &zero), 0);
 	assert_int_equal(bed_objects(&b), objects + 2); /* its access has an id too */
@@ -212,11 +224,13 @@ static void test_queue_rules(void **state)
 	bed_destroy(&b);
 }
 
-/* HWQ.9: areas that are not aligned to the page, before anything is looked up; and none can come later. */
+/* HWQ.9: areas that are not aligned to the page, before anything is looked up; and none can come
+ * later. */
 static void test_queue_alignment(void **state)
 {
 	const struct memory_payer nobody = {0};
-	struct space_map map = {.length = 2048, .iova = BED_IOVA + 2 * BED_LEN, .prot = SPACE_READ, .fixed = true};
+	struct space_map map = {
+		.length = 2048, .iova = BED_IOVA + 2 * BED_LEN, .prot = SPACE_READ, .fixed = true};
 	struct viommu_object *v;
 	uint64_t unmapped;
 	uint32_t id;
@@ -224,7 +238,9 @@ static void test_queue_alignment(void **state)
 
 	bed_create(&b);
 	v = bed_viommu(&b, bed_paging(&b, 0, NEST)); /* its domain's pages have 2 KiB */
-	assert_int_equal(pages_from_va(b.host->memory, &nobody, (uintptr_t)b.mem, 2048, false, false, &map.pages), 0);
+	assert_int_equal(pages_from_va(b.host->memory, &nobody, (uintptr_t)b.mem, 2048, false,
+				       false, &map.pages),
+			 0);
 	assert_int_equal(space_map(b.ioas->space, &map), 0);
 	assert_int_equal(bed_queue(&b, v, 0, 0x5000, 4096, &id), -EADDRINUSE);
 	assert_int_equal(space_unmap(b.ioas->space, map.iova, 2048, &unmapped), 0);
@@ -240,7 +256,8 @@ static void test_queue_alignment(void **state)
 static void test_region(void **state)
 {
 	struct iommu_viommu_selftest s = {.in_data = 0x1234};
-	const struct user_data data = {&bed_user_ops, NULL, IOMMU_VIOMMU_TYPE_SELFTEST, (uintptr_t)&s, sizeof(s)};
+	const struct user_data data = {&bed_user_ops, NULL, IOMMU_VIOMMU_TYPE_SELFTEST,
+				       (uintptr_t)&s, sizeof(s)};
 	struct viommu_object *v, *w;
 	struct hwpt *parent;
 	struct region r;
@@ -248,7 +265,9 @@ static void test_region(void **state)
 
 	bed_create(&b);
 	parent = bed_paging(&b, 0, NEST);
-	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id, &data, &v), 0);
+	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id,
+				      &data, &v),
+			 0);
 	object_publish(b.ctx, &v->obj);
 	assert_int_equal(s.out_data, 0x1234);
 	assert_int_equal(s.out_mmap_length, 8192);
@@ -261,19 +280,24 @@ static void test_region(void **state)
 	assert_int_equal(*(uint32_t *)r.mem, 0x1234);
 	assert_int_equal(bed_kill(&b, v->obj.id), -EBUSY); /* DEST.10 */
 
-	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id, &data, &w), 0);
+	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id,
+				      &data, &w),
+			 0);
 	object_publish(b.ctx, &w->obj);
 	assert_int_equal(s.out_mmap_offset, 12288);
 	object_release(b.ctx, r.owner);
 	assert_int_equal(bed_kill(&b, v->obj.id), 0);
 	assert_int_equal(iommufd_region_get(b.ctx, 4096, 8192, &r), -ENXIO);
-	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id, &data, &v), 0);
+	assert_int_equal(viommu_alloc(b.ctx, b.idev[0], IOMMU_VIOMMU_TYPE_SELFTEST, parent->obj.id,
+				      &data, &v),
+			 0);
 	object_publish(b.ctx, &v->obj);
 	assert_int_equal(s.out_mmap_offset, 4096); /* the lowest free place */
 	bed_destroy(&b);
 }
 
-/* Every order of destroying a small family of objects: what is held answers EBUSY until its holder is gone. */
+/* Every order of destroying a small family of objects: what is held answers EBUSY until its holder
+ * is gone. */
 static void test_destroy_orders(void **state)
 {
 	enum { PARENT, VIOMMU, NESTED, VDEVICE, QUEUE, NR };
@@ -318,9 +342,9 @@ static void test_destroy_orders(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_nested),	      cmocka_unit_test(test_invalidate),
-		cmocka_unit_test(test_viommu_holds),  cmocka_unit_test(test_vdevice_names),
-		cmocka_unit_test(test_tombstone),     cmocka_unit_test(test_queue_rules),
+		cmocka_unit_test(test_nested),		cmocka_unit_test(test_invalidate),
+		cmocka_unit_test(test_viommu_holds),	cmocka_unit_test(test_vdevice_names),
+		cmocka_unit_test(test_tombstone),	cmocka_unit_test(test_queue_rules),
 		cmocka_unit_test(test_queue_alignment), cmocka_unit_test(test_region),
 		cmocka_unit_test(test_destroy_orders),
 	};

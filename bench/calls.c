@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <ioas/abi/iommufd.h>
+#include <ioas/abi/extensions.h>
 #include <ioas/ioas.h>
 
 #include "bench.h"
@@ -133,6 +133,56 @@ static void map_unmap(void *arg, uint64_t n)
 		map(t, t->mem, 4 * GB, t->len);
 		unmap(t, 4 * GB, t->len);
 	}
+}
+
+/* An array of that many pages, two apart, in one call each. */
+#define MANY 64
+static void map_unmap_array(void *arg, uint64_t n)
+{
+	struct bed *t = arg;
+	struct iommu_ioas_range r[MANY];
+
+	for (unsigned int i = 0; i < MANY; i++)
+		r[i] = (struct iommu_ioas_range){(uintptr_t)t->mem + 2 * i * 4 * KB, 4 * KB,
+						 4 * GB + 2 * i * 4 * KB};
+	while (n--) {
+		check(ioas_map_ranges(t->host, t->fd, t->ioas,
+				      IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+					      IOMMU_IOAS_MAP_WRITEABLE,
+				      r, MANY, NULL),
+		      "ioas_map_ranges");
+		check(ioas_unmap_ranges(t->host, t->fd, t->ioas, r, MANY, NULL),
+		      "ioas_unmap_ranges");
+	}
+}
+
+/* The same by single calls. */
+static void map_unmap_singly(void *arg, uint64_t n)
+{
+	struct bed *t = arg;
+
+	while (n--) {
+		for (unsigned int i = 0; i < MANY; i++)
+			map(t, t->mem + 2 * i * 4 * KB, 4 * GB + 2 * i * 4 * KB, 4 * KB);
+		for (unsigned int i = 0; i < MANY; i++)
+			unmap(t, 4 * GB + 2 * i * 4 * KB, 4 * KB);
+	}
+}
+
+/* Each map or unmap of them. */
+static struct bench_cost each(struct bench_cost c)
+{
+	return (struct bench_cost){c.ns / (2 * MANY), c.best / (2 * MANY), c.ir / (2 * MANY)};
+}
+
+static void bench_arrays(struct bench *b, struct bed *t)
+{
+	struct bench_cost single = each(bench_run(b, map_unmap_singly, t, 3000));
+
+	bench_row(b, "a map or an unmap, 64 single calls each", single, "an empty ioctl",
+		  bench_ioctl(b));
+	bench_row(b, "a map or an unmap, in arrays of 64",
+		  each(bench_run(b, map_unmap_array, t, 3000)), "a single call", single);
 }
 
 static void populate(void *arg, uint64_t n)
@@ -260,6 +310,8 @@ int main(int argc, char **argv)
 			  "two empty ioctls", twice(bench_ioctl(&b)));
 		bed_attach(&t);
 		bench_sizes(&b, &t, "idle device");
+		if (registered)
+			bench_arrays(&b, &t);
 		bench_busy(&b, &t, 4 * KB);
 		if (registered)
 			bench_busy(&b, &t, 64 * KB);

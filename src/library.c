@@ -3,6 +3,7 @@
  * The library's face: what include/ioas/ioas.h promises, on top of abi/. It is a door for its own process: it keeps the file
  * numbers and fills the caller.
  */
+#include <ioas/abi/extensions.h>
 #include <ioas/ioas.h>
 
 #include <errno.h>
@@ -467,6 +468,32 @@ long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_t arg)
 	rc = slot->file->ops->ioctl(slot->file, cmd, arg, &c);
 	leave_file(slot);
 	return rc;
+}
+
+static int call_array(struct ioas_host *h, int fd, unsigned int word, struct iommu_ioas_array *cmd, uint32_t *done)
+{
+	long rc = ioas_ioctl(h, fd, word, (uintptr_t)cmd);
+
+	if (done)
+		*done = cmd->done;
+	return (int)rc;
+}
+
+int ioas_map_ranges(struct ioas_host *h, int fd, uint32_t ioas_id, uint32_t flags, struct iommu_ioas_range *ranges, uint32_t n,
+		    uint32_t *done)
+{
+	struct iommu_ioas_array cmd = {
+		.size = sizeof(cmd), .flags = flags, .ioas_id = ioas_id, .count = n, .ranges = (uintptr_t)ranges};
+
+	return call_array(h, fd, IOMMU_IOAS_MAP_ARRAY, &cmd, done);
+}
+
+int ioas_unmap_ranges(struct ioas_host *h, int fd, uint32_t ioas_id, struct iommu_ioas_range *ranges, uint32_t n, uint32_t *done)
+{
+	struct iommu_ioas_array cmd = {
+		.size = sizeof(cmd), .ioas_id = ioas_id, .count = n, .ranges = (uintptr_t)ranges};
+
+	return call_array(h, fd, IOMMU_IOAS_UNMAP_ARRAY, &cmd, done);
 }
 
 ssize_t ioas_pread(struct ioas_host *h, int fd, void *buf, size_t count, uint64_t pos)

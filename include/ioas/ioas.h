@@ -98,6 +98,17 @@ IOAS_API int ioas_open(struct ioas_host *h, const char *path);
 IOAS_API int ioas_close(struct ioas_host *h, int fd);
 /* As ioctl(2), but the errno is the negative result. @arg: a pointer, or a number where the command wants one. */
 IOAS_API long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_t arg);
+/*
+ * IOMMU_IOAS_MAP and UNMAP of many ranges in one call (struct iommu_ioas_range of ioas/abi/extensions.h). @flags: as for
+ * IOMMU_IOAS_MAP, for all. They are done one after the other up to the first that fails, whose error is the result; *done (may
+ * be NULL) receives how many were, and what they did stays. Without FIXED_IOVA iova receives where each went; unmap gives
+ * back in length how many bytes it was. Thread-safe, as single calls are: others may come in between.
+ */
+struct iommu_ioas_range;
+IOAS_API int ioas_map_ranges(struct ioas_host *h, int fd, uint32_t ioas_id, uint32_t flags, struct iommu_ioas_range *ranges,
+			     uint32_t n, uint32_t *done);
+IOAS_API int ioas_unmap_ranges(struct ioas_host *h, int fd, uint32_t ioas_id, struct iommu_ioas_range *ranges, uint32_t n,
+			       uint32_t *done);
 /* Regions of a device file, at VFIO's offsets. */
 IOAS_API ssize_t ioas_pread(struct ioas_host *h, int fd, void *buf, size_t count, uint64_t pos);
 IOAS_API ssize_t ioas_pwrite(struct ioas_host *h, int fd, const void *buf, size_t count, uint64_t pos);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <ioas/abi/extensions.h>
+
 #include "abi/iommufd.h"
 #include "object/viommu.h"
 
@@ -160,6 +162,14 @@ struct user_array call_user_array(struct call *call, uint32_t type, uint64_t add
 static const struct abi_command no_such_command = {.name = "no command of this number"};
 
 /* NULL: a number behind all commands. */
+/* Not Linux's: docs/abi-extensions.md. */
+static const struct abi_command extensions[] = {
+	{"IOAS_MAP_ARRAY", IOMMU_IOAS_MAP_ARRAY, sizeof(struct iommu_ioas_array), sizeof(struct iommu_ioas_array),
+	 abi_ioas_map_array},
+	{"IOAS_UNMAP_ARRAY", IOMMU_IOAS_UNMAP_ARRAY, sizeof(struct iommu_ioas_array), sizeof(struct iommu_ioas_array),
+	 abi_ioas_unmap_array},
+};
+
 static const struct abi_command *find_command(const struct host *h, unsigned int nr)
 {
 	const struct abi_commands *more = h->commands;
@@ -169,6 +179,8 @@ static const struct abi_command *find_command(const struct host *h, unsigned int
 		return NULL;
 	if (nr - IOMMUFD_CMD_BASE < ARRAY_SIZE(commands))
 		return &commands[nr - IOMMUFD_CMD_BASE];
+	if (nr >= IOMMUFD_CMD_IOAS_MAP_ARRAY && nr - IOMMUFD_CMD_IOAS_MAP_ARRAY < ARRAY_SIZE(extensions))
+		return &extensions[nr - IOMMUFD_CMD_IOAS_MAP_ARRAY];
 	for (size_t n = 0; more && n < more->n; n++) {
 		if (_IOC_NR(more->rows[n].word) == nr)
 			return &more->rows[n];

@@ -55,12 +55,20 @@ int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **o
 /* A file of @kind behind the caller's fd. */
 struct iommufd *abi_file_iommufd(struct abi_file *f); /* NULL: another kind */
 
+/* map.c, for one range of those that a call names. MAP.1; MAP.2, MAP.3 and MAP.5 on; UNM.3 on. */
+int call_check_map_flags(struct call *call, uint32_t flags, uint32_t reserved);
+int call_map_va(struct call *call, struct ioas *ioas, const struct memory_payer *payer, uint32_t flags, uint64_t va,
+		uint64_t length, __u64 *iova);
+int call_unmap(struct call *call, struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped);
+
 /* One function for each command (fault.c, ioas.c, map.c, hwpt.c, viommu.c). */
 int abi_destroy(struct call *call);
 int abi_ioas_alloc(struct call *call);
 int abi_ioas_iova_ranges(struct call *call);
 int abi_ioas_allow_iovas(struct call *call);
 int abi_ioas_map(struct call *call);
+int abi_ioas_map_array(struct call *call);
+int abi_ioas_unmap_array(struct call *call);
 int abi_ioas_map_file(struct call *call);
 int abi_ioas_copy(struct call *call);
 int abi_ioas_unmap(struct call *call);

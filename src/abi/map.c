@@ -64,20 +64,47 @@ static int check_va(struct call *call, uint64_t va, uint64_t length)
 	return 0;
 }
 
+int call_check_map_flags(struct call *call, uint32_t flags, uint32_t reserved)
+{
+	if (flags & ~(uint32_t)MAP_FLAGS)
+		return no(call, EOPNOTSUPP, "MAP.1", "flags", flags, "FIXED_IOVA 1, WRITEABLE 2, READABLE 4");
+	if (reserved)
+		return no(call, EOPNOTSUPP, "MAP.1", "__reserved", reserved, "0");
+	return 0;
+}
+
+/* MAP.5 on. */
+static int map_va(struct call *call, struct ioas *ioas, const struct memory_payer *payer, uint32_t flags,
+		  uint64_t va, uint64_t length, __u64 *iova)
+{
+	struct pages *pages;
+	int rc = check_va(call, va, length);
+
+	if (!rc)
+		rc = pages_from_mm(call->ctx->host->memory, caller_memory(call->caller), payer, va, length,
+				   flags & IOMMU_IOAS_MAP_WRITEABLE, false, &pages);
+	return rc ? rc : map_pages(ioas, pages, length, flags, iova);
+}
+
+int call_map_va(struct call *call, struct ioas *ioas, const struct memory_payer *payer, uint32_t flags, uint64_t va,
+		uint64_t length, __u64 *iova)
+{
+	int rc = check_iova(call, "MAP.2", *iova, length);
+
+	if (!rc)
+		rc = check_prot(call, "MAP.3", flags);
+	return rc ? rc : map_va(call, ioas, payer, flags, va, length, iova);
+}
+
 int abi_ioas_map(struct call *call)
 {
 	struct iommu_ioas_map *cmd = call->cmd;
 	struct memory_payer payer;
-	struct pages *pages;
 	struct ioas *ioas;
-	int rc;
+	int rc = call_check_map_flags(call, cmd->flags, cmd->__reserved);
 
-	if (cmd->flags & ~(uint32_t)MAP_FLAGS)
-		return no(call, EOPNOTSUPP, "MAP.1", "flags", cmd->flags,
-			  "FIXED_IOVA 1, WRITEABLE 2, READABLE 4");
-	if (cmd->__reserved)
-		return no(call, EOPNOTSUPP, "MAP.1", "__reserved", cmd->__reserved, "0");
-	rc = check_iova(call, "MAP.2", cmd->iova, cmd->length);
+	if (!rc)
+		rc = check_iova(call, "MAP.2", cmd->iova, cmd->length);
 	if (!rc)
 		rc = check_prot(call, "MAP.3", cmd->flags);
 	if (rc)
@@ -85,19 +112,10 @@ int abi_ioas_map(struct call *call)
 	ioas = call_get_ioas(call, cmd->ioas_id, "MAP.4", "ioas_id");
 	if (!ioas)
 		return -ENOENT;
-	rc = check_va(call, cmd->user_va, cmd->length);
-	if (rc)
-		goto out_put;
 	payer = call_payer(call->ctx, call->caller);
-	rc = pages_from_mm(call->ctx->host->memory, caller_memory(call->caller), &payer,
-			   cmd->user_va, cmd->length,
-			   cmd->flags & IOMMU_IOAS_MAP_WRITEABLE, false, &pages);
-	if (rc)
-		goto out_put;
-	rc = map_pages(ioas, pages, cmd->length, cmd->flags, &cmd->iova);
+	rc = map_va(call, ioas, &payer, cmd->flags, cmd->user_va, cmd->length, &cmd->iova);
 	if (!rc)
 		rc = call_respond(call); /* MAP.19: the mapping stays */
-out_put:
 	call_put_ioas(call, ioas);
 	return rc;
 }
@@ -225,16 +243,15 @@ out_src:
 	return rc;
 }
 
-static int unmap_range(struct call *call, struct ioas *ioas, struct iommu_ioas_unmap *cmd,
-		       uint64_t *unmapped)
+int call_unmap(struct call *call, struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
 {
-	if (cmd->iova == 0 && cmd->length == U64MAX)
+	if (iova == 0 && length == U64MAX)
 		return space_unmap_all(ioas->space, unmapped);
-	if (cmd->iova >= ULMAX || cmd->length >= ULMAX)
-		return no(call, EOVERFLOW, "UNM.3", cmd->iova >= ULMAX ? "iova" : "length",
-			  cmd->iova >= ULMAX ? cmd->iova : cmd->length,
+	if (iova >= ULMAX || length >= ULMAX)
+		return no(call, EOVERFLOW, "UNM.3", iova >= ULMAX ? "iova" : "length",
+			  iova >= ULMAX ? iova : length,
 			  "below 2^64-1, or iova 0 with length 2^64-1 for everything");
-	return space_unmap(ioas->space, cmd->iova, cmd->length, unmapped);
+	return space_unmap(ioas->space, iova, length, unmapped);
 }
 
 int abi_ioas_unmap(struct call *call)
@@ -247,7 +264,7 @@ int abi_ioas_unmap(struct call *call)
 	ioas = call_get_ioas(call, cmd->ioas_id, "UNM.1", "ioas_id");
 	if (!ioas)
 		return -ENOENT;
-	rc = unmap_range(call, ioas, cmd, &unmapped);
+	rc = call_unmap(call, ioas, cmd->iova, cmd->length, &unmapped);
 	call_put_ioas(call, ioas);
 	if (rc)
 		return rc;

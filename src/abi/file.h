@@ -72,7 +72,7 @@ int abi_open_device(struct host *h, unsigned int cdev, struct caller *c, struct 
 int abi_device_set(struct host_device *hdev, struct pci_dev *pci);
 /*
  * Enable the first @n virtual functions of @pf and no other. What is open keeps one that is to go: with @wait, who has it open is asked
- * by the REQ interrupt, as often as it takes, and the call returns when the last file is gone; without, all stay and it is -EBUSY.
+ * by the REQ interrupt, as often as it takes, and the call returns when the last file is gone; without, it stays and the call says -EBUSY.
  * -ERANGE: it has not so many.
  */
 int abi_set_num_vfs(struct host_device *pf, unsigned int n, bool wait);

@@ -584,8 +584,10 @@ static void dpdk(void)
 		return;
 	mem = mmap(BASE_ADDR, CHUNKS * CHUNK, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	if (mem != BASE_ADDR)
-		abi_broken("no memory at %p", (void *)BASE_ADDR);
+	if (mem != BASE_ADDR) {
+		abi_skip("no memory at %p", (void *)BASE_ADDR);
+		return;
+	}
 	vfio_open(&v, ROAD_TYPE1, nvme);
 	for (unsigned int i = 0; i < CHUNKS; i++)
 		abi_errno(type1_map(v.container, PTR(mem) + i * CHUNK, mem + i * CHUNK, CHUNK), 0);

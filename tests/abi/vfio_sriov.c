@@ -184,6 +184,34 @@ static void numbers(void)
 	}
 }
 
+static int driver_write(const char *name)
+{
+	char path[PATH_MAX];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		abi_broken("%s: %s", path, strerror(errno));
+	err = write(fd, pf->bdf, strlen(pf->bdf)) < 0 ? errno : 0;
+	close(fd);
+	return err;
+}
+
+static void without_driver(void)
+{
+	if (abi_row("SRIOV.6", "they go with the driver of the physical function")) {
+		enable();
+		abi_errno(driver_write("unbind"), 0);
+		abi_true(!is_in_sysfs(vf.bdf), "still in sysfs");
+		abi_equal(attr_number(pf->bdf, "sriov_numvfs"), 0);
+		abi_errno(set_numvfs("1"), ENOENT);
+		abi_errno(driver_write("bind"), 0);
+		abi_errno(set_numvfs("1"), 0);
+		disable();
+	}
+}
+
 /* ---- tokens ---- */
 
 /* Binds the cdev; *device stays open. */
@@ -504,6 +532,7 @@ int main(int argc, char **argv)
 	static const struct abi_part parts[] = {
 		ABI_PART(find_pf),
 		ABI_PART(numbers),
+		ABI_PART(without_driver),
 		ABI_PART(tokens),
 	};
 

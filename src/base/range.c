@@ -428,8 +428,9 @@ static void make_room(struct range_tree *t, struct path *p, uint64_t start, bool
 	}
 }
 
-/* Merges the children in slots @i and @i + 1 of @parent, or makes them equally full. The caller
- * sees to the hint. */
+/* Merges the children in slots @i and @i + 1 of @parent, or makes them equally full: one that is
+ * nearly full would be split by the next insertion, even where the other is empty. The caller sees
+ * to the hint. */
 static void join(struct range_tree *t, struct range_node *parent, unsigned int i)
 {
 	struct range_node *left = parent->child[i], *right = parent->child[i + 1];
@@ -442,7 +443,7 @@ static void join(struct range_tree *t, struct range_node *parent, unsigned int i
 	node_begin(right);
 	content_load(&c, left, 0);
 	content_load(&c, right, parent->key[i]);
-	if (!node_count(left) || !node_count(right) || c.n <= max - max / 4) {
+	if (c.n <= max - max / 4) {
 		if (!level && right->next)
 			leaf_set_prev(right->next, left);
 		if (!level)

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The hot paths, one after the other, for scripts/instructions to count under callgrind: it looks
+ *at what the function measured() does.
+ *
+ *	bench-paths PATH N
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <ioas/abi/extensions.h>
+#include <ioas/ioas.h>
+
+#define GB    (1ull << 30)
+#define PAGE  4096ull
+#define MANY  64
+#define SMALL (16 * PAGE) /* fits into an IOTLB */
+#define BIG   (256ull << 20)
+
+struct bed {
+	struct ioas_host *host;
+	struct ioas_port *port;
+	int fd;
+	uint32_t ioas;
+	char *mem;
+	uint64_t n, random;
+};
+
+static void check(long rc, const char *what)
+{
+	if (rc >= 0)
+		return;
+	fprintf(stderr, "bench-paths: %s: %s\n", what, strerror((int)-rc));
+	exit(1);
+}
+
+static void map(struct bed *t, uint64_t off, uint64_t iova, uint64_t len)
+{
+	struct iommu_ioas_map cmd = {.size = sizeof(cmd),
+				     .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+					      IOMMU_IOAS_MAP_WRITEABLE,
+				     .ioas_id = t->ioas,
+				     .user_va = (uintptr_t)t->mem + off,
+				     .length = len,
+				     .iova = iova};
+
+	check(ioas_ioctl(t->host, t->fd, IOMMU_IOAS_MAP, (uintptr_t)&cmd), "IOMMU_IOAS_MAP");
+}
+
+static void unmap(struct bed *t, uint64_t iova, uint64_t len)
+{
+	struct iommu_ioas_unmap cmd = {
+		.size = sizeof(cmd), .ioas_id = t->ioas, .iova = iova, .length = len};
+
+	check(ioas_ioctl(t->host, t->fd, IOMMU_IOAS_UNMAP, (uintptr_t)&cmd), "IOMMU_IOAS_UNMAP");
+}
+
+static void pair(struct bed *t)
+{
+	for (uint64_t i = 0; i < t->n; i++) {
+		map(t, 0, 4 * GB, PAGE);
+		unmap(t, 4 * GB, PAGE);
+	}
+}
+
+static void array(struct bed *t)
+{
+	const uint32_t flags =
+		IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
+	struct iommu_ioas_range r[MANY];
+
+	for (unsigned int i = 0; i < MANY; i++)
+		r[i] = (struct iommu_ioas_range){(uintptr_t)t->mem + 2 * i * PAGE, PAGE,
+						 4 * GB + 2 * i * PAGE};
+	for (uint64_t i = 0; i < t->n; i += MANY) {
+		check(ioas_map_ranges(t->host, t->fd, t->ioas, flags, r, MANY, NULL), "map_ranges");
+		check(ioas_unmap_ranges(t->host, t->fd, t->ioas, r, MANY, NULL), "unmap_ranges");
+	}
+}
+
+static void ascending(struct bed *t)
+{
+	for (uint64_t i = 0; i < t->n; i++)
+		map(t, 0, 4 * GB + i * PAGE, PAGE);
+	unmap(t, 4 * GB, t->n * PAGE);
+}
+
+static void large(struct bed *t)
+{
+	for (uint64_t i = 0; i < t->n; i++) {
+		map(t, 0, 4 * GB, GB);
+		unmap(t, 4 * GB, GB);
+	}
+}
+
+/* Words at random places of @span bytes. */
+static void read_words(struct bed *t, uint64_t span)
+{
+	uint64_t word;
+
+	ioas_port_begin(t->port);
+	for (uint64_t i = 0; i < t->n; i++) {
+		t->random = t->random * 6364136223846793005ull + 1442695040888963407ull;
+		check(ioas_port_read(t->port, 8 * GB + (t->random >> 20) % span / 8 * 8, &word, 8),
+		      "ioas_port_read");
+	}
+	ioas_port_end(t->port);
+}
+
+static void hits(struct bed *t)
+{
+	read_words(t, SMALL);
+}
+
+static void misses(struct bed *t)
+{
+	read_words(t, BIG);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(struct bed *t);
+} paths[] = {{"map-unmap", pair},     {"map-unmap-array", array}, {"map-ascending", ascending},
+	     {"map-unmap-1g", large}, {"dma-hit", hits},	  {"dma-miss", misses}};
+
+__attribute__((noinline)) static void measured(void (*fn)(struct bed *t), struct bed *t)
+{
+	fn(t);
+	__asm__ volatile("" : : : "memory");
+}
+
+static void bed_create(struct bed *t)
+{
+	struct ioas_host_config cfg = {.ipc_lock = true};
+	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
+	uint32_t pt;
+	char *mem = mmap(NULL, 2 * GB, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	check(mem == MAP_FAILED ? -12 : 0, "mmap");
+	t->mem = (char *)(((uintptr_t)mem + GB - 1) & ~(GB - 1));
+	check(ioas_host_create(&cfg, &t->host, NULL, 0), "ioas_host_create");
+	check(ioas_port_create(t->host, 0x100, &t->port), "ioas_port_create");
+	check(ioas_memory_register(t->host, t->mem, GB), "ioas_memory_register");
+	t->fd = ioas_open(t->host, "/dev/iommu");
+	check(t->fd, "/dev/iommu");
+	check(ioas_ioctl(t->host, t->fd, IOMMU_IOAS_ALLOC, (uintptr_t)&alloc), "IOMMU_IOAS_ALLOC");
+	t->ioas = pt = alloc.out_ioas_id;
+	check(ioas_port_bind(t->port, t->fd, NULL), "ioas_port_bind");
+	check(ioas_port_attach(t->port, &pt), "ioas_port_attach");
+	/* Leaves of one page, whatever the make: no two are congruent. */
+	for (uint64_t at = 0; at < BIG; at += PAGE)
+		map(t, (at + PAGE) % BIG, 8 * GB + at, PAGE);
+}
+
+int main(int argc, char **argv)
+{
+	struct bed t = {.random = 1};
+
+	if (argc == 3)
+		t.n = strtoull(argv[2], NULL, 0);
+	for (size_t i = 0; t.n && i < sizeof(paths) / sizeof(*paths); i++) {
+		if (strcmp(argv[1], paths[i].name))
+			continue;
+		bed_create(&t);
+		paths[i].fn(&t); /* warm */
+		measured(paths[i].fn, &t);
+		ioas_host_destroy(t.host);
+		return 0;
+	}
+	fprintf(stderr, "usage: bench-paths PATH N; paths:");
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		fprintf(stderr, " %s", paths[i].name);
+	fprintf(stderr, "\n");
+	return 2;
+}

@@ -89,7 +89,8 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 	int rc = -ENOMEM;
 
 	if (cfg->pci_ops && cfg->pci_ops->shm_alloc)
-		hcfg.shm = (struct host_shm){cfg->pci_ops->shm_alloc, cfg->pci_ops->shm_free, cfg->pci_arg};
+		hcfg.shm = (struct host_shm){cfg->pci_ops->shm_alloc, cfg->pci_ops->shm_free,
+					     cfg->pci_arg};
 	snprintf(why, why_len, "out of memory");
 	*out = (struct machine){
 		.devices = calloc(run->nr_devices + 1, sizeof(*out->devices)),

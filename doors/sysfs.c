@@ -36,7 +36,8 @@ struct vf_window {
 struct tree {
 	int dirfd;
 	int rc;
-	FILE *record; /* where to write down what belongs to a virtual function, instead of making it */
+	FILE *record; /* where to write down what belongs to a virtual function, instead of making
+			 it */
 	struct run_config *run;
 	uint64_t next_mem, next_io;
 	struct vf_window *vf_windows; /* of each device of the machine */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A device's folder in the overlay: its attributes, and whether vfio-pci drives it. Every process of the run sees the same.
+ * A device's folder in the overlay: its attributes, and whether vfio-pci drives it. Every process
+ * of the run sees the same.
  */
 #ifndef IOAS_DOORS_PRELOAD_OVERLAY_H
 #define IOAS_DOORS_PRELOAD_OVERLAY_H

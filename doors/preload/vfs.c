@@ -150,7 +150,7 @@ static int put_all(const struct run_device *vf, bool there)
 	text = run_read_file(path, &len);
 	if (!text)
 		return -errno;
-	for (at = text; !rc && (at = next_record(at, &r)); )
+	for (at = text; !rc && (at = next_record(at, &r));)
 		rc = put_record(&r, there);
 	free(text);
 	return rc;
@@ -215,5 +215,6 @@ void vfs_follow(struct engine *e)
 {
 	for (size_t i = 0; i < e->machine.nr_devices; i++)
 		if (machine_total_vfs(&e->machine, i))
-			abi_set_num_vfs(e->machine.slots[i], vfs_enabled(&door.run.devices[i]), false);
+			abi_set_num_vfs(e->machine.slots[i], vfs_enabled(&door.run.devices[i]),
+					false);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The token that the users of a physical function and of its virtual functions share: semantics 13.2, as
- * vfio_pci_core_match_token_uuid() and vfio_pci_core_match() have it.
+ * The token that the users of a physical function and of its virtual functions share:
+ * semantics 13.2, as vfio_pci_core_match_token_uuid() and vfio_pci_core_match() have it.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,7 +13,8 @@
 
 static int wants_token(const struct refuse_sink *sink, const struct host_device *pf)
 {
-	return refuse(sink, EACCES, "BIND.6", "token", 0, "the token that the user of %s has set", pf->name);
+	return refuse(sink, EACCES, "BIND.6", "token", 0, "the token that the user of %s has set",
+		      pf->name);
 }
 
 static bool is_token(const struct host_device *pf, const uint8_t *token)
@@ -42,7 +43,8 @@ int vf_token_match(struct host_device *hdev, const uint8_t *token)
 	else if (hdev->has_vfs)
 		rc = match_pf(&h->sink, hdev, token);
 	else if (token)
-		rc = refuse(&h->sink, EINVAL, "BIND.6", "token", 0, "no token: this device uses none");
+		rc = refuse(&h->sink, EINVAL, "BIND.6", "token", 0,
+			    "no token: this device uses none");
 	pthread_mutex_unlock(&h->open_lock);
 	return rc;
 }
@@ -72,7 +74,8 @@ static bool parse_uuid(const char *text, uint8_t *out)
 	return true;
 }
 
-int vf_token_parse(const struct refuse_sink *sink, const char *options, uint8_t token[VF_TOKEN_LEN], bool *given)
+int vf_token_parse(const struct refuse_sink *sink, const char *options, uint8_t token[VF_TOKEN_LEN],
+		   bool *given)
 {
 	*given = false;
 	for (const char *s = options; *s;) {
@@ -80,9 +83,11 @@ int vf_token_parse(const struct refuse_sink *sink, const char *options, uint8_t 
 			s++;
 			continue;
 		}
-		if (*given || strncmp(s, TOKEN_ARG, strlen(TOKEN_ARG)) || strlen(s) < strlen(TOKEN_ARG) + UUID_TEXT ||
+		if (*given || strncmp(s, TOKEN_ARG, strlen(TOKEN_ARG)) ||
+		    strlen(s) < strlen(TOKEN_ARG) + UUID_TEXT ||
 		    !parse_uuid(s + strlen(TOKEN_ARG), token))
-			return refuse(sink, EINVAL, "GRP.FD.1", "name", 0, "the name alone, or with one vf_token=UUID");
+			return refuse(sink, EINVAL, "GRP.FD.1", "name", 0,
+				      "the name alone, or with one vf_token=UUID");
 		s += strlen(TOKEN_ARG) + UUID_TEXT;
 		*given = true;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Virtual functions as the host has them: they exist with their physical one, and are absent until it is told to enable them.
+ * Virtual functions as the host has them: they exist with their physical one, and are absent until
+ * it is told to enable them.
  */
 #include <errno.h>
 #include <sys/random.h>
@@ -11,7 +12,7 @@ static struct host_device *device_of(struct host *h, const struct pci_dev *pci)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &h->devices) {
+	list_for_each (pos, tmp, &h->devices) {
 		struct host_device *hdev = list_entry(pos, struct host_device, link);
 
 		if (hdev->hw == pci)
@@ -39,7 +40,7 @@ static struct host_device *vf_of(struct host_device *pf, unsigned int index)
 {
 	struct list *pos, *tmp;
 
-	list_for_each(pos, tmp, &pf->group->host->devices) {
+	list_for_each (pos, tmp, &pf->group->host->devices) {
 		struct host_device *hdev = list_entry(pos, struct host_device, link);
 
 		if (hdev->physfn == pf && ((struct pci_dev *)hdev->hw)->vf_index == index)

@@ -135,7 +135,8 @@ unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, cons
 	return at;
 }
 
-/* PCI Express 5.0, 7.6.3: ID, version and the next one's offset in the first dword; the list begins at 100h. */
+/* PCI Express 5.0, 7.6.3: ID, version and the next one's offset in the first dword; the list begins
+ * at 100h. */
 unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id, unsigned int version,
 			     const void *body, unsigned int len)
 {

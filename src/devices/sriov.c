@@ -2,10 +2,11 @@
 /*
  * Single Root I/O Virtualization: PCI Express 5.0, section 9.3.
  *
- * A virtual function is a function like any other, with its own requester, BARs and worker, which its model makes of the
- * physical one (pci_model.create_vf). It is there as long as its host wants it to be: whether the program sees it is the
- * host's matter (NumVFs, pci_set_num_vfs()). What the two share belongs to the physical function, which is made first and
- * destroyed last. A reset of that one resets all.
+ * A virtual function is a function like any other, with its own requester, BARs and worker, which
+ * its model makes of the physical one (pci_model.create_vf). It is there as long as its host wants
+ * it to be: whether the program sees it is the host's matter (NumVFs, pci_set_num_vfs()). What the
+ * two share belongs to the physical function, which is made first and destroyed last. A reset of
+ * that one resets all.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -45,15 +46,17 @@ static void put_vf_bars(struct pci_dev *dev, const struct pci_sriov_config *cfg,
 	}
 }
 
-int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char *why, size_t why_len)
+int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char *why,
+		  size_t why_len)
 {
 	static const uint8_t ari[8] = {0};
 	uint8_t body[PCI_EXT_CAP_SRIOV_SIZEOF] = {0};
 
 	if ((dev->cfg.rid & 0xff) + VF_OFFSET + (cfg->total - 1) * VF_STRIDE > 0xff) {
-		snprintf(why, why_len,
-			 "%s: there is no room for %u virtual functions on its bus: give a bdf= with a lower device number",
-			 dev->name, cfg->total);
+		snprintf(
+			why, why_len,
+			"%s: there is no room for %u virtual functions on its bus: give a bdf= with a lower device number",
+			dev->name, cfg->total);
 		return -EINVAL;
 	}
 	dev->sriov.vfs = calloc(cfg->total, sizeof(struct pci_dev *));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Virtual functions of the NVMe controller: controllers with registers, queues, interrupts and DMA of their own, on the same
- * namespaces; what the capability tells; what a reset of either reaches.
+ * Virtual functions of the NVMe controller: controllers with registers, queues, interrupts and DMA
+ * of their own, on the same namespaces; what the capability tells; what a reset of either reaches.
  */
 #include "nvme_driver.h"
 
@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#define VFS 4
+#define VFS	     4
 #define PCI_SRIOV_AT 0x108 /* behind ARI */
 
 static unsigned int ext_cap(struct func *f, uint16_t id)
@@ -91,10 +91,10 @@ static void controllers_of_one_subsystem(void **state)
 		ns = arena_alloc(&r, 4096, 4096);
 		assert_int_equal(nvme_do(&h[i], 0, nvme_identify_cmd(&h[i], 1, 0, id[i]), NULL), 0);
 		assert_int_equal(nvme_do(&h[i], 0, nvme_identify_cmd(&h[i], 0, 1, ns), NULL), 0);
-		assert_int_equal(get16(id[i] + 78), i);		   /* CNTLID */
-		assert_int_equal(id[i][76], i ? 6 : 2);		   /* CMIC */
-		assert_int_equal(ns[30], 1);			   /* NMIC */
-		assert_memory_equal(id[i] + 4, id[0] + 4, 20);	   /* serial number */
+		assert_int_equal(get16(id[i] + 78), i);		    /* CNTLID */
+		assert_int_equal(id[i][76], i ? 6 : 2);		    /* CMIC */
+		assert_int_equal(ns[30], 1);			    /* NMIC */
+		assert_memory_equal(id[i] + 4, id[0] + 4, 20);	    /* serial number */
 		assert_memory_equal(id[i] + 768, id[0] + 768, 256); /* SUBNQN */
 	}
 	/* The pin is not theirs, nor MSI; MSI-X is. */
@@ -137,18 +137,25 @@ static void namespaces_are_shared(void **state)
 		pci_irq_enable(vf[i].f->pci, PCI_MSIX, true);
 		nvme_add_queue(&vf[i], 1, 8, 1);
 		memset(out, 0x40 + (int)i, 4096);
-		assert_int_equal(nvme_do(&vf[i], 1, nvme_rw_cmd(&vf[i], NVME_IO_WRITE, 1, 8 * i, 8, out, 4096), NULL), 0);
+		assert_int_equal(nvme_do(&vf[i], 1,
+					 nvme_rw_cmd(&vf[i], NVME_IO_WRITE, 1, 8 * i, 8, out, 4096),
+					 NULL),
+				 0);
 		WAIT_UNTIL(irqs_of(vf[i].f, 1) >= 1);
 	}
 	assert_int_equal(irqs_of(pf.f, 1), 0);
 	nvme_add_queue(&pf, 1, 8, -1);
 	for (unsigned int i = 0; i < 2; i++) {
-		assert_int_equal(nvme_do(&pf, 1, nvme_rw_cmd(&pf, NVME_IO_READ, 1, 8 * i, 8, in, 4096), NULL), 0);
+		assert_int_equal(nvme_do(&pf, 1,
+					 nvme_rw_cmd(&pf, NVME_IO_READ, 1, 8 * i, 8, in, 4096),
+					 NULL),
+				 0);
 		assert_all(in, (uint8_t)(0x40 + i), 4096);
 	}
 	/* Bus mastering is each one's own. */
 	set_bus_master(vf[0].f, false);
-	assert_int_equal(nvme_do(&vf[1], 1, nvme_rw_cmd(&vf[1], NVME_IO_READ, 1, 0, 8, in, 4096), NULL), 0);
+	assert_int_equal(
+		nvme_do(&vf[1], 1, nvme_rw_cmd(&vf[1], NVME_IO_READ, 1, 0, 8, in, 4096), NULL), 0);
 	rig_destroy(&r);
 }
 
@@ -190,8 +197,8 @@ static void *use(void *arg)
 	struct user *u = arg;
 
 	for (unsigned int i = 0; i < 300; i++) {
-		struct nvme_sqe e = nvme_rw_cmd(&u->h, i % 2 ? NVME_IO_READ : NVME_IO_WRITE, 1, 64 * u->index, 1,
-						u->data, 512);
+		struct nvme_sqe e = nvme_rw_cmd(&u->h, i % 2 ? NVME_IO_READ : NVME_IO_WRITE, 1,
+						64 * u->index, 1, u->data, 512);
 		uint16_t status;
 
 		memset(u->data, i % 2 ? 0 : (int)(u->index + 1), 512);
@@ -209,7 +216,9 @@ static void all_at_once(void **state)
 	rig_create(&r, true);
 	for (unsigned int i = 0; i <= VFS; i++) {
 		u[i] = (struct user){.index = i};
-		nvme_start(&u[i].h, i ? func_add_vf(u[0].h.f, i - 1) : func_add(&r, "nvme,vfs=4,queues=1"), 8);
+		nvme_start(&u[i].h,
+			   i ? func_add_vf(u[0].h.f, i - 1) : func_add(&r, "nvme,vfs=4,queues=1"),
+			   8);
 		nvme_add_queue(&u[i].h, 1, 8, -1);
 		u[i].data = arena_alloc(&r, 4096, 4096);
 	}

@@ -18,11 +18,27 @@ struct place {
 	uint64_t va, len;
 };
 
+/* What was asked before a pin need not be asked again. */
+static bool remembered(struct memory_mm *mm, uint64_t va, struct memory_vma *out)
+{
+	struct range r;
+	bool found;
+
+	lock_acquire(&mm->memory->lock);
+	found = range_find(&mm->vmas, va, &r);
+	if (found)
+		*out = *(const struct memory_vma *)r.value;
+	lock_release(&mm->memory->lock);
+	return found;
+}
+
 static int find_place(struct memory *m, struct memory_mm *mm, uint64_t va, uint64_t len,
 		      struct place *out)
 {
 	*out = (struct place){.mm = mm ? mm : &m->self, .va = va};
-	if (origin_ask(out->mm, va, &out->vma) || !out->vma.read)
+	if (!remembered(out->mm, va, &out->vma) && origin_ask(out->mm, va, &out->vma))
+		return -EFAULT;
+	if (!out->vma.read)
 		return -EFAULT;
 	if (out->vma.kind != VMA_PRIVATE && out->vma.kind != VMA_SHARED)
 		return -EFAULT;

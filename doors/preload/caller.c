@@ -17,6 +17,7 @@
 #include "doors/preload/engine.h"
 #include "doors/preload/guard.h"
 #include "doors/preload/sys.h"
+#include "doors/shared/serve.h"
 
 #ifndef MADV_POPULATE_READ /* Linux 5.14 */
 #define MADV_POPULATE_READ  22
@@ -80,9 +81,12 @@ uint64_t door_memlock(void)
 	return rl.rlim_cur;
 }
 
+/* Of whoever makes the call, as in Linux, even where the account is the user's. */
 static uint64_t memlock_limit(void *arg)
 {
-	return door_memlock();
+	const struct session *s = session_here();
+
+	return s ? s->ch.page->call.memlock : door_memlock();
 }
 
 int caller_create_accounts(struct engine *e)

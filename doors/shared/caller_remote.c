@@ -70,8 +70,9 @@ static int remote_copy_out(struct caller *caller, uint64_t dst, const void *src,
 
 		if (n)
 			memcpy(s->ch.page->args + (dst - c->args_va), from, n);
-		if (n && c->args_writable) {
-			c->dirty = true;
+		if (n && c->args_writable && c->nr_dirty < CALL_DIRTY) {
+			c->dirty[c->nr_dirty].at = (uint16_t)(dst - c->args_va);
+			c->dirty[c->nr_dirty++].len = (uint16_t)n;
 		} else {
 			n = n ? n : before(c, dst, len);
 			memcpy(s->ch.page->data, from, n);

@@ -52,6 +52,7 @@ enum ask_kind {
 	ASK_SHARED,    /* vma: an fd of its file, if there is one, comes back */
 };
 
+#define CALL_DIRTY    8
 #define CALL_MAY_LOCK 1u /* the caller need not pay for locked memory */
 #define CALL_HAS_KVM  2u /* it has opened /dev/kvm */
 
@@ -61,11 +62,15 @@ struct call {
 	uint32_t kind, cmd, flags;
 	uint32_t args_len;  /* bytes of the program's memory at args_va are in args */
 	uint64_t args_va;
-	bool args_writable; /* they may be changed there; dirty: they were */
-	bool dirty, interested;
+	bool args_writable; /* they may be changed there: so many spans were, and nothing else is written */
+	bool interested;
+	uint8_t nr_dirty;
 	uint8_t drop_bytes; /* files_drop_bytes() */
 	uint64_t memlock;   /* RLIMIT_MEMLOCK */
 	int64_t result;
+	struct {
+		uint16_t at, len;
+	} dirty[CALL_DIRTY];
 };
 
 struct ask {

@@ -341,8 +341,10 @@ static long finish(struct remote *r, int fd)
 
 	if (r->dead)
 		return rc;
-	if (c->dirty && guard_copy((void *)c->args_va, r->ch.page->args, c->args_len))
-		rc = -EFAULT;
+	for (unsigned int i = 0; i < min_u64(c->nr_dirty, CALL_DIRTY); i++)
+		if (guard_copy((void *)(c->args_va + c->dirty[i].at), r->ch.page->args + c->dirty[i].at,
+			       c->dirty[i].len))
+			rc = -EFAULT;
 	if (c->drop_bytes)
 		files_drop_bytes(fd, c->drop_bytes);
 	return rc;

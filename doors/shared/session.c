@@ -180,8 +180,9 @@ static long do_file_call(struct session *s, struct call *c)
 	struct door_file *f = files_find(c->file);
 	long rc;
 
+	/* Closed meanwhile by another thread of the client's. */
 	if (!f)
-		return -EIO;
+		return -EBADF;
 	rc = do_on_file(s, f, c);
 	c->drop_bytes = (uint8_t)min_u64(files_take_bytes(f), UINT8_MAX);
 	if (c->kind == CALL_WRITE || c->kind == CALL_IOCTL)

@@ -176,6 +176,8 @@ static void print_rate(double per_second)
 void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,
 	       struct bench_cost limit_cost)
 {
+	double goal = bench_goal(name, limit_cost.ns);
+
 	printf("%-54s %11.1f", name, cost.ns);
 	print_rate(cost.ns > 0 ? 1e9 / cost.ns : 0);
 	if (cost.ir > 0)
@@ -184,6 +186,8 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 		printf(" %6s", "-");
 	if (limit)
 		printf("  %-24s %9.1f %7.2fx", limit, limit_cost.ns, cost.ns / limit_cost.ns);
+	if (goal > 0)
+		printf("  goal %.0f: %s", goal, cost.ns <= goal ? "PASS" : "MISS");
 	printf("\n");
 	fflush(stdout);
 	if (!b->json)
@@ -197,6 +201,9 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 	if (limit)
 		fprintf(b->json, ", \"limit\": \"%s\", \"limit_ns\": %.2f, \"ratio\": %.3f", limit,
 			limit_cost.ns, cost.ns / limit_cost.ns);
+	if (goal > 0)
+		fprintf(b->json, ", \"goal_ns\": %.2f, \"pass\": %s", goal,
+			cost.ns <= goal ? "true" : "false");
 	fprintf(b->json, "}");
 }
 

@@ -46,7 +46,11 @@ struct bench_cost bench_each(struct bench *b, void (*before)(void *arg),
 /* Keeps the calling thread on core @which of those it may use, if there are several; -1: on any. */
 void bench_pin(const struct bench *b, int which);
 
-/* Prints and writes one figure; @limit (may be NULL) names what @limit_cost is the cost of. */
+/* What the figure of row @name is to be at most, @limit being its limit's; 0: no goal. */
+double bench_goal(const char *name, double limit);
+
+/* Prints and writes one figure, and PASS or MISS where it has a goal; @limit (may be NULL) names
+ * what @limit_cost is the cost of. */
 void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,
 	       struct bench_cost limit_cost);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <ioas/abi/extensions.h>
 #include <ioas/ioas.h>
@@ -28,7 +29,7 @@
 
 struct bed {
 	struct ioas_host *host;
-	struct ioas_port *port;
+	struct ioas_port *port, *second;
 	int fd;
 	uint32_t ioas;
 	char *mem; /* 1 GiB, from a multiple of 1 GiB on */
@@ -95,6 +96,7 @@ static void bed_create(struct bed *t, bool registered)
 	*t = (struct bed){.registered = registered};
 	check(ioas_host_create(&cfg, &t->host, why, sizeof(why)), "ioas_host_create");
 	check(ioas_port_create(t->host, 0x100, &t->port), "ioas_port_create");
+	check(ioas_port_create(t->host, 0x101, &t->second), "ioas_port_create");
 	t->mem = memory(GB, GB);
 	t->dma = memory(DMA_LEN, 2 * MB);
 	memset(t->dma, 1, DMA_LEN);
@@ -113,6 +115,9 @@ static void bed_attach(struct bed *t)
 
 	check(ioas_port_bind(t->port, t->fd, NULL), "ioas_port_bind");
 	check(ioas_port_attach(t->port, &pt), "ioas_port_attach");
+	pt = t->ioas;
+	check(ioas_port_bind(t->second, t->fd, NULL), "ioas_port_bind");
+	check(ioas_port_attach(t->second, &pt), "ioas_port_attach");
 	map(t, t->dma, DMA_IOVA, DMA_LEN);
 }
 
@@ -120,6 +125,8 @@ static void bed_destroy(struct bed *t)
 {
 	ioas_port_detach(t->port);
 	ioas_port_unbind(t->port);
+	ioas_port_detach(t->second);
+	ioas_port_unbind(t->second);
 	ioas_host_destroy(t->host);
 	munmap(t->mem, GB);
 	munmap(t->dma, DMA_LEN);
@@ -294,6 +301,92 @@ static void bench_busy(struct bench *b, struct bed *t, uint64_t piece)
 	check(busy.rc, "ioas_port_read");
 }
 
+/* Devices that read 64 bytes from random pages, each on a core of its own, and perhaps maps and
+ * unmaps beside them. */
+struct race {
+	struct bed *bed;
+	const struct bench *b;
+	struct ioas_port *port;
+	int core, rc;
+	bool *go;
+	uint64_t n;
+	double ns; /* each */
+};
+
+static void *run_race(void *arg)
+{
+	struct race *r = arg;
+	struct timespec begin, end;
+	uint64_t random = (uint64_t)r->core + 1;
+	char own[64];
+
+	bench_pin(r->b, r->core);
+	while (!__atomic_load_n(r->go, __ATOMIC_ACQUIRE))
+		sched_yield();
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	ioas_port_begin(r->port);
+	for (uint64_t i = 0; i < r->n && !r->rc; i++)
+		r->rc = ioas_port_read(
+			r->port, DMA_IOVA + bench_random(&random) % (DMA_LEN / 64) * 64, own, 64);
+	ioas_port_end(r->port);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	r->ns = ((double)(end.tv_sec - begin.tv_sec) * 1e9 +
+		 (double)(end.tv_nsec - begin.tv_nsec)) /
+		(double)r->n;
+	return NULL;
+}
+
+/* The mean of what @devices took for one read; the best of several rounds. */
+static struct bench_cost race(struct bench *b, struct bed *t, unsigned int devices, bool maps)
+{
+	uint64_t n = b->quick ? 200000 : 5000000;
+	struct bench_cost best = {.ns = 1e12};
+
+	for (int round = 0; round < 5; round++) {
+		struct race r[2];
+		pthread_t thread[2];
+		bool go = false;
+		double ns = 0;
+
+		for (unsigned int i = 0; i < devices; i++) {
+			r[i] = (struct race){.bed = t,
+					     .b = b,
+					     .port = i ? t->second : t->port,
+					     .core = (int)i,
+					     .go = &go,
+					     .n = n};
+			check(-pthread_create(&thread[i], NULL, run_race, &r[i]), "pthread_create");
+		}
+		__atomic_store_n(&go, true, __ATOMIC_RELEASE);
+		if (maps) {
+			bench_pin(b, 1);
+			for (uint64_t i = 0; i < n / 60; i++)
+				map_unmap(t, 1);
+			bench_pin(b, -1);
+		}
+		for (unsigned int i = 0; i < devices; i++) {
+			pthread_join(thread[i], NULL);
+			check(r[i].rc, "ioas_port_read");
+			ns += r[i].ns / devices;
+		}
+		best.ns = ns < best.ns ? ns : best.ns;
+	}
+	return best;
+}
+
+static void bench_threads(struct bench *b, struct bed *t)
+{
+	struct bench_cost alone;
+
+	t->len = 4 * KB;
+	alone = race(b, t, 1, false);
+	bench_row(b, "a read of 64 bytes, one device", alone, NULL, (struct bench_cost){0});
+	bench_row(b, "a read of 64 bytes, two devices: each", race(b, t, 2, false), "one device",
+		  alone);
+	bench_row(b, "a read of 64 bytes beside maps and unmaps", race(b, t, 1, true),
+		  "without them", alone);
+}
+
 int main(int argc, char **argv)
 {
 	struct bench b;
@@ -312,6 +405,8 @@ int main(int argc, char **argv)
 		bench_sizes(&b, &t, "idle device");
 		if (registered)
 			bench_arrays(&b, &t);
+		if (registered)
+			bench_threads(&b, &t);
 		bench_busy(&b, &t, 4 * KB);
 		if (registered)
 			bench_busy(&b, &t, 64 * KB);

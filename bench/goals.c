@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What each figure is to be (docs/performance.md). A goal is a number, or so much more than what
+ * the row's limit took in the same run.
+ */
+#include <string.h>
+
+#include "bench.h"
+
+static const struct goal {
+	const char *row;
+	double ns;
+	bool over;  /* so much over the row's limit */
+	bool times; /* so many times that */
+} goals[] = {
+	{"map+unmap 4 KiB, registered memory, idle device", 150},
+	{"map+unmap 1 GiB, registered memory, idle device", 500},
+	{"map+unmap 4 KiB, other memory, idle device", 210},
+	{"map+unmap 1 GiB, other memory, idle device", 4e6},
+	{"a map or an unmap, in arrays of 64", 60},
+	{"map+unmap 4 KiB through the door, idle device", 270},
+	{"map+unmap 1 GiB through the door, idle device", 4e6},
+	{"map+unmap 4 KiB at random among 1000000 areas", 450},
+	{"bytes of bookkeeping for each of them", 100},
+	{"bytes for each of 1000000 areas", 100},
+	{"bytes for each of 10000000 areas", 100},
+	{"translate, 2 MiB of 4 KiB pages: hits", 8},
+	{"DMA read of 4096 bytes, registered memory", 30, true},
+	{"DMA write of 4096 bytes, registered memory", 30, true},
+	/* As much as it took alone, and a little. */
+	{"a read of 64 bytes, two devices: each", 2 / 1.9, .times = true},
+	{"a read of 64 bytes beside maps and unmaps", 1 / 0.9, .times = true},
+};
+
+double bench_goal(const char *row, double limit)
+{
+	for (size_t i = 0; i < sizeof(goals) / sizeof(*goals); i++)
+		if (!strcmp(row, goals[i].row))
+			return goals[i].times ? goals[i].ns * limit
+					      : goals[i].ns + (goals[i].over ? limit : 0);
+	return 0;
+}

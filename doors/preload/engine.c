@@ -156,6 +156,19 @@ int engine_reset(uint64_t device)
 	return 0;
 }
 
+int engine_set_vfs(uint64_t device, unsigned int n, bool wait)
+{
+	struct engine *e = engine_here();
+	int rc;
+
+	if (!e || device >= e->machine.nr_devices)
+		return -ENODEV;
+	engine_enter();
+	rc = abi_set_num_vfs(e->machine.slots[device], n, wait);
+	engine_leave();
+	return rc;
+}
+
 void engine_kvm_opened(void)
 {
 	struct engine *e = engine_here();

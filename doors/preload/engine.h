@@ -50,6 +50,8 @@ void engine_va_protected(uint64_t va, uint64_t len);
 
 /* Resets a device of the run as its sysfs attribute does: 0, or -ENODEV. */
 int engine_reset(uint64_t device);
+/* How many virtual functions it has; waits for those that are open, if told to. */
+int engine_set_vfs(uint64_t device, unsigned int n, bool wait);
 /* /dev/kvm was opened. */
 void engine_kvm_opened(void);
 /* Adds what the devices have counted since the last time to the run's statistics. */

@@ -180,15 +180,9 @@ static void disappear(const struct run_device *vf)
 
 static int tell_engine(const struct run_device *pf, unsigned int n, bool wait)
 {
-	struct engine *e = engine_here();
-	int rc;
-
-	if (!e)
-		return 0;
-	engine_enter();
-	rc = abi_set_num_vfs(e->machine.slots[index_of(pf)], n, wait);
-	engine_leave();
-	return rc;
+	if (door.run.shared)
+		return client_set_vfs((unsigned int)index_of(pf), n, wait);
+	return engine_here() ? engine_set_vfs(index_of(pf), n, wait) : 0;
 }
 
 int vfs_set(const struct run_device *pf, unsigned int n)

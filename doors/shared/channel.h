@@ -32,6 +32,7 @@ enum call_kind {
 	CALL_ENABLED,	  /* arg: the BAR's id. Is memory space on? */
 	CALL_CLOSED,	  /* the client's last fd of the file */
 	CALL_RESET,	  /* arg: which device of the run */
+	CALL_VFS,	  /* arg: which, how many of its virtual functions, wait for those that are open */
 	CALL_CHANGE,	  /* arg: address, length: taken away; until CALL_CHANGED */
 	CALL_CHANGED,
 	CALL_PROTECTED, /* arg: address, length */

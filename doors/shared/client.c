@@ -518,17 +518,31 @@ bool client_enabled(uint64_t server, uint64_t id)
 	return rc == 1;
 }
 
-int client_reset(unsigned int device)
+static int ask_daemon(enum call_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
 	struct remote *r;
+	struct call *call;
 	long rc = acquire(-1, door.run.shared, &r);
 
 	if (rc)
 		return (int)rc;
-	prepare(r, CALL_RESET, 0)->arg[0] = device;
+	call = prepare(r, kind, 0);
+	call->arg[0] = a;
+	call->arg[1] = b;
+	call->arg[2] = c;
 	rc = run(r);
 	release(r);
 	return (int)rc;
+}
+
+int client_reset(unsigned int device)
+{
+	return ask_daemon(CALL_RESET, device, 0, 0);
+}
+
+int client_set_vfs(unsigned int device, unsigned int n, bool wait)
+{
+	return ask_daemon(CALL_VFS, device, n, wait);
 }
 
 /* The last fd here is closed; if it was the last anywhere, the file is gone when this returns. */

@@ -24,6 +24,7 @@ int client_open(const struct node *n, int flags);
 
 /* Of the daemon's machine. */
 int client_reset(unsigned int device);
+int client_set_vfs(unsigned int device, unsigned int n, bool wait);
 
 /* Adds what the servers of this process's files have pinned of the process @pid. */
 void client_pins(int pid, struct status_pins *sum);

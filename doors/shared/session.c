@@ -221,6 +221,8 @@ static long do_call(struct session *s, struct call *c)
 	case CALL_CHANGED:
 		peer_change_end(s->peer, c->arg[0]);
 		return 0;
+	case CALL_VFS:
+		return engine_set_vfs(c->arg[0], (unsigned int)c->arg[1], c->arg[2]);
 	case CALL_RESET:
 		return engine_reset(c->arg[0]);
 	case CALL_STORE:

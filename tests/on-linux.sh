@@ -49,15 +49,19 @@ fresh()
 # on_kernel SECONDS KIND ROOT RESULTS: shows what the guest says as it goes.
 on_kernel()
 {
-	"$boot" --timeout "$1" --memory 2048 "$linux/bzImage-$2" "$3" "$4" 2>&1 | sed -u 's/^/    /'
+	"$boot" --timeout "$1" --memory 2048 --iommu "${iommus[$2]}" "$linux/bzImage-${kernels[$2]}" "$3" "$4" 2>&1 |
+		sed -u 's/^/    /'
 }
 
 # --- Our ABI tests ---------------------------------------------------------------------------------
 
-# The host that is like QEMU's machine: its VT-d has no dirty flags, and two devices share a group.
-host=(--iommu 'vtd,dirty=off' --device 'nvme,bdf=01:00.0' --device 'ioat,bdf=02:00.0,group=1'
+# The hosts that are like QEMU's machines: their IOMMUs have no dirty flags, and two devices share a group.
+host=(--device 'nvme,bdf=01:00.0' --device 'ioat,bdf=02:00.0,group=1'
 	--device 'nvme,bdf=02:00.1,group=1' --device 'virtio-net,bdf=03:00.0' --device 'scratch,bdf=04:00.0')
-declare -A container=([type1]=--vfio-container=type1 [mock]=--vfio-container=iommufd)
+declare -A options=(
+	[type1]='--iommu vtd,dirty=off' [mock]='--iommu vtd,dirty=off --vfio-container=iommufd'
+	[amd]='--iommu amd,dirty=off')
+declare -A kernels=([type1]=type1 [mock]=mock [amd]=type1) iommus=([type1]=vtd [mock]=vtd [amd]=amd)
 
 # All but the one that stores to a device that only we have.
 abi_programs()
@@ -86,19 +90,27 @@ abi_on_linux()
 	mv "$work/linux/dmesg" "$work/dmesg"
 }
 
+run_here()
+{
+	local kind=$1 program=$2
+
+	shift 2
+	# shellcheck disable=SC2086 # options are words
+	timeout -k 5 100 "$build/ioas" run "${host[@]}" ${options[$kind]} -- "$build/tests/abi/$program" "$@" \
+		2>&1 </dev/null
+}
+
 abi_here()
 {
 	local kind=$1 work=$2 program
 
 	fresh "$work/ioas"
 	for program in $(abi_programs); do
-		timeout -k 5 100 "$build/ioas" run "${host[@]}" "${container[$kind]}" -- \
-			"$build/tests/abi/$program" -v >"$work/ioas/$program" 2>&1 </dev/null || true
+		run_here "$kind" "$program" -v >"$work/ioas/$program" || true
 	done
 	[[ $kind == mock ]] || return 0
 	for program in vfio_compat vfio_random; do
-		timeout -k 5 100 "$build/ioas" run "${host[@]}" "${container[$kind]}" -- \
-			"$build/tests/abi/$program" --compat -v >"$work/ioas/$program--compat" 2>&1 </dev/null || true
+		run_here "$kind" "$program" --compat -v >"$work/ioas/$program--compat" || true
 	done
 }
 
@@ -106,8 +118,8 @@ part_abi()
 {
 	local kind
 
-	for kind in type1 mock; do
-		say "the ABI tests, kernel '$kind'"
+	for kind in ${IOAS_KINDS:-type1 mock}; do
+		say "the ABI tests, kernel and host '$kind'"
 		fresh "$out/abi-$kind"
 		abi_on_linux "$kind" "$out/abi-$kind"
 		abi_here "$kind" "$out/abi-$kind"

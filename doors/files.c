@@ -318,15 +318,16 @@ static bool owns_table(void)
 static void drop_stale(int fd, struct door_file *f)
 {
 	struct door_file **slot = slot_of(fd, false), *expected = f;
+	bool taken;
 
 	if (!owns_table())
 		return;
 	lock();
-	if (slot && !__atomic_compare_exchange_n(slot, &expected, NULL, false, __ATOMIC_ACQ_REL,
-						 __ATOMIC_RELAXED))
-		f = NULL;
+	taken = !slot || __atomic_compare_exchange_n(slot, &expected, NULL, false, __ATOMIC_ACQ_REL,
+						     __ATOMIC_RELAXED);
 	unlock();
-	put_old(f);
+	if (taken)
+		put_old(f);
 }
 
 struct door_file *files_get_sure(int fd)

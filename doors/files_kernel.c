@@ -128,7 +128,7 @@ static void set_up(int fd, int wake, const struct label *l)
 
 int kernel_make_socket(const struct label *l, int flags, int *wake)
 {
-	int fds[2], rc;
+	int fds[2] = {-1, -1}, rc;
 
 	rc = (int)sys4(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, (long)fds);
 	if (rc)

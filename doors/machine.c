@@ -115,7 +115,7 @@ out_destroy:
 void machine_destroy(struct machine *m)
 {
 	/* Virtual functions come after those that they belong to. */
-	while (m->nr_devices)
+	while (m->devices && m->nr_devices)
 		pci_destroy(m->devices[--m->nr_devices]);
 	if (m->host)
 		host_put(m->host);

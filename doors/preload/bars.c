@@ -419,19 +419,21 @@ bool bars_vma(uint64_t va, struct memory_vma *out)
 		return false;
 	pthread_mutex_lock(&bars_lock);
 	for (const struct piece *p = pieces; p && !found; p = p->next) {
+		const struct cookie *c = p->cookie;
+		const bool here = c && !c->server;
+
 		if (va < p->va || va >= piece_end(p))
 			continue;
 		*out = (struct memory_vma){
 			.start = p->va,
 			.last = piece_end(p) - 1,
-			.kind = is_bar(p) && !p->cookie->server ? VMA_BAR : VMA_IO,
+			.kind = here ? VMA_BAR : VMA_IO,
 			.read = p->wanted & PROT_READ,
 			.write = p->wanted & PROT_WRITE,
 		};
-		if (out->kind == VMA_BAR)
-			out->bar = (struct memory_bar){&p->cookie->dev->peer, p->cookie->bar,
-						       p->offset};
-		else if (is_bar(p))
+		if (here)
+			out->bar = (struct memory_bar){&c->dev->peer, c->bar, p->offset};
+		else if (c)
 			out->bar.offset = p->offset;
 		found = true;
 	}
@@ -783,7 +785,7 @@ static int fill_remote(struct piece *p, uint64_t server, const struct bar_view *
 		return -ENOMEM;
 	p->mem = mem + view->mem;
 	p->offset = view->offset;
-	if (view->nr_pages)
+	if (view->nr_pages && p->cookie)
 		p->pages = remote_flags(p->cookie, view);
 	return view->nr_pages && !p->pages ? -ENOMEM : 0;
 }

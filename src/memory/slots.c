@@ -243,7 +243,7 @@ static bool slot_keep(const struct memory *m, const struct slot *s)
 	case MEMORY_REGISTERED:
 		return true;
 	case MEMORY_FOREIGN:
-		return !s->key.mm->gone;
+		return s->key.mm && !s->key.mm->gone;
 	case MEMORY_SHARED:
 		return (s->key.mm ? !s->key.mm->gone : m->self.tracked) && !s->detached;
 	default:

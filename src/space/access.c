@@ -168,7 +168,7 @@ static void forget_pin(struct space *s, uint64_t start, uint64_t last)
 	first = found.value;
 	at = chain_find(&first, last);
 	p = *at;
-	if (--p->users)
+	if (!p || --p->users)
 		return;
 	*at = p->next;
 	free(p);

@@ -96,7 +96,6 @@ struct bar_view {
 struct channel_page {
 	uint32_t turn;
 	uint32_t asleep[2]; /* client, server */
-	uint32_t unused[13]; /* what both sides look at has a cache line of its own */
 	struct call call __attribute__((aligned(64)));
 	uint8_t args[CHANNEL_ARGS];
 	struct ask ask __attribute__((aligned(64)));

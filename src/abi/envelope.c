@@ -98,6 +98,22 @@ int call_respond(struct call *call)
 	return 0;
 }
 
+int call_respond_with_fd(struct call *call, struct abi_file *file, uint32_t *out)
+{
+	struct caller *c = call->caller;
+	int fd = c->ops->fd_install(c, file), rc;
+
+	if (fd < 0) {
+		abi_file_put(file);
+		return fd;
+	}
+	*out = (uint32_t)fd;
+	rc = call_respond(call);
+	if (rc)
+		c->ops->fd_uninstall(c, fd);
+	return rc;
+}
+
 int call_publish(struct call *call, struct object *obj)
 {
 	int rc = call_respond(call);

@@ -144,24 +144,14 @@ static int open_queue(struct fault_queue *queue, struct abi_file **out)
 static int install_and_respond(struct call *call, struct fault_queue *queue)
 {
 	struct iommu_fault_alloc *cmd = call->cmd;
-	struct caller *c = call->caller;
 	struct abi_file *file;
-	int fd, rc;
+	int rc;
 
 	rc = open_queue(queue, &file);
 	if (rc)
 		return rc;
-	fd = c->ops->fd_install(c, file);
-	if (fd < 0) {
-		abi_file_put(file);
-		return fd;
-	}
 	cmd->out_fault_id = queue->obj.id;
-	cmd->out_fault_fd = (uint32_t)fd;
-	rc = call_respond(call);
-	if (rc)
-		c->ops->fd_uninstall(c, fd);
-	return rc;
+	return call_respond_with_fd(call, file, &cmd->out_fault_fd);
 }
 
 int abi_fault_queue_alloc(struct call *call)

@@ -31,6 +31,11 @@ struct call {
 
 /* ENV.10: copy the first min(user size, our size) bytes back. 0 or -EFAULT. */
 int call_respond(struct call *call);
+/*
+ * The same with a new fd for @file, told in *@out, a member of call->cmd. Takes over the reference, on failure
+ * too, and then leaves no fd. -EMFILE, -ENOMEM, -EFAULT.
+ */
+int call_respond_with_fd(struct call *call, struct abi_file *file, uint32_t *out);
 
 /* The last step of a command that makes @obj: answers, then publishes it, or else it is undone and freed. */
 int call_publish(struct call *call, struct object *obj);

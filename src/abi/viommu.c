@@ -214,24 +214,14 @@ static int open_queue(struct iommufd *ctx, struct veventq *queue, struct abi_fil
 static int install_and_respond(struct call *call, struct veventq *queue)
 {
 	struct iommu_veventq_alloc *cmd = call->cmd;
-	struct caller *c = call->caller;
 	struct abi_file *file;
-	int fd, rc;
+	int rc;
 
 	rc = open_queue(call->ctx, queue, &file);
 	if (rc)
 		return rc;
-	fd = c->ops->fd_install(c, file);
-	if (fd < 0) {
-		abi_file_put(file);
-		return fd;
-	}
 	cmd->out_veventq_id = queue->obj.id;
-	cmd->out_veventq_fd = (uint32_t)fd;
-	rc = call_respond(call);
-	if (rc)
-		c->ops->fd_uninstall(c, fd);
-	return rc;
+	return call_respond_with_fd(call, file, &cmd->out_veventq_fd);
 }
 
 int abi_veventq_alloc(struct call *call)

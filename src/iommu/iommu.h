@@ -37,7 +37,14 @@ struct viommu_ops; /* iommu/viommu.h */
  */
 #define IOMMU_NO_PASID 0u
 
-enum iommu_access { IOMMU_READ = 1, IOMMU_WRITE = 2, IOMMU_ATOMIC = 3 };
+enum iommu_access {
+	IOMMU_READ = 1,
+	IOMMU_WRITE = 2,
+	IOMMU_ATOMIC = 3,
+	/* Of requests with a PASID, beside the others: only a guest's tables (iommu/nested.h) tell them apart. */
+	IOMMU_EXEC = 4,
+	IOMMU_PRIV = 8,
+};
 
 /* Why a DMA was refused; the make has its own code for each (iommu_make.fault_code). */
 enum iommu_fault_reason {
@@ -309,6 +316,28 @@ int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint6
 
 /* A group of page requests of @r, outside of any section: handed on, or answered at once with failure. */
 void iommu_request_pages(struct requester *r, struct page_group *g);
+
+/*
+ * For nested_ops.fault(): a stalled transaction (SMMUv3 3.12.2), which waits for an answer of whoever
+ * takes the page requests of its domain. -EAGAIN: it waits; -EFAULT: nobody would answer. DMA thread,
+ * inside its section; the DMA room leaves that, hands the request on (requester_finish_stall()) and
+ * translates again, or gives up.
+ */
+int requester_stall(struct requester *r, uint32_t pasid, uint64_t iova, enum iommu_access access, uint32_t grpid);
+/* DMA thread, outside of sections: waits for the answer. 0: translate again; -EFAULT. */
+int requester_finish_stall(struct requester *r);
+
+/*
+ * The cache of translations that a device keeps (ATC). Set before DMA; NULL: it has none. forget() drops
+ * what it holds of [first, last] for requests with @pasid (IOMMU_NO_PASID: without; IOMMU_ALL_PASIDS:
+ * all), and returns when no DMA uses it any more. Any thread, outside of sections.
+ */
+#define IOMMU_ALL_PASIDS UINT32_MAX
+struct atc_ops {
+	void (*forget)(void *arg, uint32_t pasid, uint64_t first, uint64_t last);
+};
+void requester_set_atc(struct requester *r, const struct atc_ops *ops, void *arg);
+void requester_forget_atc(struct requester *r, uint32_t pasid, uint64_t first, uint64_t last);
 
 /* Statistics of one requester, written by its DMA thread only; read at any time. */
 struct requester_stats {

@@ -21,35 +21,12 @@
 #define IOAS_IOMMU_VIOMMU_H
 
 #include "iommu/domain.h"
+#include "iommu/nested.h"
 #include "iommu/user.h"
 
 struct viommu;
 struct vdevice;
 struct hw_queue;
-
-/*
- * What differs between the nested domains of two makes; struct domain.nested points to one. Nothing
- * is translated through a nested domain yet: every DMA faults as FAULT_NOT_PRESENT (translate.c).
- */
-struct nested_ops {
-	/* The domain is about to be freed; nothing is attached. Frees the make's structure itself.
-	 */
-	void (*free)(struct domain *d);
-	/*
-	 * INV.6. Handles the entries in order and stops at the first bad one; *done (0 when called)
-	 * counts those that are done and complete. NULL: -EOPNOTSUPP. Any thread; commands run one
-	 * at a time or not as the make likes.
-	 */
-	int (*invalidate)(struct domain *d, const struct user_array *a, uint32_t *done);
-};
-
-/*
- * A nested domain on @parent (a paging domain made with DOMAIN_NEST_PARENT): fills a struct domain
- * that the make has allocated, zeroed. Its nested domain then looks like any other to
- * requester_attach().
- */
-void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent,
-			const struct nested_ops *ops);
 
 /* A kind of vIOMMU. */
 struct viommu_ops {

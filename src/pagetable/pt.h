@@ -230,6 +230,7 @@ struct pt_regime {
 #define PT_WALK_DIRTY	 BIT(17) /* and dirty ones: Arm's DBM makes writable */
 #define PT_WALK_NX	 BIT(18) /* x86: XD is no reserved bit */
 #define PT_WALK_FLAT	 BIT(19) /* Arm: tables do not restrict (HPD) */
+#define PT_WALK_TABLES	 BIT(20) /* hardware sets accessed flags of tables too */
 
 /* One entry on the way to an IOVA, or one of a dump. */
 struct pt_step {

@@ -5,7 +5,7 @@ BUILD ?= build
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: all build setup check check-long bench demo install clean help
+.PHONY: all build setup check check-long bench bench-peers demo install clean help
 
 all: build
 
@@ -15,6 +15,7 @@ help:
 	@echo 'make check     every test, with all their set-up'
 	@echo 'make check-long  the longer ones'
 	@echo 'make bench     measurements, as ratios within one run; JSON in $(BUILD)/bench.json'
+	@echo 'make bench-peers  page tables beside Linux'"'"'s own code for them; JSON in $(BUILD)/bench-peers.json'
 	@echo 'make install   into $$DESTDIR$$PREFIX (PREFIX=$(PREFIX))'
 
 setup:
@@ -39,6 +40,9 @@ check-long:
 
 bench: build
 	@scripts/bench $(BUILD)
+
+bench-peers: build
+	@scripts/bench $(BUILD) --json $(BUILD)/bench-peers.json peers
 
 install: build
 	@DESTDIR=$(abspath $(DESTDIR)) meson install -C $(BUILD) --no-rebuild --quiet

@@ -140,6 +140,35 @@ struct bench_cost bench_each(struct bench *b, void (*before)(void *arg),
 	return cost;
 }
 
+/* As many rounds as the budget allows, 3 to this. */
+#define ROUNDS 101
+
+void bench_steps(struct bench *b, const struct bench_step *steps, unsigned int nr, uint64_t n,
+		 struct bench_cost *cost)
+{
+	double ns[BENCH_STEPS][ROUNDS], ir[BENCH_STEPS][ROUNDS];
+	unsigned int most = b->quick ? 1 : ROUNDS, runs = 0;
+	uint64_t begin = now();
+
+	for (unsigned int i = 0; i < nr; i++)
+		steps[i].fn(steps[i].arg, n);
+	for (; runs < most && (runs < 3 || now() - begin < BUDGET); runs++) {
+		for (unsigned int i = 0; i < nr; i++) {
+			uint64_t before = instructions(b), start = now();
+
+			steps[i].fn(steps[i].arg, n);
+			ns[i][runs] = (double)(now() - start) / (double)n;
+			ir[i][runs] = (double)(instructions(b) - before) / (double)n;
+		}
+	}
+	for (unsigned int i = 0; i < nr; i++) {
+		qsort(ns[i], runs, sizeof(**ns), compare);
+		qsort(ir[i], runs, sizeof(**ir), compare);
+		cost[i] = (struct bench_cost){
+			.ns = ns[i][runs / 2], .best = ns[i][0], .ir = ir[i][runs / 2]};
+	}
+}
+
 void bench_pin(const struct bench *b, int which)
 {
 	cpu_set_t one;

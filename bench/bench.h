@@ -43,6 +43,17 @@ struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), 
 struct bench_cost bench_each(struct bench *b, void (*before)(void *arg),
 			     void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n);
 
+/* Several things that are measured in turn, round by round: each does its part of @n operations,
+ * and cost[] receives the median of each. What undoes another, or is to be compared with another
+ * while the machine is the same. */
+struct bench_step {
+	void (*fn)(void *arg, uint64_t n);
+	void *arg;
+};
+#define BENCH_STEPS 6
+void bench_steps(struct bench *b, const struct bench_step *steps, unsigned int nr, uint64_t n,
+		 struct bench_cost *cost);
+
 /* Keeps the calling thread on core @which of those it may use, if there are several; -1: on any. */
 void bench_pin(const struct bench *b, int which);
 

@@ -261,7 +261,7 @@ static void map(struct world *w)
 	    m.pa + m.len - 1 > w->pt->output_last || overlaps(w, m.iova, m.len))
 		return;
 	same(w, "map", m.iova, (uint64_t)pt_map(w->pt, m.iova, m.pa, m.len, prot),
-	     (uint64_t)w->linux_pt->map(w->linux_pt, m.iova, m.pa, m.len, prot));
+	     (uint64_t)w->linux_pt->map(w->linux_pt, m.iova, m.pa, m.len, linux_prot(prot)));
 	w->maps[w->n++] = m;
 }
 
@@ -390,6 +390,7 @@ static void open_world(struct world *w, const struct row *row, uint64_t seed)
 static void close_world(struct world *w)
 {
 	w->linux_pt->close(w->linux_pt);
+	same(w, "pages that Linux kept", 0, 0, shim_used());
 	pt_destroy(w->pt);
 	pt_mem_destroy(w->mem);
 }

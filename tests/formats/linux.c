@@ -14,7 +14,7 @@ void iova_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t len)
 }
 
 /* prot's first bits are the same; PT_NOEXEC, PT_PRIVILEGED, PT_MMIO and PT_UNCACHED. */
-static int linux_prot(int prot)
+int linux_prot(int prot)
 {
 	int out = prot & (IOMMU_READ | IOMMU_WRITE);
 
@@ -49,8 +49,7 @@ static int generic_map(struct linux_table *t, uint64_t iova, uint64_t pa, uint64
 	struct generic *g = container_of(t, struct generic, t);
 	size_t mapped = 0;
 
-	return g->iommu.ops->map_range(&g->iommu, iova, pa, len, (unsigned int)linux_prot(prot), 0,
-				       &mapped);
+	return g->iommu.ops->map_range(&g->iommu, iova, pa, len, (unsigned int)prot, 0, &mapped);
 }
 
 static uint64_t generic_unmap(struct linux_table *t, uint64_t iova, uint64_t len)
@@ -177,37 +176,45 @@ struct linux_table *linux_riscv_64(const struct linux_config *c)
 	GENERIC_OPEN(riscv_64, cfg, riscv_64pt);
 }
 
-/* io-pgtable-arm: leaf by leaf, as the IOMMU core does. */
+/* io-pgtable-arm: as many leaves of one size at a time as the IOMMU core asks for. */
 struct arm {
 	struct linux_table t;
 	struct io_pgtable *iop;
 	const struct io_pgtable_init_fns *fns;
 };
 
-static uint64_t arm_size(const struct arm *a, uint64_t addresses, uint64_t len)
+/* The largest size that the addresses' alignment and @len allow, and how many of them: up to where
+ * a larger one is possible. */
+static uint64_t arm_size(const struct arm *a, uint64_t iova, uint64_t pa, uint64_t len,
+			 size_t *count)
 {
-	uint64_t sizes = a->iop->cfg.pgsize_bitmap;
+	uint64_t all = a->iop->cfg.pgsize_bitmap, sizes = all & ((2ull << ilog2(len)) - 1), size,
+		 to;
 
-	sizes &= (2ull << ilog2(len)) - 1;
-	if (addresses)
-		sizes &= (2ull << __ffs64(addresses)) - 1;
-	return 1ull << ilog2(sizes);
+	if (iova | pa)
+		sizes &= (2ull << __ffs64(iova | pa)) - 1;
+	size = 1ull << ilog2(sizes);
+	all &= ~(2 * size - 1);
+	all &= -all;
+	to = -(iova | pa) & (all - 1);
+	if (all && !((iova ^ pa) & (all - 1)) && to + all <= len)
+		len = to;
+	*count = len >> ilog2(size);
+	return size;
 }
 
 static int arm_map(struct linux_table *t, uint64_t iova, uint64_t pa, uint64_t len, int prot)
 {
 	struct arm *a = container_of(t, struct arm, t);
-	size_t mapped = 0;
 	int rc = 0;
 
 	while (!rc && len) {
-		uint64_t size = arm_size(a, iova | pa, len);
+		size_t count, size = arm_size(a, iova, pa, len, &count), mapped = 0;
 
-		rc = a->iop->ops.map_pages(&a->iop->ops, iova, pa, size, 1, linux_prot(prot), 0,
-					   &mapped);
-		iova += size;
-		pa += size;
-		len -= size;
+		rc = a->iop->ops.map_pages(&a->iop->ops, iova, pa, size, count, prot, 0, &mapped);
+		iova += mapped;
+		pa += mapped;
+		len -= mapped;
 	}
 	return rc;
 }
@@ -218,9 +225,8 @@ static uint64_t arm_unmap(struct linux_table *t, uint64_t iova, uint64_t len)
 	uint64_t done = 0;
 
 	while (done < len) {
-		uint64_t pa = t->translate(t, iova + done);
-		uint64_t size = arm_size(a, (iova + done) | pa, len - done);
-		uint64_t n = a->iop->ops.unmap_pages(&a->iop->ops, iova + done, size, 1, NULL);
+		size_t count, size = arm_size(a, iova + done, iova + done, len - done, &count);
+		uint64_t n = a->iop->ops.unmap_pages(&a->iop->ops, iova + done, size, count, NULL);
 
 		if (!n)
 			break;

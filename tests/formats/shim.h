@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linux.h"
+
 /* Types. */
 typedef uint8_t u8;
 typedef uint16_t u16;
@@ -198,11 +200,7 @@ enum { DMA_TO_DEVICE };
 #define dma_mapping_error(dev, dma)			      0
 #define dma_sync_single_for_device(dev, dma, size, direction) ((void)0)
 
-/* Tables on their way back: a list through the first words of a list node of their own. */
-struct shim_page {
-	struct shim_page *next;
-	void *table;
-};
+/* Tables, and lists of those on their way back. */
 struct list_head {
 	struct shim_page *first;
 };
@@ -220,21 +218,20 @@ struct iommu_pages_list {
 
 static inline void *iommu_alloc_pages_node_sz(int node, gfp_t gfp, size_t size)
 {
-	void *p = aligned_alloc(max(size, PAGE_SIZE), max(size, PAGE_SIZE));
-
-	return p ? memset(p, 0, max(size, PAGE_SIZE)) : NULL;
+	return shim_alloc(size);
 }
 
 static inline void iommu_free_pages(void *table)
 {
-	free(table);
+	if (table)
+		shim_free(table);
 }
 
 static inline void iommu_pages_list_add(struct iommu_pages_list *list, void *table)
 {
-	struct shim_page *page = malloc(sizeof(*page));
+	struct shim_page *page = shim_page(table);
 
-	*page = (struct shim_page){list->pages.first, table};
+	page->next = list->pages.first;
 	list->pages.first = page;
 }
 
@@ -259,8 +256,7 @@ static inline void iommu_put_pages_list(struct iommu_pages_list *list)
 
 	for (struct shim_page *page = list->pages.first; page; page = next) {
 		next = page->next;
-		free(page->table);
-		free(page);
+		shim_free(shim_table(page));
 	}
 	list->pages.first = NULL;
 }
@@ -268,7 +264,7 @@ static inline void iommu_put_pages_list(struct iommu_pages_list *list)
 #define iommu_pages_start_incoherent_list(list, dev)	  0
 #define iommu_pages_stop_incoherent_list(list, dev)	  ((void)0)
 #define iommu_pages_flush_incoherent(dev, p, offset, len) ((void)0)
-#define iommu_pages_free_incoherent(p, dev)		  free(p)
+#define iommu_pages_free_incoherent(p, dev)		  iommu_free_pages(p)
 
 /* IOMMU domains. */
 enum {

@@ -144,6 +144,17 @@ static void map_unmap(void *arg, uint64_t n)
 
 /* An array of that many pages, two apart, in one call each. */
 #define MANY 64
+static void call_array(struct bed *t, unsigned int word, uint32_t flags, struct iommu_ioas_range *r)
+{
+	struct iommu_ioas_array cmd = {.size = sizeof(cmd),
+				       .flags = flags,
+				       .ioas_id = t->ioas,
+				       .count = MANY,
+				       .ranges = (uintptr_t)r};
+
+	check(ioas_ioctl(t->host, t->fd, word, (uintptr_t)&cmd), "an array command");
+}
+
 static void map_unmap_array(void *arg, uint64_t n)
 {
 	struct bed *t = arg;
@@ -153,13 +164,11 @@ static void map_unmap_array(void *arg, uint64_t n)
 		r[i] = (struct iommu_ioas_range){(uintptr_t)t->mem + 2 * i * 4 * KB, 4 * KB,
 						 4 * GB + 2 * i * 4 * KB};
 	while (n--) {
-		check(ioas_map_ranges(t->host, t->fd, t->ioas,
-				      IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-					      IOMMU_IOAS_MAP_WRITEABLE,
-				      r, MANY, NULL),
-		      "ioas_map_ranges");
-		check(ioas_unmap_ranges(t->host, t->fd, t->ioas, r, MANY, NULL),
-		      "ioas_unmap_ranges");
+		call_array(t, IOMMU_IOAS_MAP_ARRAY,
+			   IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+				   IOMMU_IOAS_MAP_WRITEABLE,
+			   r);
+		call_array(t, IOMMU_IOAS_UNMAP_ARRAY, 0, r);
 	}
 }
 

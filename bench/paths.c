@@ -65,6 +65,17 @@ static void pair(struct bed *t)
 	}
 }
 
+static void call_array(struct bed *t, unsigned int word, uint32_t flags, struct iommu_ioas_range *r)
+{
+	struct iommu_ioas_array cmd = {.size = sizeof(cmd),
+				       .flags = flags,
+				       .ioas_id = t->ioas,
+				       .count = MANY,
+				       .ranges = (uintptr_t)r};
+
+	check(ioas_ioctl(t->host, t->fd, word, (uintptr_t)&cmd), "an array command");
+}
+
 static void array(struct bed *t)
 {
 	const uint32_t flags =
@@ -75,8 +86,8 @@ static void array(struct bed *t)
 		r[i] = (struct iommu_ioas_range){(uintptr_t)t->mem + 2 * i * PAGE, PAGE,
 						 4 * GB + 2 * i * PAGE};
 	for (uint64_t i = 0; i < t->n; i += MANY) {
-		check(ioas_map_ranges(t->host, t->fd, t->ioas, flags, r, MANY, NULL), "map_ranges");
-		check(ioas_unmap_ranges(t->host, t->fd, t->ioas, r, MANY, NULL), "unmap_ranges");
+		call_array(t, IOMMU_IOAS_MAP_ARRAY, flags, r);
+		call_array(t, IOMMU_IOAS_UNMAP_ARRAY, 0, r);
 	}
 }
 

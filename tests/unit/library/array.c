@@ -25,11 +25,12 @@
 
 struct bed {
 	struct ioas_host *host;
+	struct ioas_context *context;
 	struct ioas_port *port;
 	int fd;
 	uint32_t ioas, done;
 	char *memory;
-	struct iommu_ioas_range r[N];
+	struct ioas_map_range r[N];
 	const char *rule;
 };
 
@@ -42,21 +43,21 @@ static int setup(void **state)
 {
 	static struct bed t;
 	struct ioas_host_config cfg = {.ipc_lock = true, .refused = note, .arg = &t};
-	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
 	uint32_t pt;
 
 	t = (struct bed){0};
 	assert_int_equal(ioas_host_create(&cfg, &t.host, NULL, 0), 0);
 	assert_int_equal(ioas_port_create(t.host, 1, &t.port), 0);
-	t.fd = ioas_open(t.host, "/dev/iommu");
-	assert_int_equal(ioas_ioctl(t.host, t.fd, IOMMU_IOAS_ALLOC, (uintptr_t)&alloc), 0);
-	t.ioas = pt = alloc.out_ioas_id;
+	assert_int_equal(
+		ioas_context_open(&(struct ioas_context_config){.host = t.host}, &t.context), 0);
+	t.fd = ioas_context_file(t.context);
+	assert_int_equal(ioas_create(t.context, &t.ioas), 0);
+	pt = t.ioas;
 	assert_int_equal(ioas_port_bind(t.port, t.fd, NULL), 0);
 	assert_int_equal(ioas_port_attach(t.port, &pt), 0);
 	t.memory = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	for (unsigned int i = 0; i < N; i++)
-		t.r[i] = (struct iommu_ioas_range){(uintptr_t)t.memory + i * PAGE, PAGE,
-						   BASE + 2 * i * PAGE};
+		t.r[i] = (struct ioas_map_range){t.memory + i * PAGE, PAGE, BASE + 2 * i * PAGE};
 	*state = &t;
 	return 0;
 }
@@ -65,6 +66,8 @@ static int teardown(void **state)
 {
 	struct bed *t = *state;
 
+	ioas_port_unbind(t->port);
+	ioas_context_close(t->context);
 	ioas_host_destroy(t->host);
 	munmap(t->memory, N * PAGE);
 	return 0;
@@ -85,14 +88,14 @@ static int map(struct bed *t, uint32_t flags, uint32_t n)
 {
 	t->done = 77;
 	t->rule = NULL;
-	return ioas_map_ranges(t->host, t->fd, t->ioas, flags, t->r, n, &t->done);
+	return ioas_map_ranges(t->context, t->ioas, flags, t->r, n, &t->done);
 }
 
 static int unmap(struct bed *t, uint32_t n)
 {
 	t->done = 77;
 	t->rule = NULL;
-	return ioas_unmap_ranges(t->host, t->fd, t->ioas, t->r, n, &t->done);
+	return ioas_unmap_ranges(t->context, t->ioas, t->r, n, &t->done);
 }
 
 static void all_of_them(void **state)
@@ -133,7 +136,7 @@ static void chosen_places_come_back(void **state)
 		t->r[i].length = PAGE;
 	}
 	/* The whole of them in one element. */
-	t->r[0] = (struct iommu_ioas_range){0, UINT64_MAX, 0};
+	t->r[0] = (struct ioas_map_range){NULL, UINT64_MAX, 0};
 	assert_int_equal(unmap(t, 1), 0);
 	assert_int_equal(t->r[0].length, N * PAGE);
 }
@@ -190,7 +193,7 @@ static void bad_calls(void **state)
 	refused(IOMMU_IOAS_UNMAP_ARRAY, ENOENT, "UNM.10", c.flags = 0);
 	t->r[0].iova = UINT64_MAX;
 	refused(IOMMU_IOAS_MAP_ARRAY, EOVERFLOW, "MAP.2", );
-	t->r[0] = (struct iommu_ioas_range){UINT64_MAX - PAGE, 2 * PAGE, BASE};
+	t->r[0] = (struct ioas_map_range){(void *)(UINT64_MAX - PAGE), 2 * PAGE, BASE};
 	refused(IOMMU_IOAS_MAP_ARRAY, EOVERFLOW, "MAP.5", );
 }
 

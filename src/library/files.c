@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A host's file numbers, and the caller behind them: this process, which handed the pointers in
+ * itself.
+ *
+ * A call counts itself in file_slot.state for as long as it uses the file, one atomic instruction
+ * when it begins and one when it ends; closing takes SLOT_OPEN away, and whoever is then the last
+ * to leave drops the file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "library/private.h"
+
+/* Bits of file_slot.state, above the number of calls under way. */
+#define SLOT_OPEN    (1ull << 32)
+#define SLOT_CLOSING (1ull << 33)
+
+static int copy_from(struct caller *c, void *dst, uint64_t src, size_t len)
+{
+	memcpy(dst, (const void *)(uintptr_t)src, len);
+	return 0;
+}
+
+static int copy_to(struct caller *c, uint64_t dst, const void *src, size_t len)
+{
+	memcpy((void *)(uintptr_t)dst, src, len);
+	return 0;
+}
+
+static bool is_capable(struct caller *c, int cap)
+{
+	struct ioas_host *h = c->arg;
+
+	return cap == CAP_IPC_LOCK && h->cfg.ipc_lock;
+}
+
+/* Of a file that nobody will enter any more. */
+static void drop_file(struct abi_file *f, int poll_fd)
+{
+	if (poll_fd) {
+		if (f->ops->watch)
+			f->ops->watch(f, NULL, NULL);
+		close(poll_fd - 1);
+	}
+	abi_file_put(f);
+}
+
+static void leave_file(struct file_slot *slot)
+{
+	uint64_t left = __atomic_sub_fetch(&slot->state, 1, __ATOMIC_ACQ_REL);
+	struct abi_file *f = slot->file;
+	int poll_fd = __atomic_load_n(&slot->poll_fd, __ATOMIC_RELAXED);
+
+	if (unlikely(left == SLOT_CLOSING) &&
+	    __atomic_compare_exchange_n(&slot->state, &left, 0, false, __ATOMIC_ACQ_REL,
+					__ATOMIC_RELAXED))
+		drop_file(f, poll_fd);
+}
+
+/* The file behind @fd until leave_file(), or NULL. */
+static struct file_slot *enter_file(struct ioas_host *h, int fd)
+{
+	struct file_slot *slot;
+
+	if (fd < 0 || fd >= MAX_FILES)
+		return NULL;
+	slot = &h->files[fd];
+	if (likely(__atomic_fetch_add(&slot->state, 1, __ATOMIC_ACQUIRE) & SLOT_OPEN))
+		return slot;
+	leave_file(slot);
+	return NULL;
+}
+
+int library_file_get(struct ioas_host *h, int fd, struct abi_file **out)
+{
+	struct file_slot *slot = enter_file(h, fd);
+
+	if (!slot)
+		return -EBADF;
+	*out = slot->file;
+	abi_file_get(*out);
+	leave_file(slot);
+	return 0;
+}
+
+static int get_file(struct caller *c, int fd, struct abi_file **out)
+{
+	return library_file_get(c->arg, fd, out);
+}
+
+int library_iommufd_get(struct ioas_host *h, int fd, struct abi_file **out, struct iommufd **ctx)
+{
+	int rc = library_file_get(h, fd, out);
+
+	if (rc)
+		return rc;
+	*ctx = abi_file_iommufd(*out);
+	if (*ctx)
+		return 0;
+	abi_file_put(*out);
+	return -EBADFD;
+}
+
+static int install(struct ioas_host *h, struct abi_file *f)
+{
+	int fd = 0;
+
+	pthread_mutex_lock(&h->lock);
+	while (fd < MAX_FILES && __atomic_load_n(&h->files[fd].state, __ATOMIC_ACQUIRE))
+		fd++;
+	if (fd < MAX_FILES) {
+		h->files[fd].file = f;
+		__atomic_store_n(&h->files[fd].poll_fd, 0, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&h->files[fd].state, SLOT_OPEN, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&h->lock);
+	return fd < MAX_FILES ? fd : -EMFILE;
+}
+
+static int install_fd(struct caller *c, struct abi_file *f)
+{
+	return install(c->arg, f);
+}
+
+static void uninstall_fd(struct caller *c, int fd)
+{
+	ioas_close(c->arg, fd);
+}
+
+struct library_eventfd {
+	struct abi_eventfd base;
+	int fd;
+};
+
+static void eventfd_signal(struct abi_eventfd *e)
+{
+	eventfd_write(container_of(e, struct library_eventfd, base)->fd, 1);
+}
+
+static void eventfd_drop(struct abi_eventfd *e)
+{
+	struct library_eventfd *le = container_of(e, struct library_eventfd, base);
+
+	close(le->fd);
+	free(le);
+}
+
+/* The library starts no thread of its own to wait on. */
+static int eventfd_watch(struct abi_eventfd *e, void (*fn)(void *arg), void *arg)
+{
+	return -ENOTTY;
+}
+
+static const struct abi_eventfd_ops eventfd_ops = {
+	.signal = eventfd_signal,
+	.put = eventfd_drop,
+	.watch = eventfd_watch,
+};
+
+static int get_eventfd(struct caller *c, int fd, struct abi_eventfd **out)
+{
+	struct library_eventfd *le = malloc(sizeof(*le));
+
+	if (!le)
+		return -ENOMEM;
+	le->base.ops = &eventfd_ops;
+	le->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (le->fd < 0) {
+		free(le);
+		return -EBADF;
+	}
+	*out = &le->base;
+	return 0;
+}
+
+static int dup_fd(struct caller *c, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return copy < 0 ? -errno : copy;
+}
+
+static struct memory_account *account_of(struct caller *c, bool process_mode)
+{
+	return ((struct ioas_host *)c->arg)->account;
+}
+
+static uint64_t process_of(struct caller *c)
+{
+	return (uint64_t)getpid();
+}
+
+static const struct caller_ops library_caller_ops = {
+	.copy_in = copy_from,
+	.copy_out = copy_to,
+	.capable = is_capable,
+	.file_get = get_file,
+	.fd_install = install_fd,
+	.fd_uninstall = uninstall_fd,
+	.eventfd_get = get_eventfd,
+	.fd_dup = dup_fd,
+	.account = account_of,
+	.process = process_of,
+};
+
+struct caller library_caller(struct ioas_host *h)
+{
+	return (struct caller){&library_caller_ops, h};
+}
+
+void library_close_all(struct ioas_host *h)
+{
+	for (unsigned int i = 0; i < MAX_FILES; i++)
+		if (h->files[i].state)
+			drop_file(h->files[i].file, h->files[i].poll_fd);
+}
+
+int ioas_open(struct ioas_host *h, const char *path)
+{
+	struct caller c = library_caller(h);
+	struct abi_file *f;
+	unsigned int n;
+	int used = 0, rc = -ENOENT;
+
+	if (!strcmp(path, "/dev/iommu"))
+		rc = abi_open_iommufd(h->host, &c, &f);
+	else if (!strcmp(path, "/dev/vfio/vfio"))
+		rc = abi_open_container(h->host, &c, &f);
+	else if (sscanf(path, "/dev/vfio/devices/vfio%u%n", &n, &used) == 1 && !path[used])
+		rc = abi_open_device(h->host, n, &c, &f);
+	else if (sscanf(path, "/dev/vfio/%u%n", &n, &used) == 1 && !path[used])
+		rc = abi_open_group(h->host, n, &c, &f);
+	if (rc)
+		return rc;
+	rc = install(h, f);
+	if (rc < 0)
+		abi_file_put(f);
+	return rc;
+}
+
+int ioas_close(struct ioas_host *h, int fd)
+{
+	struct file_slot *slot = enter_file(h, fd);
+	bool closed;
+
+	if (!slot)
+		return -EBADF;
+	closed = __atomic_fetch_and(&slot->state, ~SLOT_OPEN, __ATOMIC_ACQ_REL) & SLOT_OPEN;
+	if (closed)
+		__atomic_fetch_or(&slot->state, SLOT_CLOSING, __ATOMIC_ACQ_REL);
+	leave_file(slot);
+	return closed ? 0 : -EBADF;
+}
+
+long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_t arg)
+{
+	struct caller c = library_caller(h);
+	struct file_slot *slot = enter_file(h, fd);
+	long rc;
+
+	if (!slot)
+		return -EBADF;
+	rc = slot->file->ops->ioctl(slot->file, cmd, arg, &c);
+	leave_file(slot);
+	return rc;
+}
+
+ssize_t ioas_pread(struct ioas_host *h, int fd, void *buf, size_t count, uint64_t pos)
+{
+	struct caller c = library_caller(h);
+	struct abi_file *f;
+	ssize_t rc = library_file_get(h, fd, &f);
+
+	if (rc)
+		return rc;
+	rc = f->ops->pread ? f->ops->pread(f, (uintptr_t)buf, count, pos, &c) : -EINVAL;
+	abi_file_put(f);
+	return rc;
+}
+
+ssize_t ioas_pwrite(struct ioas_host *h, int fd, const void *buf, size_t count, uint64_t pos)
+{
+	struct caller c = library_caller(h);
+	struct abi_file *f;
+	ssize_t rc = library_file_get(h, fd, &f);
+
+	if (rc)
+		return rc;
+	rc = f->ops->pwrite ? f->ops->pwrite(f, (uintptr_t)buf, count, pos, &c) : -EINVAL;
+	abi_file_put(f);
+	return rc;
+}
+
+/* As level-triggered as the file: an eventfd that holds something while it is readable. */
+static void poll_changed(void *arg, bool readable)
+{
+	const int fd = (int)(intptr_t)arg;
+	eventfd_t n;
+
+	if (readable)
+		eventfd_write(fd, 1);
+	else
+		eventfd_read(fd, &n);
+}
+
+static int poll_fd_create(struct file_slot *slot)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	if (fd < 0)
+		return -errno;
+	__atomic_store_n(&slot->poll_fd, fd + 1, __ATOMIC_RELAXED);
+	if (slot->file->ops->watch)
+		slot->file->ops->watch(slot->file, poll_changed, (void *)(intptr_t)fd);
+	else
+		poll_changed((void *)(intptr_t)fd, true);
+	return fd;
+}
+
+int ioas_poll_fd(struct ioas_host *h, int fd)
+{
+	struct file_slot *slot = enter_file(h, fd);
+	int rc;
+
+	if (!slot)
+		return -EBADF;
+	pthread_mutex_lock(&h->lock);
+	rc = slot->poll_fd ? slot->poll_fd - 1 : poll_fd_create(slot);
+	pthread_mutex_unlock(&h->lock);
+	leave_file(slot);
+	return rc;
+}

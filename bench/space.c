@@ -54,12 +54,12 @@ static void invalidate(struct space_mirror *m, uint64_t iova, uint64_t last, str
 static const struct space_mirror_ops mirror_ops = {.invalidate = invalidate};
 
 /* As the preload door's, without its guard: what is measured is there. */
-static int touch(void *arg, uint64_t va, uint64_t len, bool write)
+static int touch(void *arg, uint64_t va, uint64_t len, unsigned int how)
 {
 	for (uint64_t page = va; page < va + len; page += PAGE_SIZE) {
 		uint8_t *byte = (uint8_t *)(uintptr_t)page;
 
-		if (write)
+		if (how & MEMORY_WRITE)
 			__atomic_fetch_or(byte, 0, __ATOMIC_RELAXED);
 		else
 			bench_use(__atomic_load_n(byte, __ATOMIC_RELAXED));

@@ -205,25 +205,28 @@ static bool are_present(uint64_t va, uint64_t len)
 	return all;
 }
 
-static int probe_some(uint64_t va, uint64_t len, bool write)
+static int probe_some(uint64_t va, uint64_t len, unsigned int how)
 {
+	bool write = how & MEMORY_WRITE;
 	long rc;
 
-	if (len < PAGES_TO_ASK * PAGE_SIZE || are_present(va, len))
+	if (len < PAGES_TO_ASK * PAGE_SIZE)
 		return touch(va, len, write);
+	if (are_present(va, len))
+		return how & MEMORY_PLAIN ? 0 : touch(va, len, write);
 	rc = sys3(SYS_madvise, (long)va, (long)len, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 	if (!rc)
 		return 0;
 	return rc == -EINVAL ? touch(va, len, write) : -EFAULT;
 }
 
-static int memory_probe(void *arg, uint64_t va, uint64_t len, bool write)
+static int memory_probe(void *arg, uint64_t va, uint64_t len, unsigned int how)
 {
 	int rc = bars_meet(va, len) ? -EFAULT : 0;
 
 	for (uint64_t n; len && !rc; va += n, len -= n) {
 		n = min_u64(len, PAGES_AT_ONCE * PAGE_SIZE);
-		rc = probe_some(va, n, write);
+		rc = probe_some(va, n, how);
 	}
 	return rc;
 }

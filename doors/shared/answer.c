@@ -141,7 +141,8 @@ void answer_ask(struct channel *ch, uint64_t server)
 		a->result = answer_fd(ch, a);
 		return;
 	case ASK_PROBE:
-		a->result = door_memory_ops.probe(NULL, a->arg[0], a->arg[1], a->arg[2]);
+		a->result =
+			door_memory_ops.probe(NULL, a->arg[0], a->arg[1], (unsigned int)a->arg[2]);
 		return;
 	case ASK_VMA:
 		a->result = bars_remote_vma(a->arg[0], server, &a->vma, &a->arg[0]);

@@ -88,18 +88,18 @@ static int find_vma(const struct peer *p, uint64_t va, struct memory_vma *out)
 
 /* Reading faults a page in; that it may be written, and then is the process's own, is the kernel's
  * to say when it is. */
-static int peer_probe(void *arg, uint64_t va, uint64_t len, bool write)
+static int peer_probe(void *arg, uint64_t va, uint64_t len, unsigned int how)
 {
 	struct session *s = its_own(arg);
 	struct memory_vma vma = {.last = va - 1};
 	char byte;
 
 	if (s)
-		return session_ask(s, ASK_PROBE, va, len, write) ? -EFAULT : 0;
+		return session_ask(s, ASK_PROBE, va, len, how) ? -EFAULT : 0;
 	for (uint64_t page = va; page < va + len; page += PAGE_SIZE) {
 		if (page > vma.last && find_vma(arg, page, &vma))
 			return -EFAULT;
-		if ((write && !vma.write) || peer_read(arg, &byte, page, 1))
+		if ((how & MEMORY_WRITE && !vma.write) || peer_read(arg, &byte, page, 1))
 			return -EFAULT;
 	}
 	return 0;

@@ -75,8 +75,15 @@ struct memory_vma {
 	uint64_t start, last;
 	enum memory_vma_kind kind;
 	bool read, write;
-	uint64_t dev, ino, offset; /* VMA_SHARED: the file, and the offset of start in it */
+	uint64_t dev, ino, offset; /* the file (ino 0: none), and the offset of start in it */
 	struct memory_bar bar;	   /* VMA_BAR: of start */
+};
+
+/* What a probe is to find out, and what is known already. */
+enum {
+	MEMORY_WRITE = BIT(0),
+	/* It is private, no file's, readable and writable: what is there may be used. */
+	MEMORY_PLAIN = BIT(1),
 };
 
 /* How this process's memory is reached. Every member has a default (memory_default_ops).
@@ -84,10 +91,11 @@ struct memory_vma {
 struct memory_ops {
 	/*
 	 * Fault in and check [va, va + len), whole pages: every page exists, may be read, and
-	 * written if @write. 0 or -EFAULT. The default uses madvise(MADV_POPULATE_READ/WRITE). Also
-	 * asked of mappings that are the engine's own.
+	 * written with MEMORY_WRITE. 0 or -EFAULT. The default uses
+	 * madvise(MADV_POPULATE_READ/WRITE), and for what is plain quicker ways. Also asked of
+	 * mappings that are the engine's own.
 	 */
-	int (*probe)(void *arg, uint64_t va, uint64_t len, bool write);
+	int (*probe)(void *arg, uint64_t va, uint64_t len, unsigned int how);
 	/* What lies at @va. 0 or -EFAULT where nothing does. The default asks /proc/self/maps. */
 	int (*vma)(void *arg, uint64_t va, struct memory_vma *out);
 	/*
@@ -183,7 +191,7 @@ void memory_va_protected(struct memory *m, uint64_t va, uint64_t len);
  */
 struct memory_mm;
 struct memory_mm_ops {
-	int (*probe)(void *arg, uint64_t va, uint64_t len, bool write);
+	int (*probe)(void *arg, uint64_t va, uint64_t len, unsigned int how);
 	int (*vma)(void *arg, uint64_t va, struct memory_vma *out);
 	/*
 	 * Maps [offset, offset + len) of the file of a VMA_SHARED that @vma told of, over what is

@@ -76,6 +76,7 @@ void origin_from_vma(struct memory_mm *mm, const struct memory_vma *vma, uint64_
 	switch (vma->kind) {
 	case VMA_PRIVATE:
 		out->key = private_key(mm);
+		out->plain = vma->read && vma->write && !vma->ino;
 		break;
 	case VMA_SHARED:
 		out->key = (struct slot_key){.mm = key_mm(mm),

@@ -191,8 +191,8 @@ static int probe_run(struct pages *p, const struct pin_run *r)
 {
 	struct memory *m = p->memory;
 
-	return r->foreign ? p->mm->ops->probe(p->mm->arg, (uintptr_t)r->base, r->len, r->write) :
-			    m->ops.probe(m->ops_arg, (uintptr_t)r->base, r->len, r->write);
+	return r->foreign ? p->mm->ops->probe(p->mm->arg, (uintptr_t)r->base, r->len, r->how)
+			  : m->ops.probe(m->ops_arg, (uintptr_t)r->base, r->len, r->how);
 }
 
 /* Faults in what has just been given a PA. Takes and leaves with the lock held. */

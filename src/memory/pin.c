@@ -121,43 +121,45 @@ static bool same_origin(const struct stretch *a, const struct stretch *b)
 	       a->key.writable == b->key.writable;
 }
 
-/* Is [va, last] of one origin? 0 and its key, or -EXDEV. */
-static int one_origin(struct pin_op *op, uint64_t va, uint64_t last, struct slot_key *key)
+/* Is [va, last] of one origin? 0 and what it is, or -EXDEV. */
+static int one_origin(struct pin_op *op, uint64_t va, uint64_t last, struct stretch *s)
 {
-	struct stretch s, next;
-	int rc = source(op, va, &s);
+	struct stretch next;
+	int rc = source(op, va, s);
 
 	if (rc)
 		return rc;
-	if (!permitted(op->pages, &s))
+	if (!permitted(op->pages, s))
 		return -EFAULT;
-	while (s.last < last) {
-		rc = source(op, s.last + 1, &next);
+	while (s->last < last) {
+		rc = source(op, s->last + 1, &next);
 		if (rc)
 			return rc;
-		if (!same_origin(&s, &next))
+		if (!same_origin(s, &next))
 			return -EXDEV;
-		s.last = next.last;
+		s->last = next.last;
+		s->plain &= next.plain;
 	}
-	*key = s.key;
 	return 0;
 }
 
 /* Notes that @pages pages from @addr, just pinned in @slot, are still to be probed. */
-static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, uint64_t pages)
+static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, uint64_t pages,
+		   bool plain)
 {
 	struct pin_run *last = op->nr_runs ? &op->runs[op->nr_runs - 1] : NULL;
 	struct pin_run run = {
 		.base = op->pages->memory->slots[slot->index].base + (addr & MEMORY_SLOT_MASK),
 		.len = pages << PAGE_SHIFT,
-		.write = op->pages->writable && !slot->read_only,
+		.how = (op->pages->writable && !slot->read_only ? MEMORY_WRITE : 0) |
+		       (plain ? MEMORY_PLAIN : 0),
 		.foreign = slot->key.kind == MEMORY_FOREIGN,
 	};
 
 	if (slot->key.kind == MEMORY_REGISTERED || slot->key.kind == MEMORY_BAR ||
 	    slot->key.kind == MEMORY_GONE)
 		return 0;
-	if (last && last->base + last->len == run.base && last->write == run.write &&
+	if (last && last->base + last->len == run.base && last->how == run.how &&
 	    last->foreign == run.foreign) {
 		last->len += run.len;
 		return 0;
@@ -179,27 +181,27 @@ static int acquire(struct pin_op *op, const struct cursor *c, uint16_t *slot)
 {
 	uint64_t addr = c->clip.first << PAGE_SHIFT, n = c->clip.last - c->clip.first + 1;
 	struct memory *m = op->pages->memory;
-	struct slot_key key;
+	struct stretch s;
 	int rc;
 
-	rc = one_origin(op, addr, (c->clip.last << PAGE_SHIFT) | PAGE_MASK, &key);
+	rc = one_origin(op, addr, (c->clip.last << PAGE_SHIFT) | PAGE_MASK, &s);
 	if (rc)
 		return rc;
-	rc = slot_pin(m, &key, addr, n, op->pages->fd, slot);
-	if (rc && key.kind == MEMORY_SHARED) {
+	rc = slot_pin(m, &s.key, addr, n, op->pages->fd, slot);
+	if (rc && s.key.kind == MEMORY_SHARED) {
 		/* It cannot be held (huge pages, a device's memory): then it is treated as if it
 		 * were private. */
-		key = private_key(op->pages->mm);
-		rc = slot_pin(m, &key, addr, n, -1, slot);
+		s.key = private_key(op->pages->mm);
+		rc = slot_pin(m, &s.key, addr, n, -1, slot);
 	}
 	if (rc)
 		return rc;
-	rc = add_run(op, m->info[*slot], addr, n);
+	rc = add_run(op, m->info[*slot], addr, n, s.plain);
 	if (rc) {
 		slot_unpin(m, *slot, addr, n);
 		return rc;
 	}
-	if (key.kind != MEMORY_BAR)
+	if (s.key.kind != MEMORY_BAR)
 		op->acquired += n;
 	return 0;
 }

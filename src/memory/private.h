@@ -136,6 +136,7 @@ struct stretch {
 	uint64_t first, last;
 	struct slot_key key; /* kind FREE: nothing that can be pinned */
 	bool read, write;
+	bool plain; /* MEMORY_PLAIN */
 };
 void origin_init(struct memory *m, bool tracked);
 void origin_destroy(struct memory *m);
@@ -221,8 +222,8 @@ bool unpin_fast(struct pages *p, uint64_t first, uint64_t last);
 struct pin_run {
 	char *base;
 	uint64_t len;
-	bool write;
-	bool foreign; /* base is an address of the pages' mm */
+	unsigned int how; /* MEMORY_WRITE, ... */
+	bool foreign;	  /* base is an address of the pages' mm */
 };
 struct pin_op {
 	struct pages *pages;

@@ -40,7 +40,7 @@ static int process_copy(void *arg, void *dst, const void *src, size_t len)
 }
 
 /* An atomic addition of 0, made by the kernel on behalf of futex(2), writes the page without
- * changing it. */
+ * changing it. -errno. */
 static int touch_write(uint64_t va)
 {
 	uint32_t here = 0;
@@ -48,7 +48,7 @@ static int touch_write(uint64_t va)
 
 	return syscall(SYS_futex, &here, FUTEX_WAKE_OP_PRIVATE, 0, NULL, (void *)(uintptr_t)va,
 		       op) < 0
-		       ? -EFAULT
+		       ? -errno
 		       : 0;
 }
 
@@ -66,11 +66,57 @@ int process_touch(uint64_t va, uint64_t len, bool write)
 	return 0;
 }
 
-static int process_probe(void *arg, uint64_t va, uint64_t len, bool write)
+/* Up to so many pages to write each is quicker than to ask about all of them. */
+#define PAGES_TO_TOUCH 2
+#define PAGES_AT_ONCE  4096
+
+static bool is_touched(uint64_t va, uint64_t len)
+{
+	for (uint64_t page = va; page < va + len; page += PAGE_SIZE)
+		if (touch_write(page))
+			return false;
+	return true;
+}
+
+/* Every page is there, so far as mincore(2) tells, which it does of memory that is no file's. */
+static bool is_present(uint64_t va, uint64_t len)
+{
+	unsigned char there[PAGES_AT_ONCE], all = 1;
+
+	if (mincore((void *)(uintptr_t)va, len, there))
+		return false;
+	for (uint64_t i = 0; i < len >> PAGE_SHIFT; i++)
+		all &= there[i];
+	return all & 1;
+}
+
+static int populate(uint64_t va, uint64_t len, bool write)
 {
 	if (!madvise((void *)(uintptr_t)va, len, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ))
 		return 0;
 	return errno == EINVAL ? process_touch(va, len, write) : -EFAULT;
+}
+
+/* What the quick ways do not say yes to, populate() decides. */
+static int probe_plain(uint64_t va, uint64_t len, bool write)
+{
+	uint64_t end = va + len;
+	int rc = 0;
+
+	if (write && len <= PAGES_TO_TOUCH * PAGE_SIZE && is_touched(va, len))
+		return 0;
+	for (; va < end && !rc; va += len) {
+		len = min_u64(end - va, PAGES_AT_ONCE * PAGE_SIZE);
+		if (!is_present(va, len))
+			rc = populate(va, len, write);
+	}
+	return rc;
+}
+
+static int process_probe(void *arg, uint64_t va, uint64_t len, unsigned int how)
+{
+	return how & MEMORY_PLAIN ? probe_plain(va, len, how & MEMORY_WRITE)
+				  : populate(va, len, how & MEMORY_WRITE);
 }
 
 /* The question that Linux 6.11 answers about one address (Documentation/filesystems/proc.rst,

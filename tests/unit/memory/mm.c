@@ -16,7 +16,7 @@ static char own[PAGES * PAGE_SIZE];
 static int file;
 static bool may_map;
 
-static int mm_probe(void *arg, uint64_t va, uint64_t len, bool write)
+static int mm_probe(void *arg, uint64_t va, uint64_t len, unsigned int how)
 {
 	return va >= VA && va + len <= VA + sizeof(own) ? 0 : -EFAULT;
 }
@@ -50,7 +50,7 @@ static int mm_map(void *arg, const struct memory_vma *f, uint64_t len, void *whe
 
 static int mm_read(void *arg, void *dst, uint64_t src, size_t len)
 {
-	if (mm_probe(arg, src, len, false))
+	if (mm_probe(arg, src, len, 0))
 		return -EFAULT;
 	memcpy(dst, own + (src - VA), len);
 	return 0;
@@ -58,7 +58,7 @@ static int mm_read(void *arg, void *dst, uint64_t src, size_t len)
 
 static int mm_write(void *arg, uint64_t dst, const void *src, size_t len)
 {
-	if (mm_probe(arg, dst, len, true))
+	if (mm_probe(arg, dst, len, MEMORY_WRITE))
 		return -EFAULT;
 	memcpy(own + (dst - VA), src, len);
 	return 0;

@@ -156,7 +156,7 @@ typedef int (*probe_fn)(char *p, uint64_t len, bool write);
 
 static int by_ops(char *p, uint64_t len, bool write)
 {
-	return ops.probe(NULL, (uintptr_t)p, len, write);
+	return ops.probe(NULL, (uintptr_t)p, len, write ? MEMORY_WRITE : 0);
 }
 
 static int by_touch(char *p, uint64_t len, bool write)
@@ -202,6 +202,39 @@ static void probe_by_touching(void **state)
 	probe_with(by_touch);
 }
 
+static bool are_all_there(char *p, uint64_t pages)
+{
+	unsigned char there[16];
+	bool all = true;
+
+	assert_int_equal(mincore(p, pages * PAGE_SIZE, there), 0);
+	for (uint64_t i = 0; i < pages; i++)
+		all = all && there[i] & 1;
+	return all;
+}
+
+/* What is known to be private, no file's, readable and writable: few pages and many. */
+static void probe_of_plain_memory(void **state)
+{
+	const uint64_t many = 16;
+
+	for (uint64_t n = 1; n <= many; n *= 4) {
+		for (unsigned int how = MEMORY_PLAIN; how <= (MEMORY_PLAIN | MEMORY_WRITE); how++) {
+			char *p = map_anon(many * PAGE_SIZE, MAP_PRIVATE);
+
+			p[0] = 'a';
+			assert_int_equal(ops.probe(NULL, (uintptr_t)p, n * PAGE_SIZE, how), 0);
+			assert_true(are_all_there(p, n));
+			assert_int_equal(ops.probe(NULL, (uintptr_t)p, n * PAGE_SIZE, how), 0);
+			assert_int_equal(p[0], 'a');
+			munmap(p + (n - 1) * PAGE_SIZE, PAGE_SIZE);
+			assert_int_equal(ops.probe(NULL, (uintptr_t)p, n * PAGE_SIZE, how),
+					 -EFAULT);
+			munmap(p, many * PAGE_SIZE);
+		}
+	}
+}
+
 static void copy_guards_both_sides(void **state)
 {
 	char *p = map_anon(4 * PAGE_SIZE, MAP_PRIVATE), buf[2 * PAGE_SIZE];
@@ -226,10 +259,15 @@ static void copy_guards_both_sides(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vma_of_private_memory), cmocka_unit_test(vma_names_the_file),
-		cmocka_unit_test(vma_among_many),	 cmocka_unit_test(parse_agrees_with_query),
-		cmocka_unit_test(a_kept_file),		 cmocka_unit_test(probe_by_populating),
-		cmocka_unit_test(probe_by_touching),	 cmocka_unit_test(copy_guards_both_sides),
+		cmocka_unit_test(vma_of_private_memory),
+		cmocka_unit_test(vma_names_the_file),
+		cmocka_unit_test(vma_among_many),
+		cmocka_unit_test(parse_agrees_with_query),
+		cmocka_unit_test(a_kept_file),
+		cmocka_unit_test(probe_by_populating),
+		cmocka_unit_test(probe_by_touching),
+		cmocka_unit_test(probe_of_plain_memory),
+		cmocka_unit_test(copy_guards_both_sides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

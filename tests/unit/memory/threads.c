@@ -187,7 +187,7 @@ static void *second_pin(void *arg)
 	return NULL;
 }
 
-static int slow_failing_probe(void *arg, uint64_t va, uint64_t len, bool write)
+static int slow_failing_probe(void *arg, uint64_t va, uint64_t len, unsigned int how)
 {
 	pthread_t *second = arg;
 

@@ -73,8 +73,9 @@ struct ioas_dirty {
  * ioas_hwpt_get_dirty() - the pages that devices have written since tracking began or they were
  * cleared
  *
- * No write is missed: what is not told now is told next time. -EINVAL: @page_size, alignment, not
- * tracked; -EOVERFLOW; -ENOENT.
+ * No write is missed: what is not told now is told next time. Where one leaf of the table shows
+ * several pages, all of them are told (IOAS_OPTION_HUGE_PAGES 0 gives each its own). -EINVAL:
+ * @page_size, alignment, not tracked; -EOVERFLOW; -ENOENT.
  */
 IOAS_API int ioas_hwpt_get_dirty(struct ioas_context *c, uint32_t hwpt, const struct ioas_dirty *d);
 

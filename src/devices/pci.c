@@ -7,12 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/thread.h"
 #include "devices/private.h"
 #include "devices/worker.h"
 
@@ -31,16 +31,7 @@ static void default_shm_free(void *arg, void *p, uint64_t len)
 static int default_thread_start(void *arg, pthread_t *t, const char *name, void *(*fn)(void *),
 				void *fn_arg)
 {
-	sigset_t all, old;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(t, NULL, fn, fn_arg);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!rc)
-		pthread_setname_np(*t, name);
-	return -rc;
+	return thread_start(t, name, fn, fn_arg);
 }
 
 static int default_file_open(void *arg, const char *path, int flags)

@@ -2,14 +2,16 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 #
 # What the tests with a guest share; sourced after common.sh. The caller sets qemu (the program) and
-# road, legacy (/dev/vfio/GROUP, type1) or cdev (/dev/iommu, /dev/vfio/devices/vfioN).
+# road, legacy (/dev/vfio/GROUP, type1) or cdev (/dev/iommu, /dev/vfio/devices/vfioN); and may set machine,
+# arguments for QEMU that come before the devices: an IOMMU.
+machine=()
 
 # device_arguments BDF...: sets the array arguments to what passes these devices to a guest.
 device_arguments()
 {
 	local bdf
 
-	arguments=()
+	arguments=("${machine[@]}")
 	[[ $road == legacy ]] || arguments+=(-object "iommufd,id=iommufd0")
 	for bdf in "$@"; do
 		if [[ $road == legacy ]]; then

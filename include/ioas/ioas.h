@@ -11,6 +11,7 @@
  *   viommu.h   virtual IOMMUs, their devices, events and queues; page faults
  *   device.h   VFIO devices
  *   access.h   software users of an IOAS
+ *   access.h   software users of an IOAS
  *   file.h     the host's nodes as raw files, with the kernel's own commands
  *   abi/       the kernel's structures and numbers, in our words
  *
@@ -36,6 +37,7 @@
 #ifndef IOAS_IOAS_H
 #define IOAS_IOAS_H
 
+#include <ioas/access.h>
 #include <ioas/context.h>
 #include <ioas/device.h>
 #include <ioas/file.h>

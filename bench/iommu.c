@@ -137,7 +137,7 @@ static void translate_cold(void *arg, uint64_t n)
 
 	for (uint64_t page = 0; n--; page = (page + 37) % 512) {
 		epoch_enter(&h->r->epoch);
-		iotlb_forget(&h->r->iotlb, &h->r->rid.tlb, page << PAGE_SHIFT, page << PAGE_SHIFT);
+		iotlb_forget(&h->r->iotlb, &h->r->rid.own, page << PAGE_SHIFT, page << PAGE_SHIFT);
 		iommu_translate(h->r, page << PAGE_SHIFT, 64, IOMMU_READ, &t);
 		bench_use((uintptr_t)t.ptr);
 		epoch_exit(&h->r->epoch);
@@ -204,7 +204,7 @@ static void fill(struct host *h, uint64_t entries)
 {
 	iotlb_forget_all(&h->r->iotlb);
 	for (uint64_t page = 0; page < entries; page++)
-		iotlb_fill(&h->r->iotlb, &h->r->rid.tlb, page << PAGE_SHIFT, IOTLB_4K, (void *)0x1000, 1,
+		iotlb_fill(&h->r->iotlb, &h->r->rid.own, page << PAGE_SHIFT, IOTLB_4K, (void *)0x1000, 1,
 			   IOMMU_READ);
 }
 

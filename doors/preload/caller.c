@@ -241,8 +241,14 @@ static int memory_guarded_copy(void *arg, void *dst, const void *src, size_t len
 	return guard_copy(dst, src, len);
 }
 
+static int memory_guarded_exchange(void *arg, uint64_t *at, uint64_t *is, uint64_t to)
+{
+	return guard_exchange(at, is, to);
+}
+
 const struct memory_ops door_memory_ops = {
 	.probe = memory_probe,
 	.vma = memory_vma,
 	.copy = memory_guarded_copy,
+	.exchange = memory_guarded_exchange,
 };

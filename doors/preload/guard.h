@@ -19,6 +19,8 @@
  * then a leading part may have been copied.
  */
 int guard_copy(void *dst, const void *src, size_t len);
+/* Replaces the aligned word at @at by @to if it is *@is, which receives what it was. 0 or -EFAULT. */
+int guard_exchange(uint64_t *at, uint64_t *is, uint64_t to);
 /* One load from each of @pages pages from @va on. */
 int guard_touch_read(const void *va, size_t pages);
 /* One atomic read-modify-write that changes nothing, on each. */

@@ -64,6 +64,16 @@
 .Lcopy_end:
 	finish guard_copy
 
+/* int guard_exchange(uint64_t *at, uint64_t *is, uint64_t to) */
+	function guard_exchange
+	movq	(%rsi), %rax
+	lock cmpxchgq %rdx, (%rdi)
+	movq	%rax, (%rsi)
+	xorl	%eax, %eax
+	ret
+.Lexchange_end:
+	finish guard_exchange
+
 /* int guard_touch_read(const void *va, size_t pages) */
 	function guard_touch_read
 	testq	%rsi, %rsi
@@ -102,6 +112,7 @@
 	.type	guard_ranges, @object
 guard_ranges:
 	.quad	guard_copy, .Lcopy_end, .Lefault
+	.quad	guard_exchange, .Lexchange_end, .Lefault
 	.quad	guard_touch_read, .Lread_end, .Lefault
 	.quad	guard_touch_write, .Lwrite_end, .Lefault
 	.quad	0, 0, 0

@@ -214,8 +214,11 @@ static int run(struct transfer *t)
 	bool read = t->access == IOMMU_READ;
 	int rc = 0;
 
-	while (!rc && t->done < t->len)
+	while (!rc && t->done < t->len) {
 		rc = run_piece(t);
+		if (unlikely(rc == -EAGAIN))
+			rc = requester_finish_stall(t->port->requester);
+	}
 	count(read ? &s->reads : &s->writes, 1);
 	count(read ? &s->read_bytes : &s->written_bytes, t->done);
 	if (unlikely(rc))

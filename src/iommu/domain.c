@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "iommu/nested_cache.h"
 #include "iommu/requester.h"
 #include "iommu/viommu.h"
 
@@ -15,6 +16,7 @@ static void init_common(struct domain *d, struct iommu *i)
 	d->iommu = i;
 	lock_init(&d->lock, LOCK_DOMAIN);
 	list_init(&d->attachments);
+	list_init(&d->under);
 }
 
 static void set_limits(struct domain *d, const struct domain_config *cfg)
@@ -143,6 +145,10 @@ static void post(struct domain *d, uint64_t iova, uint64_t last)
 
 	list_for_each (pos, tmp, &d->attachments)
 		requester_post(list_entry(pos, struct attachment, link)->binding, iova, last);
+	if (likely(list_empty(&d->under)))
+		return;
+	nested_post(d, &(struct command){
+			       .kind = COMMAND_PARENT, .parent = d, .first = iova, .last = last});
 }
 
 /* Domain's lock held, commands posted. */
@@ -151,11 +157,14 @@ static void wait_quiet(struct domain *d)
 	struct list *pos, *tmp;
 	struct quiesce q;
 
-	if (list_empty(&d->attachments))
+	if (list_empty(&d->attachments) && list_empty(&d->under))
 		return;
 	quiesce_begin(&q, d->iommu->epochs, true);
 	list_for_each (pos, tmp, &d->attachments)
 		quiesce_wait(&q, list_entry(pos, struct attachment, link)->binding->requester);
+	list_for_each (pos, tmp, &d->under)
+		quiesce_wait(&q,
+			     list_entry(pos, struct attachment, under_link)->binding->requester);
 }
 
 /*
@@ -171,6 +180,13 @@ void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt
 	lock_release(&d->lock);
 	if (g)
 		pt_gather_free(d->iommu->tables, g);
+}
+
+void nested_sync(struct domain *parent)
+{
+	lock_acquire(&parent->lock);
+	wait_quiet(parent);
+	lock_release(&parent->lock);
 }
 
 int domain_enforce_coherency(struct domain *d)

@@ -25,6 +25,7 @@ struct domain {
 	bool recoverable; /* faults go to a queue, and are answered */
 	struct lock lock;
 	struct list attachments; /* struct attachment, iommu/requester.h */
+	struct list under;	 /* of a parent: those to the nested domains on it */
 };
 
 /* ATT.8: may requesters of @i use @d? -EINVAL. */

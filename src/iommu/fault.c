@@ -41,10 +41,22 @@ static const struct pt_ops *find_format(const struct requester *r, uint32_t pasi
 	return d && d->pt ? d->pt->ops : NULL;
 }
 
+/* @f without its code. */
+static int count(struct requester *r, struct iommu_fault *f, uint32_t code, bool tell)
+{
+	struct iommu *i = r->iommu;
+
+	f->code = code;
+	stat_add(&r->stats.faults, 1);
+	record(i, f);
+	if (tell && i->fault)
+		i->fault(i->fault_arg, r, f);
+	return -EFAULT;
+}
+
 int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 		       enum iommu_access access, enum iommu_fault_reason reason)
 {
-	struct iommu *i = r->iommu;
 	struct iommu_fault f = {
 		.rid = r->id,
 		.pasid = pasid,
@@ -57,12 +69,40 @@ int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint6
 	if (reason == FAULT_ADDRESS || reason == FAULT_NOT_PRESENT || reason == FAULT_READ ||
 	    reason == FAULT_WRITE || reason == FAULT_GONE)
 		f.format = find_format(r, pasid);
-	f.code = i->make->fault_code(i, &f);
-	stat_add(&r->stats.faults, 1);
-	record(i, &f);
-	if (i->fault)
-		i->fault(i->fault_arg, r, &f);
-	return -EFAULT;
+	return count(r, &f, r->iommu->make->fault_code(r->iommu, &f), true);
+}
+
+static struct iommu_fault nested_fault_of(const struct nested_request *q,
+					  enum iommu_fault_reason reason)
+{
+	return (struct iommu_fault){
+		.rid = q->r->id,
+		.pasid = q->pasid,
+		.iova = q->iova,
+		.len = q->len,
+		.access = (enum iommu_access)q->access,
+		.reason = reason,
+	};
+}
+
+int nested_host_fault(const struct nested_request *q, enum iommu_fault_reason reason, uint32_t code)
+{
+	struct iommu_fault f = nested_fault_of(q, reason);
+
+	return count(q->r, &f, code, true);
+}
+
+int nested_guest_fault(const struct nested_request *q, enum iommu_fault_reason reason,
+		       uint32_t code)
+{
+	struct iommu_fault f = nested_fault_of(q, reason);
+
+	return count(q->r, &f, code, false);
+}
+
+uint64_t nested_virt_id(const struct nested_request *q)
+{
+	return __atomic_load_n(&q->binding->virt_id, __ATOMIC_RELAXED);
 }
 
 void iommu_request_pages(struct requester *r, struct page_group *g)

@@ -166,6 +166,8 @@ struct iommu_make {
 	const struct viommu_ops *(*viommu_type)(struct requester *r, uint32_t type);
 	/* Domains can be attached to PASIDs (7.4). */
 	bool pasids;
+	/* Behind a guest's stage 1 the interrupt window is one of its output addresses, not of its inputs. */
+	bool messages_after_stage1;
 };
 
 #define IOMMU_FAULT_RING 64
@@ -342,6 +344,7 @@ void requester_forget_atc(struct requester *r, uint32_t pasid, uint64_t first, u
 /* Statistics of one requester, written by its DMA thread only; read at any time. */
 struct requester_stats {
 	uint64_t hits, misses, faults, invalidations;
+	uint64_t loads; /* entries of tables, read for nested translation */
 };
 void requester_get_stats(const struct requester *r, struct requester_stats *out);
 

@@ -72,6 +72,12 @@ static inline unsigned int iotlb_shift(enum iotlb_size size)
 	return PAGE_SHIFT + 9 * (unsigned int)size;
 }
 
+/* Of a page of 2^@lg2 bytes: 12, 21 or 30. */
+static inline enum iotlb_size iotlb_size_of(unsigned int lg2)
+{
+	return (enum iotlb_size)((lg2 - PAGE_SHIFT) / 9);
+}
+
 static inline struct iotlb_set *iotlb_set(const struct iotlb *t, const struct iotlb_context *c,
 					  uint64_t page)
 {

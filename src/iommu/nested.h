@@ -41,9 +41,9 @@ struct nested_request {
 /* The name of a guest's address space in the caches. */
 struct nested_tag {
 	const struct domain *parent; /* stage 2: its VMID, or the host's domain ID */
-	uint32_t did;  /* domain ID that the guest gave; 0 where the make has none */
-	uint32_t asid; /* ASID, or PASID where the make tags by those */
-	uint8_t regime; /* the make's: exception level and the like */
+	uint32_t did;		     /* domain ID that the guest gave; 0 where the make has none */
+	uint32_t asid;		     /* ASID, or PASID where the make tags by those */
+	uint8_t regime;		     /* the make's: exception level and the like */
 };
 
 /* What the configuration structures say of one stream. */
@@ -72,7 +72,8 @@ struct nested_fault {
 
 /* What differs between the nested domains of two makes; struct domain.nested points to one. */
 struct nested_ops {
-	/* The domain is about to be freed; nothing is attached. Frees the make's structure itself. */
+	/* The domain is about to be freed; nothing is attached. Frees the make's structure itself.
+	 */
 	void (*free)(struct domain *d);
 	/*
 	 * INV.6. Handles the entries in order and stops at the first bad one; *done (0 when called)
@@ -93,8 +94,8 @@ struct nested_ops {
 	/*
 	 * The tables that translate @iova. *va is the address as the caches know it (tag bits that
 	 * are ignored taken off), *within what the tables are indexed with. NULL: none does.
-	 * pt_regime.read and .arg are not looked at. PT_WALK_ACCESSED and PT_WALK_DIRTY in its flags
-	 * have the core set the flags of leaves, PT_WALK_TABLES those of tables as well.
+	 * pt_regime.read and .arg are not looked at. PT_WALK_ACCESSED and PT_WALK_DIRTY in its
+	 * flags have the core set the flags of leaves, PT_WALK_TABLES those of tables as well.
 	 */
 	const struct pt_regime *(*select)(const struct nested_context *ctx, uint64_t iova,
 					  uint64_t *va, uint64_t *within);
@@ -139,7 +140,8 @@ int nested_read(const struct nested_request *q, uint64_t gpa, void *dst, size_t 
 		struct nested_fault *f);
 
 /* Record the fault, and tell the host of it, not the guest. -EFAULT. */
-int nested_host_fault(const struct nested_request *q, enum iommu_fault_reason reason, uint32_t code);
+int nested_host_fault(const struct nested_request *q, enum iommu_fault_reason reason,
+		      uint32_t code);
 /* Record it only: the guest was told. -EFAULT. */
 int nested_guest_fault(const struct nested_request *q, enum iommu_fault_reason reason,
 		       uint32_t code);
@@ -156,17 +158,18 @@ struct nested_match {
 };
 
 /*
- * Any thread: make every requester that is attached through a nested domain on @parent forget [first,
- * last] of the spaces that @m names, before its next translation. It is over when nested_sync() has
- * returned. Entries of larger pages that meet the range go as a whole; global entries are met whatever
- * the ASID of the space that they were found through.
+ * Any thread: make every requester that is attached through a nested domain on @parent forget
+ * [first, last] of the spaces that @m names, before its next translation. It is over when
+ * nested_sync() has returned. Entries of larger pages that meet the range go as a whole; global
+ * entries are met whatever the ASID of the space that they were found through.
  */
 void nested_forget(struct domain *parent, const struct nested_match *m, uint64_t first,
 		   uint64_t last);
 /* The same of one requester only. */
 void nested_forget_of(struct requester *r, const struct domain *parent,
 		      const struct nested_match *m, uint64_t first, uint64_t last);
-/* Forget what stage 2 of @parent says of [first, last] (GPA), and only that. */
+/* Forget what stage 2 of @parent says of [first, last] (GPA), and all that was combined with any of
+ * it. */
 void nested_forget_stage2(struct domain *parent, uint64_t first, uint64_t last);
 /*
  * Forget what the configuration structures said of @r, of one PASID or all (IOMMU_ALL_PASIDS); the
@@ -176,8 +179,8 @@ void nested_forget_config(struct requester *r, uint32_t pasid);
 /* The same of every requester that is attached through a nested domain on @parent. */
 void nested_forget_all_config(struct domain *parent);
 /*
- * Returns when everything that was posted before is done: no cache holds what was to be forgotten, and
- * no access that used it runs. Not inside a section, not with viommu.lock held.
+ * Returns when everything that was posted before is done: no cache holds what was to be forgotten,
+ * and no access that used it runs. Not inside a section, not with viommu.lock held.
  */
 void nested_sync(struct domain *parent);
 

@@ -8,13 +8,16 @@
 #include <stdlib.h>
 
 #include "iommu/domain.h"
+#include "iommu/nested_cache.h"
 
 void binding_init(struct binding *b, struct requester *r, uint32_t pasid, uint32_t seed)
 {
 	*b = (struct binding){.requester = r, .pasid = pasid};
-	iotlb_context_init(&b->tlb, seed);
+	iotlb_context_init(&b->own, seed);
+	b->tlb = &b->own;
 	for (size_t a = 0; a < ARRAY_SIZE(b->attachment); a++) {
 		list_init(&b->attachment[a].link);
+		list_init(&b->attachment[a].under_link);
 		b->attachment[a].binding = b;
 	}
 }
@@ -50,6 +53,8 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 	}
 	epoch_init(&r->epoch, i->epochs);
 	lock_init(&r->commands.lock, LOCK_REQUESTER);
+	r->commands.many_from = UINT64_MAX;
+	sem_init(&r->stall.answered, 0, 0);
 	binding_init(&r->rid, r, IOMMU_NO_PASID, 0);
 	lock_acquire(&i->lock);
 	list_add_tail(&i->requesters, &r->link);
@@ -65,6 +70,9 @@ void requester_destroy(struct requester *r)
 	lock_release(&r->iommu->lock);
 	pasid_free_all(r);
 	iotlb_fini(&r->iotlb);
+	sem_destroy(&r->stall.answered);
+	free(r->commands.many);
+	nested_cache_free(r->nested);
 	free(r);
 }
 
@@ -175,6 +183,7 @@ void requester_get_stats(const struct requester *r, struct requester_stats *out)
 	out->misses = __atomic_load_n(&r->stats.misses, __ATOMIC_RELAXED);
 	out->faults = __atomic_load_n(&r->stats.faults, __ATOMIC_RELAXED);
 	out->invalidations = __atomic_load_n(&r->stats.invalidations, __ATOMIC_RELAXED);
+	out->loads = __atomic_load_n(&r->stats.loads, __ATOMIC_RELAXED);
 }
 
 /* Commands' lock held: counts what was written into the ring, or a flush. */
@@ -189,18 +198,54 @@ static void post_flush(struct commands *c)
 	publish(c);
 }
 
-void requester_post(struct binding *b, uint64_t iova, uint64_t last)
+/* Where command @n is; the DMA thread, or the lock held. */
+static struct command *place_of(struct commands *c, uint64_t n)
 {
-	struct requester *r = b->requester;
+	if (n < __atomic_load_n(&c->many_from, __ATOMIC_ACQUIRE))
+		return &c->few[n % COMMANDS];
+	return &c->many[n % MANY_COMMANDS];
+}
+
+/* Commands' lock held: where the next one goes; NULL: it became a flush. */
+static struct command *next_place(struct requester *r)
+{
 	struct commands *c = &r->commands;
+	uint64_t room = c->many ? MANY_COMMANDS : COMMANDS;
+
+	/* Acquire: the DMA thread has read what is overwritten here. */
+	if (c->posted - __atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) < room)
+		return place_of(c, c->posted);
+	post_flush(c);
+	return NULL;
+}
+
+void requester_post(struct binding *b, uint64_t first, uint64_t last)
+{
+	struct commands *c = &b->requester->commands;
+	struct command *cmd;
 
 	lock_acquire(&c->lock);
-	/* Acquire: the DMA thread has read what is overwritten here. */
-	if (c->posted - __atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) < COMMANDS) {
-		c->ring[c->posted % COMMANDS] = (struct command){b, iova, last};
+	cmd = next_place(b->requester);
+	if (cmd) {
+		cmd->kind = COMMAND_PAGES;
+		cmd->binding = b;
+		cmd->first = first;
+		cmd->last = last;
 		publish(c);
-	} else {
-		post_flush(c);
+	}
+	lock_release(&c->lock);
+}
+
+void requester_post_command(struct requester *r, const struct command *what)
+{
+	struct commands *c = &r->commands;
+	struct command *cmd;
+
+	lock_acquire(&c->lock);
+	cmd = next_place(r);
+	if (cmd) {
+		*cmd = *what;
+		publish(c);
 	}
 	lock_release(&c->lock);
 }
@@ -212,9 +257,50 @@ void requester_post_all(struct requester *r)
 	lock_release(&r->commands.lock);
 }
 
+/* What stands in few becomes a flush, so that nobody looks for it in many. */
+static void keep_many(struct commands *c, struct command *many)
+{
+	lock_acquire(&c->lock);
+	c->many = many;
+	__atomic_store_n(&c->many_from, c->posted + 1, __ATOMIC_RELEASE);
+	post_flush(c);
+	lock_release(&c->lock);
+}
+
+int requester_prepare_nested(struct requester *r)
+{
+	struct nested_cache *cache;
+	struct command *many;
+
+	if (r->nested)
+		return 0;
+	cache = nested_cache_create();
+	many = calloc(MANY_COMMANDS, sizeof(*many));
+	if (!cache || !many) {
+		nested_cache_free(cache);
+		free(many);
+		return -ENOMEM;
+	}
+	__atomic_store_n(&r->nested, cache, __ATOMIC_RELEASE);
+	keep_many(&r->commands, many);
+	return 0;
+}
+
+static void apply(struct requester *r, const struct command *cmd)
+{
+	if (likely(cmd->kind == COMMAND_PAGES)) {
+		iotlb_forget(&r->iotlb, &cmd->binding->own, cmd->first, cmd->last);
+		return;
+	}
+	if (cmd->kind == COMMAND_BINDING)
+		iotlb_forget_context(&r->iotlb, &cmd->binding->own);
+	if (r->nested)
+		nested_apply(r, cmd);
+}
+
 void requester_apply(struct requester *r)
 {
-	const struct commands *c = &r->commands;
+	struct commands *c = &r->commands;
 	uint64_t posted = __atomic_load_n(&c->posted, __ATOMIC_ACQUIRE);
 	uint64_t flushed = __atomic_load_n(&c->flushed, __ATOMIC_RELAXED);
 	uint64_t n = r->applied;
@@ -222,15 +308,14 @@ void requester_apply(struct requester *r)
 	stat_add(&r->stats.invalidations, posted - n);
 	if (flushed > n) {
 		iotlb_forget_all(&r->iotlb);
+		if (r->nested)
+			nested_forget_everything(r);
 		n = flushed;
 	}
 	/* flushed may be newer than posted: then nothing is left here, and the flush comes again
 	 * next time. */
-	for (; n < posted; n++) {
-		const struct command *cmd = &c->ring[n % COMMANDS];
-
-		iotlb_forget(&r->iotlb, &cmd->binding->tlb, cmd->iova, cmd->last);
-	}
+	for (; n < posted; n++)
+		apply(r, place_of(c, n));
 	__atomic_store_n(&r->applied, posted, __ATOMIC_RELEASE);
 }
 
@@ -239,6 +324,11 @@ static void link_to(struct domain *d, struct attachment *a)
 	lock_acquire(&d->lock);
 	list_add_tail(&d->attachments, &a->link);
 	lock_release(&d->lock);
+	if (!d->parent)
+		return;
+	lock_acquire(&d->parent->lock);
+	list_add_tail(&d->parent->under, &a->under_link);
+	lock_release(&d->parent->lock);
 }
 
 static void unlink_from(struct domain *d, struct attachment *a)
@@ -246,22 +336,37 @@ static void unlink_from(struct domain *d, struct attachment *a)
 	lock_acquire(&d->lock);
 	list_del(&a->link);
 	lock_release(&d->lock);
+	if (!d->parent)
+		return;
+	lock_acquire(&d->parent->lock);
+	list_del(&a->under_link);
+	lock_release(&d->parent->lock);
 }
+
+/* What may_attach() found out. */
+struct agreement {
+	uint64_t virt_id;
+};
 
 /*
  * From link_to() to unlink_from() the requester hears of the changes of both domains; the one store
  * of b->domain is the switch. That it is W1 and the command W2 of requester.h makes the old domain
  * quiet at the end. A binding that nobody can find has no news, and nothing to be quiet.
  */
-static void switch_domain(struct binding *b, struct domain *d, bool hidden)
+static void switch_domain(struct binding *b, struct domain *d, const struct agreement *a,
+			  bool hidden)
 {
 	struct domain *old = b->domain;
 
 	if (d)
 		link_to(d, &b->attachment[!b->which]);
+	__atomic_store_n(&b->virt_id, a->virt_id, __ATOMIC_RELAXED);
 	__atomic_store_n(&b->domain, d, __ATOMIC_RELEASE);
 	if (!hidden) {
-		requester_post(b, 0, UINT64_MAX);
+		requester_post_command(b->requester,
+				       &(struct command){.kind = COMMAND_BINDING,
+							 .binding = b,
+							 .parent = old ? old->parent : NULL});
 		quiesce_one(b->requester, true);
 	}
 	if (old)
@@ -270,54 +375,65 @@ static void switch_domain(struct binding *b, struct domain *d, bool hidden)
 }
 
 /* ATT.8. iommu->lock held. */
-static int may_attach(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old)
+static int may_attach(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old,
+		      struct agreement *a)
 {
+	const struct nested_ops *nested = d ? d->nested : NULL;
 	int rc = d ? domain_check(d, r->iommu) : 0;
 
-	return !rc && r->iommu->make->attach ? r->iommu->make->attach(r, pasid, d, old) : rc;
+	*a = (struct agreement){0};
+	if (!rc && r->iommu->make->attach)
+		rc = r->iommu->make->attach(r, pasid, d, old);
+	if (!rc && nested && nested->attach)
+		rc = nested->attach(d, r, pasid, &a->virt_id);
+	return !rc && nested && nested->resolve ? requester_prepare_nested(r) : rc;
 }
 
 int requester_attach(struct requester *r, struct domain *d)
 {
 	struct binding *b = &r->rid;
+	struct agreement a;
 	int rc = 0;
 
 	lock_acquire(&r->iommu->lock);
-	if (b->domain != d)
-		rc = may_attach(r, IOMMU_NO_PASID, d, b->domain);
-	if (!rc && b->domain != d)
-		switch_domain(b, d, false);
+	if (b->domain != d) {
+		rc = may_attach(r, IOMMU_NO_PASID, d, b->domain, &a);
+		if (!rc)
+			switch_domain(b, d, &a, false);
+	}
 	lock_release(&r->iommu->lock);
 	return rc;
 }
 
 static int attach_new_pasid(struct requester *r, uint32_t pasid, struct domain *d)
 {
+	struct agreement a;
 	struct binding *b;
 	int rc;
 
 	rc = pasid_reserve(r, pasid, &b);
 	if (rc)
 		return rc;
-	rc = may_attach(r, pasid, d, NULL);
+	rc = may_attach(r, pasid, d, NULL, &a);
 	if (rc) {
 		pasid_recycle(r, b);
 		return rc;
 	}
-	switch_domain(b, d, true);
+	switch_domain(b, d, &a, true);
 	pasid_publish(r, b);
 	return 0;
 }
 
 static int change_pasid(struct requester *r, struct binding *b, struct domain *d)
 {
-	int rc = may_attach(r, b->pasid, d, b->domain);
+	struct agreement a;
+	int rc = may_attach(r, b->pasid, d, b->domain, &a);
 
 	if (rc)
 		return rc;
 	if (!d)
 		pasid_hide(r, b);
-	switch_domain(b, d, false);
+	switch_domain(b, d, &a, false);
 	if (!d)
 		pasid_recycle(r, b);
 	return 0;

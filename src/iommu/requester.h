@@ -36,48 +36,86 @@
 #ifndef IOAS_IOMMU_REQUESTER_H
 #define IOAS_IOMMU_REQUESTER_H
 
+#include <semaphore.h>
+
 #include "base/lock.h"
 #include "iommu/iommu.h"
 #include "iommu/iotlb.h"
+#include "iommu/nested.h"
 
-/* So many unapplied commands are kept apart; one more and all of them become "forget everything". A
- * power of two. */
-#define COMMANDS 8
+/* So many unapplied commands are kept apart; one more and all of them become "forget everything".
+ * Powers of two; a requester that was attached to a nested domain once keeps many, because a guest
+ * sends them in batches. */
+#define COMMANDS      8
+#define MANY_COMMANDS 512
+
+enum command_kind {
+	COMMAND_PAGES,	 /* of the binding: what a paging domain said of [first, last] */
+	COMMAND_BINDING, /* all that any domain said to the binding */
+	COMMAND_PARENT,	 /* what depends on [first, last] of the stage 2 of a parent, but what stage
+			    1 said by itself */
+	COMMAND_STAGE1,	 /* [first, last] of the spaces on a parent that match */
+	COMMAND_CONFIG,	 /* the configuration of one PASID of the requester, or of all */
+};
+
+struct command {
+	enum command_kind kind;
+	struct binding *binding;
+	uint64_t first, last;
+	const struct domain *parent;
+	struct nested_match match; /* CONFIG: asid is the PASID */
+};
 
 /*
- * The command slot. Writers hold lock; the DMA thread never does. Command n lies in ring[n %
- * COMMANDS] until the DMA thread has counted it in requester.applied. Commands below flushed are
- * one "forget everything".
+ * The command slot. Writers hold lock; the DMA thread never does. Command n lies in few[n %
+ * COMMANDS], from number many_from on in many[n % MANY_COMMANDS], until the DMA thread has counted
+ * it in requester.applied. Commands below flushed are one "forget everything"; all below many_from
+ * are.
  */
 struct commands {
 	uint64_t posted;
 	uint64_t flushed;
 	struct lock lock;
-	struct command {
-		struct binding *binding;
-		uint64_t iova, last;
-	} ring[COMMANDS] __attribute__((aligned(64)));
+	uint64_t many_from; /* UINT64_MAX: many is not there */
+	struct command *many;
+	struct command few[COMMANDS] __attribute__((aligned(64)));
 } __attribute__((aligned(64)));
 
 struct attachment {
 	struct list link; /* domain.attachments, under its lock */
+	struct list
+		under_link; /* of a nested domain: parent's domain.under, under that one's lock */
 	struct binding *binding;
 };
 
 /* Never freed before its requester: the DMA thread may still have a command for it, or its name in
  * the IOTLB. A PASID that is detached leaves it to the next one. */
 struct binding {
-	struct iotlb_context tlb; /* the DMA thread's */
-	struct domain *domain;	  /* under iommu->lock, read atomically by the DMA thread */
+	/* The DMA thread's: where the translations are. own, or, when a nested domain's
+	 * configuration is known, those of the guest's space (nested_cache.h). */
+	struct iotlb_context *tlb;
+	struct iotlb_context own;
+	struct domain *domain; /* under iommu->lock, read atomically by the DMA thread */
 	struct requester *requester;
 	uint32_t pasid;
+	uint64_t virt_id;   /* the guest's name of the requester, of a nested domain; atomic */
 	unsigned int which; /* the attachment in force */
 	struct attachment
 		attachment[2]; /* to the domain, and to the next one while it is replaced */
 	struct binding *next_free;
 };
 
-struct pasid_table; /* pasid.c */
+struct pasid_table;  /* pasid.c */
+struct nested_cache; /* nested_cache.h */
+
+/* A transaction that waits for an answer: between requester_stall() and requester_finish_stall()
+ * the DMA thread's. */
+struct stall {
+	struct page_group group;
+	struct page_request request;
+	sem_t answered;
+	bool waits, success;
+};
 
 struct requester {
 	struct epoch epoch;
@@ -90,6 +128,9 @@ struct requester {
 	struct requester_stats stats;
 	struct memory *memory;
 	const struct memory_slot *slots; /* all of memory's */
+	struct nested_cache
+		*nested; /* NULL: never attached to a nested domain; set once, atomically */
+	struct stall stall;
 
 	/* Seldom written; read by misses. */
 	struct iommu *iommu __attribute__((aligned(64)));
@@ -99,6 +140,8 @@ struct requester {
 	uint32_t id;
 	struct iommu_caps caps;
 	void *make_data, *owner;
+	const struct atc_ops *atc; /* set before DMA */
+	void *atc_arg;
 	struct list link; /* iommu->requesters */
 };
 
@@ -126,6 +169,10 @@ static inline void stat_add(uint64_t *counter, uint64_t n)
 /* Writer: make the requester forget [iova, last] of @b before its next translation. */
 void requester_post(struct binding *b, uint64_t iova, uint64_t last);
 void requester_post_all(struct requester *r);
+/* The same of any command. */
+void requester_post_command(struct requester *r, const struct command *cmd);
+/* iommu->lock held: room for what nested translation caches. -ENOMEM. */
+int requester_prepare_nested(struct requester *r);
 
 /* DMA thread: R2 above. */
 void requester_apply(struct requester *r);

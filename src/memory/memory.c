@@ -24,6 +24,8 @@ int memory_create(const struct memory_config *cfg, struct memory **out)
 		m->ops.vma = cfg->ops->vma;
 	if (cfg->ops && cfg->ops->copy)
 		m->ops.copy = cfg->ops->copy;
+	if (cfg->ops && cfg->ops->exchange)
+		m->ops.exchange = cfg->ops->exchange;
 	if (cfg->ops)
 		m->ops.revoked = cfg->ops->revoked;
 	m->ops_arg = m->revoked_arg = cfg->ops_arg;
@@ -99,6 +101,36 @@ int memory_copy_to(struct memory *m, const struct memory_slot *slot, void *dst, 
 		return copy_here(m, slot, dst, src, len);
 	mm = slot_mm(m, slot);
 	return mm->ops->write(mm->arg, (uintptr_t)dst, src, len);
+}
+
+int memory_read_word(struct memory *m, const struct memory_slot *slot, const uint64_t *at, uint64_t *word)
+{
+	if (slot->kind != MEMORY_REGISTERED)
+		return memory_copy_from(m, slot, word, at, sizeof(*word));
+	*word = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
+int memory_exchange_word(struct memory *m, const struct memory_slot *slot, uint64_t *at, uint64_t is, uint64_t to)
+{
+	uint64_t was = is;
+	int rc = 0;
+
+	switch (slot->kind) {
+	case MEMORY_REGISTERED:
+		__atomic_compare_exchange_n(at, &was, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+		break;
+	case MEMORY_PRIVATE:
+	case MEMORY_SHARED:
+	case MEMORY_FILE:
+		rc = m->ops.exchange(m->ops_arg, at, &was, to);
+		break;
+	default:
+		rc = -EFAULT;
+	}
+	if (rc)
+		return rc;
+	return was == is ? 0 : -EAGAIN;
 }
 
 static bool is_own(const struct pages *p)

@@ -104,6 +104,12 @@ struct memory_ops {
 	 * process_vm_readv/writev on this process.
 	 */
 	int (*copy)(void *arg, void *dst, const void *src, size_t len);
+	/*
+	 * Atomically replace the aligned word at @at by @to if it is *@is, which receives what it was.
+	 * 0 or -EFAULT. The default makes sure of the page first, and trusts that nobody takes it
+	 * away in that moment.
+	 */
+	int (*exchange)(void *arg, uint64_t *at, uint64_t *is, uint64_t to);
 	/* Called, without locks, after a part of a slot became stale: make every IOTLB forget it
 	 * and wait for DMA in flight. */
 	void (*revoked)(void *arg);
@@ -153,6 +159,14 @@ int memory_copy_from(struct memory *m, const struct memory_slot *slot, void *dst
 		size_t len);
 int memory_copy_to(struct memory *m, const struct memory_slot *slot, void *dst, const void *src,
 		 size_t len);
+
+/*
+ * One aligned word of memory of @slot: read at once (as far as the slot's kind can: the kernel copies the
+ * memory of others), or replaced if it is still @is, atomically. 0; -EFAULT; exchange: -EAGAIN: it is
+ * another one by now. Memory that is private to another process cannot be exchanged: -EFAULT.
+ */
+int memory_read_word(struct memory *m, const struct memory_slot *slot, const uint64_t *at, uint64_t *word);
+int memory_exchange_word(struct memory *m, const struct memory_slot *slot, uint64_t *at, uint64_t is, uint64_t to);
 
 /*
  * Reserve consecutive slots of kind MEMORY_TABLE for @len bytes at @base (1 GiB aligned); returns

@@ -119,6 +119,14 @@ static int process_probe(void *arg, uint64_t va, uint64_t len, unsigned int how)
 				  : populate(va, len, how & MEMORY_WRITE);
 }
 
+static int process_exchange(void *arg, uint64_t *at, uint64_t *is, uint64_t to)
+{
+	if (populate(align_down((uintptr_t)at, PAGE_SIZE), PAGE_SIZE, true))
+		return -EFAULT;
+	__atomic_compare_exchange_n(at, is, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	return 0;
+}
+
 /* The question that Linux 6.11 answers about one address (Documentation/filesystems/proc.rst,
  * PROCMAP_QUERY). */
 struct procmap_query {
@@ -322,4 +330,5 @@ const struct memory_ops memory_default_ops = {
 	.probe = process_probe,
 	.vma = process_vma,
 	.copy = process_copy,
+	.exchange = process_exchange,
 };

@@ -98,6 +98,7 @@ WALK int walk_foreign(const struct pt_format *f, const struct pt_regime *r, uint
 			if (s.kind == PT_STEP_LEAF)
 				s.lg2 = out->entry.lg2;
 			s.prot = out->may & (PT_MAY_READ | PT_MAY_WRITE);
+			s.may = out->may;
 			cb(arg, &s);
 		}
 		if (out->entry.fault)

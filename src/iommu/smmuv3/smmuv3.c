@@ -195,4 +195,5 @@ const struct iommu_make smmuv3_make = {
 	.fault_code = smmuv3_fault_code,
 	.attach = smmuv3_attach,
 	.pasids = true,
+	.messages_after_stage1 = true,
 };

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the ways of translating a request share. DMA thread, inside a section.
+ */
+#ifndef IOAS_IOMMU_TRANSLATE_H
+#define IOAS_IOMMU_TRANSLATE_H
+
+#include "iommu/lookup.h"
+
+/* nested.c: a request that the caches of leaves may not have answered. */
+int nested_translate(const struct nested_request *q, struct translation *out);
+
+/*
+ * The window of interrupt messages that a device's addresses have, which are not translated,
+ * whatever is attached (VT-d 3.14, AMD 2.1.2); not every make has one. A request with a PASID is
+ * never one.
+ */
+static inline const struct iommu_region *messages_of(const struct requester *r, uint32_t pasid)
+{
+	const struct iommu_region *window = &r->iommu->msi;
+
+	return pasid || window->start > window->last ? NULL : window;
+}
+
+/* An address within that window. */
+static inline int translate_message(struct requester *r, uint64_t iova, uint64_t len,
+				    unsigned int access, struct translation *out)
+{
+	const struct iommu_region *window = &r->iommu->msi;
+
+	if (access != IOMMU_WRITE)
+		return iommu_report_fault(r, IOMMU_NO_PASID, iova, len, (enum iommu_access)access,
+					  FAULT_MSI);
+	*out = (struct translation){
+		.pa = iova,
+		.len = min_u64(len, window->last - iova + 1),
+		.msi = true,
+	};
+	return 0;
+}
+
+#endif

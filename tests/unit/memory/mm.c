@@ -7,7 +7,7 @@
 
 #include "memory/private.h"
 
-#define VA    (600 * GiB) /* where the other process has its private buffer; the file follows */
+#define VA    there /* where the other process has its private buffer; the file follows */
 #define PAGES 4ull
 
 static struct memory *memory;
@@ -15,6 +15,7 @@ static unsigned int revoked, released, asked;
 static char own[PAGES * PAGE_SIZE];
 static int file;
 static bool may_map;
+static uint64_t there;
 
 static int mm_probe(void *arg, uint64_t va, uint64_t len, unsigned int how)
 {
@@ -75,6 +76,7 @@ static const struct memory_mm_ops ops = {
 static int setup(void **state)
 {
 	released = asked = 0;
+	there = 600 * GiB;
 	may_map = true;
 	memory = make_memory(true, &revoked);
 	file = memfd_create("test", MFD_CLOEXEC);
@@ -163,6 +165,41 @@ static void test_two(void **state)
 	assert_int_equal(released, 2);
 }
 
+/* Nor is it the memory that was registered here, at the same address and pinned a moment ago. */
+static void test_registered_here(void **state)
+{
+	char *here = map_anon(sizeof(own), MAP_PRIVATE);
+	struct pages *mine, *p;
+	struct memory_mm *mm;
+	char byte = 'x';
+
+	there = (uintptr_t)here;
+	mm = make_mm();
+	assert_int_equal(memory_register(memory, there, sizeof(own)), 0);
+	mine = make_pages(memory, here, PAGE_SIZE, true);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(pages_pin(mine, 0, PAGE_SIZE), 0);
+		p = theirs(mm, there, PAGE_SIZE);
+		assert_int_equal(pages_pin(p, 0, PAGE_SIZE), 0);
+		assert_int_equal(memory_slot(memory, place_of(p))->kind, MEMORY_FOREIGN);
+		assert_int_equal(memory_pinned(memory, mm), 1);
+		assert_int_equal(memory_pinned(memory, NULL), 1);
+		assert_int_equal(pa_write(memory, place_of(p), &byte, 1), 0);
+		assert_int_equal(own[0], 'x');
+		assert_int_equal(*here, 0);
+		assert_pa_byte(memory, place_of(mine), 0);
+		pages_unpin(p, 0, PAGE_SIZE);
+		pages_put(p);
+		assert_int_equal(memory_pinned(memory, mm), 0);
+		assert_int_equal(memory_pinned(memory, NULL), 1);
+		pages_unpin(mine, 0, PAGE_SIZE);
+	}
+	pages_put(mine);
+	memory_mm_put(mm);
+	assert_int_equal(memory_unregister(memory, there, sizeof(own)), 0);
+	munmap(here, sizeof(own));
+}
+
 static void test_change(void **state)
 {
 	struct memory_mm *mm = make_mm();
@@ -230,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_private, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_registered_here, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unmappable, setup, teardown),

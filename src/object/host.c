@@ -214,6 +214,21 @@ static unsigned int lowest_free_group(struct host *h)
 	return id;
 }
 
+/* As Linux numbers them. */
+static unsigned int lowest_free_cdev(struct host *h)
+{
+	struct list *pos, *tmp;
+	unsigned int id = 0;
+	bool taken;
+
+	do {
+		taken = false;
+		list_for_each(pos, tmp, &h->devices) taken |= list_entry(pos, struct host_device, link)->cdev == id;
+		id += taken;
+	} while (taken);
+	return id;
+}
+
 /* host->lock held. */
 static struct host_group *add_group(struct host *h, int wanted)
 {
@@ -250,7 +265,7 @@ static int publish(struct host *h, struct host_device *d, int group)
 		rc = -ENOMEM;
 		goto out_unlock;
 	}
-	d->cdev = h->nr_devices++;
+	d->cdev = lowest_free_cdev(h);
 	pthread_mutex_lock(&d->group->lock);
 	list_add_tail(&d->group->devices, &d->group_link);
 	d->group->nr_devices++;

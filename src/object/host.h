@@ -86,7 +86,6 @@ struct host {
 	pthread_cond_t closed;	   /* with it: a device's last file is gone */
 	pthread_mutex_t lock;
 	struct list groups, devices;
-	unsigned int nr_devices;
 	bool iommufd_container;	  /* /dev/vfio/vfio is an iommufd context (9) */
 	bool strict;		  /* the sane side of semantics 14's switches */
 	bool no_mmap;		  /* no region offers MMAP: the program has opened /dev/kvm. Atomic */

@@ -165,7 +165,7 @@ static uint64_t limit_of(void *arg)
 	return ((struct bed *)arg)->limit;
 }
 
-static int add_device(struct bed *b, unsigned int n)
+static int add_device(struct bed *b, const char *model, unsigned int n)
 {
 	static const struct {
 		const char *name;
@@ -174,14 +174,15 @@ static int add_device(struct bed *b, unsigned int n)
 	} places[BED_DEVICES] = {
 		{"0000:01:00.0", 0x100, 0}, {"0000:02:00.0", 0x200, 1}, {"0000:02:00.1", 0x201, 1}};
 	struct pci_config pc = {.rid = places[n].rid, .memory = b->host->memory, .sink = &b->host->sink};
-	char why[256];
+	char why[256], name[16];
 	int rc;
 
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(model, ","), model);
 	rc = host_add_device(b->host, places[n].name, places[n].rid, places[n].group, &b->slot[n]);
 	if (rc)
 		return rc;
 	pc.requester = b->slot[n]->requester;
-	rc = pci_create(pci_model_find("scratch"), "scratch", &pc, &b->pci[n], why, sizeof(why));
+	rc = pci_create(pci_model_find(name), model, &pc, &b->pci[n], why, sizeof(why));
 	if (!rc)
 		b->slot[n]->hw = b->pci[n];
 	return rc;
@@ -195,7 +196,7 @@ static int fill(struct bed *b, const struct bed_config *cfg)
 
 	rc = host_create(&hc, &b->host, why, sizeof(why));
 	for (unsigned int n = 0; n < BED_DEVICES && !rc; n++)
-		rc = add_device(b, n);
+		rc = add_device(b, cfg->model ? cfg->model : "scratch", n);
 	for (unsigned int n = 0; n < 2 && !rc; n++)
 		rc = memory_account_create(limit_of, b, &b->accounts[n]);
 	return rc;
@@ -306,19 +307,41 @@ long bed_ioctl(struct bed *b, int fd, unsigned int cmd, void *arg)
 
 	if (rc)
 		return rc;
+	if (b->heard)
+		b->heard(f, cmd, arg);
 	rc = f->ops->ioctl(f, cmd, (uintptr_t)arg, &b->caller);
 	abi_file_put(f);
 	return rc;
 }
 
+ssize_t bed_pread(struct bed *b, int fd, void *buf, size_t count, uint64_t pos)
+{
+	return b->files[fd]->ops->pread(b->files[fd], (uintptr_t)buf, count, pos, &b->caller);
+}
+
+ssize_t bed_pwrite(struct bed *b, int fd, const void *buf, size_t count, uint64_t pos)
+{
+	return b->files[fd]->ops->pwrite(b->files[fd], (uintptr_t)buf, count, pos, &b->caller);
+}
+
 ssize_t bed_read(struct bed *b, int fd, void *buf, size_t count)
 {
-	return b->files[fd]->ops->pread(b->files[fd], (uintptr_t)buf, count, 0, &b->caller);
+	return bed_pread(b, fd, buf, count, 0);
 }
 
 ssize_t bed_write(struct bed *b, int fd, const void *buf, size_t count)
 {
-	return b->files[fd]->ops->pwrite(b->files[fd], (uintptr_t)buf, count, 0, &b->caller);
+	return bed_pwrite(b, fd, buf, count, 0);
+}
+
+int bed_mmap(struct bed *b, int fd, uint64_t len, int prot, uint64_t pos)
+{
+	struct abi_mapping m = {0};
+	int rc = b->files[fd]->ops->mmap(b->files[fd], len, prot, MAP_SHARED, pos, &b->caller, &m);
+
+	if (!rc && m.holder)
+		abi_file_put(m.holder);
+	return rc;
 }
 
 struct iommufd *bed_ctx(struct bed *b, int fd)

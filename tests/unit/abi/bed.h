@@ -45,11 +45,14 @@ struct bed {
 	unsigned long copies_to_go; /* this many more copies succeed before one fails; 0: all do */
 	bool copy_failed;
 	unsigned int eventfds, signals; /* that live, and that came */
+	/* Told of every command, before it is made; may be NULL. */
+	void (*heard)(struct abi_file *f, unsigned int cmd, const void *arg);
 	char *arena;
 };
 
 struct bed_config {
 	const char *iommu;
+	const char *model; /* of the devices, with options; NULL: scratch */
 	bool iommufd_container;
 	bool may_fail; /* an allocation is about to fail: NULL instead of a failed test */
 };
@@ -67,6 +70,10 @@ void bed_close(struct bed *b, int fd);
 long bed_ioctl(struct bed *b, int fd, unsigned int cmd, void *arg);
 ssize_t bed_read(struct bed *b, int fd, void *buf, size_t count);
 ssize_t bed_write(struct bed *b, int fd, const void *buf, size_t count);
+ssize_t bed_pread(struct bed *b, int fd, void *buf, size_t count, uint64_t pos);
+ssize_t bed_pwrite(struct bed *b, int fd, const void *buf, size_t count, uint64_t pos);
+/* 0 or -errno; what was mapped is let go at once. */
+int bed_mmap(struct bed *b, int fd, uint64_t len, int prot, uint64_t pos);
 struct iommufd *bed_ctx(struct bed *b, int fd);
 unsigned int bed_nr_files(struct bed *b);
 

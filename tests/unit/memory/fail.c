@@ -7,12 +7,18 @@
 #include <sys/mman.h>
 
 static unsigned long countdown;
-static bool happened;
+static bool happened, on;
 
 void fail_nth(unsigned long n)
 {
-	happened = false;
+	happened = on = false;
 	countdown = n;
+}
+
+void fail_from(unsigned long n)
+{
+	fail_nth(n);
+	on = true;
 }
 
 bool fail_happened(void)
@@ -25,6 +31,7 @@ static bool fails(void)
 {
 	if (!countdown || --countdown)
 		return false;
+	countdown = on;
 	happened = true;
 	errno = ENOMEM;
 	return true;

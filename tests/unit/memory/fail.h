@@ -9,7 +9,9 @@
 
 /* The @n-th from now on fails (1: the next one); 0: none does. */
 void fail_nth(unsigned long n);
-/* Did it happen? Ends the injection. */
+/* The same, and all that follow. */
+void fail_from(unsigned long n);
+/* Did any? Ends the injection. */
 bool fail_happened(void);
 
 /*

@@ -11,7 +11,7 @@
  *   viommu.h   virtual IOMMUs, their devices, events and queues; page faults
  *   device.h   VFIO devices
  *   access.h   software users of an IOAS
- *   access.h   software users of an IOAS
+ *   pasid.h    sets of PASIDs, one for each VM
  *   file.h     the host's nodes as raw files, with the kernel's own commands
  *   abi/       the kernel's structures and numbers, in our words
  *
@@ -44,6 +44,7 @@
 #include <ioas/host.h>
 #include <ioas/hwpt.h>
 #include <ioas/memory.h>
+#include <ioas/pasid.h>
 #include <ioas/port.h>
 #include <ioas/types.h>
 #include <ioas/viommu.h>

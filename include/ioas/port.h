@@ -19,6 +19,15 @@ IOAS_BEGIN
 IOAS_API int ioas_port_create(struct ioas_host *h, uint32_t requester_id, struct ioas_port **out);
 
 /**
+ * ioas_port_set_pasid_bits() - the port can put PASIDs on the bus
+ * @bits: of them, at most 20; 0, as at first: none. The IOMMU may have fewer: see
+ * ioas_get_hw_info()
+ *
+ * -EINVAL; -EBUSY: it is bound.
+ */
+IOAS_API int ioas_port_set_pasid_bits(struct ioas_port *p, unsigned int bits);
+
+/**
  * ioas_port_bind() - as VFIO_DEVICE_BIND_IOMMUFD
  * @fd: a file number of /dev/iommu: ioas_open()'s, or ioas_context_file()'s
  * @dev_id: receives the id of the DEVICE object there; may be NULL
@@ -40,6 +49,10 @@ IOAS_API void ioas_port_unbind(struct ioas_port *p);
 IOAS_API int ioas_port_attach(struct ioas_port *p, uint32_t *pt_id);
 /* No DMA is under way afterwards. */
 IOAS_API void ioas_port_detach(struct ioas_port *p);
+/* The same for one PASID. -EOPNOTSUPP: the IOMMU has none; -EINVAL: 0, too wide, no HWPT for
+ * PASIDs. */
+IOAS_API int ioas_port_attach_pasid(struct ioas_port *p, uint32_t pasid, uint32_t *pt_id);
+IOAS_API void ioas_port_detach_pasid(struct ioas_port *p, uint32_t pasid);
 
 /**
  * ioas_port_begin(), ioas_port_end() - bracket a stretch of DMA
@@ -58,6 +71,11 @@ IOAS_API void ioas_port_end(struct ioas_port *p);
  */
 IOAS_API int ioas_port_read(struct ioas_port *p, uint64_t iova, void *dst, size_t len);
 IOAS_API int ioas_port_write(struct ioas_port *p, uint64_t iova, const void *src, size_t len);
+/* The same with a PASID, attached or not; 0: without. */
+IOAS_API int ioas_port_read_pasid(struct ioas_port *p, uint32_t pasid, uint64_t iova, void *dst,
+				  size_t len);
+IOAS_API int ioas_port_write_pasid(struct ioas_port *p, uint32_t pasid, uint64_t iova,
+				   const void *src, size_t len);
 
 IOAS_END
 #endif

@@ -45,6 +45,7 @@ struct ioas_fault {
 	bool write;
 	uint32_t code;	    /* as the make's specification numbers it */
 	const char *reason; /* in words; valid for ever */
+	uint32_t pasid;	    /* of the request; 0: none */
 };
 
 /* IOVAs [start, last]. */

@@ -29,6 +29,7 @@ enum lock_rank {
 		      */
 	LOCK_TABLES,  /* free page-table memory; nothing is taken inside */
 	LOCK_OBJECTS, /* ids and counts of a context; nothing is taken inside */
+	LOCK_PASIDS,  /* a space of PASIDs and its sets; nothing is taken inside */
 	LOCK_NR_RANKS
 };
 

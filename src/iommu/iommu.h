@@ -36,6 +36,7 @@ struct viommu_ops; /* iommu/viommu.h */
  * IOMMU_NO_PASID; VT-d's RID_PASID, AMD's and SMMU's entry 0 are set so by Linux).
  */
 #define IOMMU_NO_PASID 0u
+#define PASID_BITS     20u /* PCI Express 5.0, 6.20: the widest that there are */
 
 enum iommu_access {
 	IOMMU_READ = 1,
@@ -261,6 +262,8 @@ struct requester_config {
 int requester_create(struct iommu *i, uint32_t rid, struct requester **out);
 int requester_create_with(struct iommu *i, const struct requester_config *cfg, struct requester **out);
 void requester_destroy(struct requester *r); /* detached, every PASID too */
+/* The device can put PASIDs of so many bits on the bus, of which the IOMMU knows what it knows. Nothing is attached. */
+void requester_set_pasid_bits(struct requester *r, unsigned int bits);
 uint32_t requester_rid(const struct requester *r);
 struct iommu *requester_iommu(const struct requester *r);
 const struct iommu_caps *requester_caps(const struct requester *r);

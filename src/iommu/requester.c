@@ -27,6 +27,11 @@ int requester_create(struct iommu *i, uint32_t rid, struct requester **out)
 	return requester_create_with(i, &(struct requester_config){.rid = rid}, out);
 }
 
+void requester_set_pasid_bits(struct requester *r, unsigned int bits)
+{
+	r->caps.max_pasid_log2 = (uint8_t)min_u64(r->iommu->caps.max_pasid_log2, bits);
+}
+
 int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 			  struct requester **out)
 {
@@ -45,7 +50,7 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 		.owner = cfg->owner,
 	};
 	if (!cfg->caps)
-		r->caps.max_pasid_log2 = (uint8_t)min_u64(r->caps.max_pasid_log2, cfg->pasid_bits);
+		requester_set_pasid_bits(r, cfg->pasid_bits);
 	rc = iotlb_init(&r->iotlb);
 	if (rc) {
 		free(r);

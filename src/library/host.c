@@ -30,6 +30,7 @@ static void tell_fault(void *arg, struct requester *r, const struct iommu_fault 
 		.write = f->access != IOMMU_READ,
 		.code = f->code,
 		.reason = iommu_fault_words(f->reason),
+		.pasid = f->pasid,
 	};
 
 	h->cfg.fault(h->cfg.arg, &out);
@@ -40,6 +41,18 @@ static uint64_t memlock_limit(void *arg)
 	struct rlimit r;
 
 	return getrlimit(RLIMIT_MEMLOCK, &r) ? 0 : r.rlim_cur;
+}
+
+static int create_pasids(struct ioas_host *h)
+{
+	const unsigned int bits = h->host->iommu->caps.max_pasid_log2;
+
+	return bits ? ioas_pasid_space_create(bits, &h->pasids) : 0;
+}
+
+struct ioas_pasid_space *ioas_host_pasids(struct ioas_host *h)
+{
+	return h->pasids;
 }
 
 int ioas_host_create(const struct ioas_host_config *cfg, struct ioas_host **out, char *why,
@@ -69,6 +82,8 @@ int ioas_host_create(const struct ioas_host_config *cfg, struct ioas_host **out,
 		h->host->no_mmap = true;
 	}
 	if (!rc)
+		rc = create_pasids(h);
+	if (!rc)
 		rc = net_hubs_create(&h->hubs);
 	if (!rc)
 		rc = memory_account_create(memlock_limit, NULL, &h->account);
@@ -90,6 +105,8 @@ void ioas_host_destroy(struct ioas_host *h)
 	free(h->devices);
 	if (h->host)
 		host_put(h->host);
+	if (h->pasids)
+		ioas_pasid_space_destroy(h->pasids);
 	if (h->hubs)
 		net_hubs_destroy(h->hubs);
 	if (h->account)

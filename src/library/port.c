@@ -40,6 +40,16 @@ int ioas_port_create(struct ioas_host *h, uint32_t requester_id, struct ioas_por
 	return 0;
 }
 
+int ioas_port_set_pasid_bits(struct ioas_port *p, unsigned int bits)
+{
+	if (bits > PASID_BITS)
+		return -EINVAL;
+	if (p->idev)
+		return -EBUSY;
+	requester_set_pasid_bits(p->slot->requester, bits);
+	return 0;
+}
+
 int ioas_port_bind(struct ioas_port *p, int fd, uint32_t *dev_id)
 {
 	struct iommufd *ctx;
@@ -90,6 +100,21 @@ void ioas_port_detach(struct ioas_port *p)
 		idevice_detach(p->idev);
 }
 
+int ioas_port_attach_pasid(struct ioas_port *p, uint32_t pasid, uint32_t *pt_id)
+{
+	if (!p->idev || pasid == IOMMU_NO_PASID)
+		return -EINVAL;
+	return idevice_is_attached_pasid(p->idev, pasid)
+		       ? idevice_replace_pasid(p->idev, pasid, pt_id)
+		       : idevice_attach_pasid(p->idev, pasid, pt_id);
+}
+
+void ioas_port_detach_pasid(struct ioas_port *p, uint32_t pasid)
+{
+	if (p->idev && pasid != IOMMU_NO_PASID)
+		idevice_detach_pasid(p->idev, pasid);
+}
+
 void ioas_port_begin(struct ioas_port *p)
 {
 	dma_begin(&p->dma);
@@ -100,12 +125,25 @@ void ioas_port_end(struct ioas_port *p)
 	dma_end(&p->dma);
 }
 
+int ioas_port_read_pasid(struct ioas_port *p, uint32_t pasid, uint64_t iova, void *dst, size_t len)
+{
+	p->dma.pasid = pasid;
+	return dma_read(&p->dma, iova, dst, len);
+}
+
+int ioas_port_write_pasid(struct ioas_port *p, uint32_t pasid, uint64_t iova, const void *src,
+			  size_t len)
+{
+	p->dma.pasid = pasid;
+	return dma_write(&p->dma, iova, src, len);
+}
+
 int ioas_port_read(struct ioas_port *p, uint64_t iova, void *dst, size_t len)
 {
-	return dma_read(&p->dma, iova, dst, len);
+	return ioas_port_read_pasid(p, IOMMU_NO_PASID, iova, dst, len);
 }
 
 int ioas_port_write(struct ioas_port *p, uint64_t iova, const void *src, size_t len)
 {
-	return dma_write(&p->dma, iova, src, len);
+	return ioas_port_write_pasid(p, IOMMU_NO_PASID, iova, src, len);
 }

@@ -35,6 +35,7 @@ struct ioas_host {
 	struct pci_dev **devices;
 	size_t nr_devices;
 	struct ioas_port *ports;
+	struct ioas_pasid_space *pasids; /* NULL: the IOMMU has none */
 };
 
 /* files.c */

@@ -392,7 +392,10 @@ static inline struct pt_entry arm64_decode(const struct pt_regime *r, uint64_t r
 		.wide_root = number == 2,                                                          \
 		.runs = true,                                                                      \
 		.run_steps = true,                                                                 \
-		.linear = page != 16 && !is_ds,                                                    \
+		.linear = true,                                                                    \
+		.linear_lg2 = page == 16 ? 48                                                      \
+			      : is_ds	 ? 50                                                      \
+					 : 0,                                                         \
 		.present = arm64_present,                                                          \
 		.is_table = arm64_is_table,                                                        \
 		.table_pa = id##_table_pa,                                                         \
@@ -432,7 +435,7 @@ ARM64_FORMAT(arm64_s2_16k_ds, s2, 2, 14, true, 4);
 /* Stage 2: up to 16 tables side by side make the root (D8.2.2, concatenated translation tables). */
 enum { ARM64_S2_ROOT_MORE_LG2 = 4 };
 
-static inline void arm64_configure(struct pt *pt, unsigned int flags)
+static inline void arm64_s1_configure(struct pt *pt, unsigned int flags)
 {
 	if (flags & PT_DIRTY)
 		pt->write_bits = ARM64_DBM | ARM64_WRITE_FLAG;
@@ -445,9 +448,27 @@ static inline void arm64_configure(struct pt *pt, unsigned int flags)
 
 static inline void arm64_s2_configure(struct pt *pt, unsigned int flags)
 {
-	arm64_configure(pt, flags);
+	arm64_s1_configure(pt, flags);
 	if (flags & PT_S2FWB)
 		pt->leaf_bits |= (uint64_t)(ARM64_MEM_CACHED ^ ARM64_MEM_FWB) << 2;
 }
+
+/* The struct pt_ops of a format whose instance and fields are there. */
+#define ARM64_OPS(id, stage, text, page, most, bits, sizes, root_more)                             \
+	const struct pt_ops pt_##id = {                                                            \
+		.name = text,                                                                      \
+		.min_levels = 1,                                                                   \
+		.max_levels = most,                                                                \
+		.page_lg2 = page,                                                                  \
+		.index_lg2 = page - 3,                                                             \
+		.root_more_lg2 = root_more,                                                        \
+		.max_ias = bits,                                                                   \
+		.max_oas = bits,                                                                   \
+		.page_sizes = sizes,                                                               \
+		.configure = arm64_##stage##_configure,                                            \
+		.fields = arm64_##stage##_fields,                                                  \
+		.marked = arm64_##stage##_mark,                                                    \
+		WALK_INSTANCE(id##_format),                                                        \
+	}
 
 #endif

@@ -15,7 +15,7 @@
 #define FORMAT arm64_s1_16k_ds_format
 #include "pagetable/walk_instance.h"
 
-static const struct pt_field fields[] = {
+static const struct pt_field arm64_s1_fields[] = {
 	{"Valid", ARM64_VALID, PT_IN_ALL},
 	{"Table", ARM64_TYPE, PT_IN_TABLE},
 	{"Page", ARM64_TYPE, PT_IN_PAGE},
@@ -39,24 +39,8 @@ static const struct pt_field fields[] = {
 	{NULL, 0, 0},
 };
 
-#define OPS(id, text, page, most, bits, sizes)                                                     \
-	const struct pt_ops pt_##id = {                                                            \
-		.name = text,                                                                      \
-		.min_levels = 1,                                                                   \
-		.max_levels = most,                                                                \
-		.page_lg2 = page,                                                                  \
-		.index_lg2 = page - 3,                                                             \
-		.max_ias = bits,                                                                   \
-		.max_oas = bits,                                                                   \
-		.page_sizes = sizes,                                                               \
-		.configure = arm64_configure,                                                      \
-		.fields = fields,                                                                  \
-		.marked = arm64_s1_mark,                                                           \
-		WALK_INSTANCE(id##_format),                                                        \
-	}
-
-OPS(arm64_s1_4k, "arm64-s1-4k", 12, 4, 48, ARM64_SIZES_4K);
-OPS(arm64_s1_16k, "arm64-s1-16k", 14, 4, 48, ARM64_SIZES_16K);
-OPS(arm64_s1_64k, "arm64-s1-64k", 16, 3, 52, ARM64_SIZES_64K);
-OPS(arm64_s1_4k_ds, "arm64-s1-4k-ds", 12, 5, 52, ARM64_SIZES_4K_DS);
-OPS(arm64_s1_16k_ds, "arm64-s1-16k-ds", 14, 4, 52, ARM64_SIZES_16K_DS);
+ARM64_OPS(arm64_s1_4k, s1, "arm64-s1-4k", 12, 4, 48, ARM64_SIZES_4K, 0);
+ARM64_OPS(arm64_s1_16k, s1, "arm64-s1-16k", 14, 4, 48, ARM64_SIZES_16K, 0);
+ARM64_OPS(arm64_s1_64k, s1, "arm64-s1-64k", 16, 3, 52, ARM64_SIZES_64K, 0);
+ARM64_OPS(arm64_s1_4k_ds, s1, "arm64-s1-4k-ds", 12, 5, 52, ARM64_SIZES_4K_DS, 0);
+ARM64_OPS(arm64_s1_16k_ds, s1, "arm64-s1-16k-ds", 14, 4, 52, ARM64_SIZES_16K_DS, 0);

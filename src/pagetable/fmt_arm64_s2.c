@@ -15,7 +15,7 @@
 #define FORMAT arm64_s2_16k_ds_format
 #include "pagetable/walk_instance.h"
 
-static const struct pt_field fields[] = {
+static const struct pt_field arm64_s2_fields[] = {
 	{"Valid", ARM64_VALID, PT_IN_ALL},
 	{"Table", ARM64_TYPE, PT_IN_TABLE},
 	{"Page", ARM64_TYPE, PT_IN_PAGE},
@@ -31,25 +31,10 @@ static const struct pt_field fields[] = {
 	{NULL, 0, 0},
 };
 
-#define OPS(id, text, page, most, bits, sizes)                                                     \
-	const struct pt_ops pt_##id = {                                                            \
-		.name = text,                                                                      \
-		.min_levels = 1,                                                                   \
-		.max_levels = most,                                                                \
-		.page_lg2 = page,                                                                  \
-		.index_lg2 = page - 3,                                                             \
-		.root_more_lg2 = ARM64_S2_ROOT_MORE_LG2,                                           \
-		.max_ias = bits,                                                                   \
-		.max_oas = bits,                                                                   \
-		.page_sizes = sizes,                                                               \
-		.configure = arm64_s2_configure,                                                   \
-		.fields = fields,                                                                  \
-		.marked = arm64_s2_mark,                                                           \
-		WALK_INSTANCE(id##_format),                                                        \
-	}
-
-OPS(arm64_s2_4k, "arm64-s2-4k", 12, 4, 48, ARM64_SIZES_4K);
-OPS(arm64_s2_16k, "arm64-s2-16k", 14, 4, 48, ARM64_SIZES_16K);
-OPS(arm64_s2_64k, "arm64-s2-64k", 16, 3, 52, ARM64_SIZES_64K);
-OPS(arm64_s2_4k_ds, "arm64-s2-4k-ds", 12, 5, 52, ARM64_SIZES_4K_DS);
-OPS(arm64_s2_16k_ds, "arm64-s2-16k-ds", 14, 4, 52, ARM64_SIZES_16K_DS);
+ARM64_OPS(arm64_s2_4k, s2, "arm64-s2-4k", 12, 4, 48, ARM64_SIZES_4K, ARM64_S2_ROOT_MORE_LG2);
+ARM64_OPS(arm64_s2_16k, s2, "arm64-s2-16k", 14, 4, 48, ARM64_SIZES_16K, ARM64_S2_ROOT_MORE_LG2);
+ARM64_OPS(arm64_s2_64k, s2, "arm64-s2-64k", 16, 3, 52, ARM64_SIZES_64K, ARM64_S2_ROOT_MORE_LG2);
+ARM64_OPS(arm64_s2_4k_ds, s2, "arm64-s2-4k-ds", 12, 5, 52, ARM64_SIZES_4K_DS,
+	  ARM64_S2_ROOT_MORE_LG2);
+ARM64_OPS(arm64_s2_16k_ds, s2, "arm64-s2-16k-ds", 14, 4, 52, ARM64_SIZES_16K_DS,
+	  ARM64_S2_ROOT_MORE_LG2);

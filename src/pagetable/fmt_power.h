@@ -124,6 +124,7 @@ static const struct pt_field power_fields[] = {
 		.max_levels = 5,                                                                   \
 		.wide_root = true,                                                                 \
 		.big_endian = true,                                                                \
+		.linear = true,                                                                    \
 		.present = power_present,                                                          \
 		.is_table = power_is_table,                                                        \
 		.table_pa = power_table_pa,                                                        \

@@ -162,6 +162,7 @@ static const struct pt_format s390_format = {
 	.leaf_index_lg2 = S390_LEAF_INDEX_LG2,
 	.max_levels = 5,
 	.big_endian = true,
+	.linear = true,
 	.present_at = s390_present,
 	.is_table = s390_is_table,
 	.table_pa = s390_table_pa,

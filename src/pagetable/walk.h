@@ -38,9 +38,9 @@ struct pt_format {
 	bool runs;	    /* leaves may be larger than an entry */
 	bool run_steps;	    /* the entries of a run each hold their own address */
 	/* A leaf's address stands in one piece, so many bits further right: leaves that are alike
-	 * differ by their distance. */
+	 * differ by their distance, within a multiple of 2^linear_lg2 bytes (0: everywhere). */
 	bool linear;
-	unsigned int pa_right;
+	unsigned int linear_lg2, pa_right;
 	bool skips_levels; /* foreign tables may: decode() sets pt_entry.next */
 	bool big_endian;   /* entries in memory; the functions below never see that */
 	/* One of the two: present_at() where only the level tells. */

@@ -147,8 +147,9 @@ WALK void walk_fill_runs(const struct pt_format *f, const struct pt *pt, struct 
 	}
 }
 
-WALK void walk_fill(const struct pt_format *f, const struct pt *pt, const struct walk_run *r,
-		    bool fresh)
+/* Leaves whose addresses are linear. */
+WALK void walk_fill_piece(const struct pt_format *f, const struct pt *pt, const struct walk_run *r,
+			  bool fresh)
 {
 	if (f->runs)
 		walk_fill_runs(f, pt, *r);
@@ -156,6 +157,27 @@ WALK void walk_fill(const struct pt_format *f, const struct pt *pt, const struct
 		walk_fill_fresh(f, pt, r);
 	else
 		walk_fill_entries(f, pt, r);
+}
+
+WALK void walk_fill(const struct pt_format *f, const struct pt *pt, const struct walk_run *r,
+		    bool fresh)
+{
+	unsigned int shift = walk_shift(f, r->level);
+	struct walk_run piece = *r;
+
+	while (f->linear_lg2) {
+		uint64_t most = ((~piece.pa & MASK(f->linear_lg2)) >> shift) + 1, n = piece.n;
+
+		if (n <= most)
+			break;
+		piece.n = most;
+		walk_fill_piece(f, pt, &piece, fresh);
+		piece.entry += most;
+		piece.iova += most << shift;
+		piece.pa += most << shift;
+		piece.n = n - most;
+	}
+	walk_fill_piece(f, pt, &piece, fresh);
 }
 
 /* Mapping. */

@@ -54,6 +54,8 @@ static const struct row rows[] = {
 	{"riscv Sv39", linux_riscv_64, &pt_riscv_s1, 3, 39, 56, 0, PT_NOEXEC, RISCV_ADDRESS},
 	{"riscv Sv48", linux_riscv_64, &pt_riscv_s1, 4, 48, 56, 0, PT_NOEXEC, RISCV_ADDRESS, 0,
 	 ~BIT(16)},
+	{"riscv Sv48, Svpbmt", linux_riscv_64, &pt_riscv_s1, 4, 48, 56, PT_SVPBMT,
+	 PT_NOEXEC | PT_MMIO | PT_UNCACHED, RISCV_ADDRESS},
 	{"riscv Sv57", linux_riscv_64, &pt_riscv_s1, 5, 57, 50, 0, PT_NOEXEC, RISCV_ADDRESS},
 	{"arm s1 4K 39", linux_arm64_s1, &pt_arm64_s1_4k, 3, 39, 40, 0, ARM_S1, ARM_ADDRESS, 0,
 	 SIZES_4K},
@@ -365,6 +367,7 @@ static void open_world(struct world *w, const struct row *row, uint64_t seed)
 				      .dirty = row->flags & PT_DIRTY,
 				      .coherent = row->flags & PT_COHERENT,
 				      .unsign = row->flags & PT_UNSIGNED,
+				      .svpbmt = row->flags & PT_SVPBMT,
 				      .fwb = row->flags & PT_S2FWB};
 
 	*w = (struct world){.row = row, .rnd = seed};
@@ -384,7 +387,8 @@ static void open_world(struct world *w, const struct row *row, uint64_t seed)
 				       .ias = row->ias,
 				       .oas = 63,
 				       .page_sizes = U64MAX,
-				       .flags = PT_WALK_ACCESSED | PT_WALK_DIRTY | PT_WALK_NX};
+				       .flags = PT_WALK_ACCESSED | PT_WALK_DIRTY | PT_WALK_NX |
+						(row->flags & PT_SVPBMT)};
 }
 
 static void close_world(struct world *w)

@@ -171,7 +171,8 @@ struct linux_table *linux_riscv_64(const struct linux_config *c)
 	struct pt_iommu_riscv_64_cfg cfg = {
 		.common =
 			generic_config(c, BIT(PT_FEAT_SIGN_EXTEND) | BIT(PT_FEAT_DETAILED_GATHER) |
-						  (c->napot ? BIT(PT_FEAT_RISCV_SVNAPOT_64K) : 0)),
+						  (c->napot ? BIT(PT_FEAT_RISCV_SVNAPOT_64K) : 0) |
+						  (c->svpbmt ? BIT(PT_FEAT_RISCV_SVPBMT) : 0)),
 	};
 	GENERIC_OPEN(riscv_64, cfg, riscv_64pt);
 }

@@ -14,7 +14,7 @@ struct linux_config {
 	unsigned int levels, ias, oas;
 	uint64_t page_sizes; /* 0: all */
 	bool dirty;	     /* hardware tracks dirty pages */
-	bool coherent, unsign, napot, fwb;
+	bool coherent, unsign, napot, svpbmt, fwb;
 };
 
 struct linux_table {

@@ -32,6 +32,8 @@ const struct geometry geometries[] = {
 	{"riscv Sv39x4", &pt_riscv_s2, &naive_riscv, 3, VTD_SIZES, 0},
 	{"riscv Sv48x4", &pt_riscv_s2, &naive_riscv, 4, 0, PT_DIRTY},
 	{"riscv Sv57x4", &pt_riscv_s2, &naive_riscv, 5, 0, PT_DIRTY},
+	{"riscv Sv48, Svpbmt", &pt_riscv_s1, &naive_riscv, 4, 0, PT_SVPBMT},
+	{"riscv Sv39x4, Svpbmt", &pt_riscv_s2, &naive_riscv, 3, 0, PT_SVPBMT | PT_DIRTY},
 	{"arm s1 4K 4", &pt_arm64_s1_4k, &naive_arm64_s1, 4, 0, PT_DIRTY},
 	{"arm s1 4K 3, as Linux", &pt_arm64_s1_4k, &naive_arm64_s1, 3, VTD_SIZES, 0},
 	{"arm s1 4K 2, 32 bits", &pt_arm64_s1_4k, &naive_arm64_s1, 3, 0, PT_DIRTY, .ias = 32},

@@ -51,6 +51,9 @@ struct naive_format {
 	uint64_t (*table)(const struct geometry *g, uint64_t pa, unsigned int level);
 	uint64_t (*leaf)(const struct geometry *g, uint64_t pa, unsigned int lg2, int prot,
 			 unsigned int level);
+	/* Puts attributes (PT_NOEXEC and on) into a leaf that has none; false: they cannot be said.
+	 * NULL: there are none, and they are ignored. */
+	bool (*attributes)(const struct geometry *g, uint64_t *e, int prot);
 	/* Checks reserved bits too: NAIVE_INVALID. */
 	struct naive_entry (*decode)(const struct geometry *g, uint64_t e, unsigned int level);
 	uint64_t flags; /* the accessed and dirty bits of an entry */
@@ -71,7 +74,8 @@ struct geometry {
 extern const struct geometry geometries[];
 extern const size_t nr_geometries;
 
-extern const struct naive_format naive_amdv1, naive_mock, naive_vtd_ss, naive_x86, naive_s390, naive_power;
+extern const struct naive_format naive_amdv1, naive_mock, naive_vtd_ss, naive_x86, naive_s390,
+	naive_power;
 extern const struct naive_format naive_arm64_s1, naive_arm64_s2, naive_riscv;
 
 uint64_t next_random(uint64_t *state);

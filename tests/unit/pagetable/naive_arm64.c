@@ -130,6 +130,30 @@ static uint64_t leaf(const struct geometry *g, uint64_t pa, unsigned int lg2, in
 	return e;
 }
 
+/* Stage 1: AttrIndx 2 is device memory, 0 not cached; XNs, AP[1], nG. Stage 2: MemAttr 1 and 5; XN.
+ * Neither is shared inside only: SH 2. */
+static bool attributes(const struct geometry *g, uint64_t *e, int permitted)
+{
+	struct regime r = regime(g);
+	bool device = permitted & PT_MMIO, other = device || permitted & PT_UNCACHED;
+
+	if (r.stage == 2 && permitted & (PT_PRIVILEGED | PT_GLOBAL))
+		return false;
+	if (other && !is_ds(r))
+		*e -= 1 << 8;
+	if (other && r.stage == 1)
+		*e += device ? 0x4 : -0x4ull;
+	if (other && r.stage == 2)
+		*e = (*e & ~0x3cull) + (device ? 0x4 : 0x14);
+	if (permitted & PT_NOEXEC)
+		*e += r.stage == 1 ? 3ull << 53 : 1ull << 54;
+	if (permitted & PT_PRIVILEGED)
+		*e -= 0x40;
+	if (permitted & PT_GLOBAL)
+		*e -= 0x800;
+	return true;
+}
+
 static bool dbm(uint64_t e)
 {
 	return (e >> 51) % 2;
@@ -201,6 +225,7 @@ static const struct naive_bad bad[] = {
 		.prot = prot_s##number,                                                            \
 		.table = table,                                                                    \
 		.leaf = leaf,                                                                      \
+		.attributes = attributes,                                                          \
 		.decode = decode,                                                                  \
 		.bad = bad,                                                                        \
 		.flags = 0x480,                                                                    \

@@ -41,6 +41,24 @@ static uint64_t leaf(const struct geometry *g, uint64_t pa, unsigned int lg2, in
 	return e;
 }
 
+/* X, U, G, and with Svpbmt the memory type in 62:61: 1 NC, 2 IO. */
+static bool attributes(const struct geometry *g, uint64_t *e, int permitted)
+{
+	if (second_stage(g) && permitted & (PT_PRIVILEGED | PT_GLOBAL))
+		return false;
+	if (permitted & PT_NOEXEC)
+		*e -= 0x8;
+	if (permitted & PT_PRIVILEGED)
+		*e -= 0x10;
+	if (permitted & PT_GLOBAL)
+		*e += 0x20;
+	if (g->flags & PT_SVPBMT && permitted & PT_MMIO)
+		*e += 2ull << 61;
+	else if (g->flags & PT_SVPBMT && permitted & PT_UNCACHED)
+		*e += 1ull << 61;
+	return true;
+}
+
 static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned int level)
 {
 	uint64_t ppn = (e >> 10) & 0xfffffffffffull;
@@ -69,12 +87,13 @@ static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned 
 	return n;
 }
 
-/* 54: reserved. 61: no Svpbmt. 63: only at the lowest level. A table has none of D, A, U. A leaf's
- * low PPN bits are 0. */
+/* 54: reserved. 62:61: memory types, of which 3 is none. 63: only at the lowest level. A table has
+ * none of D, A, U. A leaf's low PPN bits are 0. */
 static const struct naive_bad bad[] = {
 	{0x1, 0, PT_IN_ALL, 0, PT_FAULT_ABSENT},
 	{1ull << 54, 0, PT_IN_ALL, 0, PT_FAULT_RESERVED},
-	{1ull << 61, 0, PT_IN_ALL, 0, PT_FAULT_RESERVED},
+	{3ull << 61, 0, PT_IN_ALL, 0, PT_FAULT_RESERVED},
+	{1ull << 61, 0, PT_IN_TABLE, 1, PT_FAULT_RESERVED},
 	{1ull << 63, 0, PT_IN_TABLE | PT_IN_BLOCK, 1, PT_FAULT_RESERVED},
 	{0x80, 0, PT_IN_TABLE, 1, PT_FAULT_RESERVED},
 	{0x40, 0, PT_IN_TABLE, 1, PT_FAULT_RESERVED},
@@ -90,6 +109,7 @@ const struct naive_format naive_riscv = {
 	.prot = prot,
 	.table = table,
 	.leaf = leaf,
+	.attributes = attributes,
 	.decode = decode,
 	.bad = bad,
 	.flags = 0xc0,

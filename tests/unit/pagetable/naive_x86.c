@@ -30,6 +30,22 @@ static uint64_t leaf(const struct geometry *g, uint64_t pa, unsigned int lg2, in
 	return e;
 }
 
+/* PWT 3, PCD 4, G 8; the PAT as it is after reset: 2 (PCD) is UC-, 3 (both) UC. */
+static bool attributes(const struct geometry *g, uint64_t *e, int permitted)
+{
+	if (permitted & PT_NOEXEC)
+		*e += 1ull << 63;
+	if (permitted & PT_PRIVILEGED)
+		*e -= 0x4;
+	if (permitted & PT_MMIO)
+		*e += 0x18;
+	else if (permitted & PT_UNCACHED)
+		*e += 0x10;
+	if (permitted & PT_GLOBAL)
+		*e += 0x100;
+	return true;
+}
+
 static struct naive_entry decode(const struct geometry *g, uint64_t e, unsigned int level)
 {
 	struct naive_entry n = {.kind = NAIVE_LEAF,
@@ -63,6 +79,7 @@ const struct naive_format naive_x86 = {
 	.prot = prot,
 	.table = table,
 	.leaf = leaf,
+	.attributes = attributes,
 	.decode = decode,
 	.bad = bad,
 	.flags = 0x60,

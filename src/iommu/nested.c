@@ -37,7 +37,8 @@ struct walk {
 	unsigned int nr_tables;
 	struct table {
 		uint64_t entry_pa, raw, next;
-		uint8_t level, may; /* of the entry */
+		uint8_t level; /* of the table that the entry leads to */
+		uint8_t may;   /* of the way to there */
 	} table[PT_MAX_LEVELS];
 };
 
@@ -194,7 +195,7 @@ static void walk_step(void *arg, const struct pt_step *s)
 			(struct table){.entry_pa = s->table_pa + s->index * sizeof(uint64_t),
 				       .raw = s->raw,
 				       .next = s->pa,
-				       .level = s->level,
+				       .level = s->next,
 				       .may = s->may};
 }
 
@@ -234,9 +235,9 @@ static void remember_tables(struct walk *w, const struct pt_regime *from)
 {
 	for (unsigned int k = 0; k < w->nr_tables; k++) {
 		const struct table *t = &w->table[k];
-		unsigned int n = t->level - 1u;
+		unsigned int n = t->level;
 
-		if (t->level && n < NESTED_TABLES && n + 1 < from->levels)
+		if (n < NESTED_TABLES && n + 1 < from->levels)
 			nested_table_add(w->q->r, w->space, n, w->va, table_covers(from, n),
 					 t->next, t->may);
 	}
@@ -435,6 +436,10 @@ static int translate_bypass(const struct nested_request *q, const struct nested_
 	struct stage2 s;
 
 	stat_add(&q->r->stats.misses, 1);
+	if (q->access & cfg->ctx.denied) {
+		f = (struct nested_fault){.stage = 1, .missing = q->access & cfg->ctx.denied};
+		return q->domain->nested->fault(q, &cfg->ctx, &f);
+	}
 	if (!stage2_find(q, q->iova, q->access & (IOMMU_READ | IOMMU_WRITE), &s, &f))
 		return q->domain->nested->fault(q, &cfg->ctx, &f);
 	if (unlikely(s.message))

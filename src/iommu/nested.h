@@ -50,6 +50,7 @@ struct nested_tag {
 struct nested_context {
 	struct nested_tag tag;
 	bool bypass; /* no stage 1: the address is a GPA. tag is not used */
+	uint8_t denied; /* enum iommu_access: what is forbidden all the same, with bypass */
 	/* The make's, for itself; nested_note(). */
 	_Alignas(16) unsigned char note[512];
 };

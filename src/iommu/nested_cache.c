@@ -139,7 +139,8 @@ struct nested_config *nested_config_add(struct requester *r, const struct nested
 	cfg->pasid = q->pasid;
 	cfg->space = s;
 	cfg->ctx = *ctx;
-	if (q->pasid == q->binding->pasid)
+	/* Translations that are found there are permitted by stage 2 alone. */
+	if (q->pasid == q->binding->pasid && !ctx->denied)
 		q->binding->tlb = &s->leaves;
 	return cfg;
 }

@@ -9,7 +9,8 @@
  * table's GPA, and its page number that of the address divided by what the table covers.
  *
  * Invariants. A config that is in use names a space that is in use. binding.tlb is the leaves of
- * the space of the config of the binding's own PASID, or binding.own when there is no such config.
+ * the space of the config of the binding's own PASID, or binding.own when there is no such config,
+ * or it denies what stage 2 does not.
  */
 #ifndef IOAS_IOMMU_NESTED_CACHE_H
 #define IOAS_IOMMU_NESTED_CACHE_H

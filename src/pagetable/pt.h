@@ -245,6 +245,7 @@ struct pt_step {
 	uint8_t kind;  /* enum pt_step_kind */
 	uint8_t fault; /* enum pt_fault */
 	uint8_t may;   /* of a walk of foreign tables: PT_MAY_*, of the way so far */
+	uint8_t next;  /* the same: of a table, its own level */
 };
 
 /* Where a walk of foreign tables ended. */

@@ -99,6 +99,7 @@ WALK int walk_foreign(const struct pt_format *f, const struct pt_regime *r, uint
 				s.lg2 = out->entry.lg2;
 			s.prot = out->may & (PT_MAY_READ | PT_MAY_WRITE);
 			s.may = out->may;
+			s.next = out->entry.next;
 			cb(arg, &s);
 		}
 		if (out->entry.fault)

@@ -111,7 +111,7 @@ static int copy_memory(struct transfer *t, const struct translation *tr, uint64_
 {
 	int rc;
 
-	if (tr->slot->kind == MEMORY_REGISTERED && copy_word(t, tr->ptr, n))
+	if (memory_kind_stays(tr->slot->kind) && copy_word(t, tr->ptr, n))
 		return 0;
 	if (t->access == IOMMU_READ)
 		rc = memory_copy_from(t->port->memory, tr->slot, t->dst + t->done, tr->ptr, n);

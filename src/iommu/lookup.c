@@ -115,6 +115,7 @@ bool lookup(struct lookup *l)
 	case MEMORY_SHARED:
 	case MEMORY_FILE:
 	case MEMORY_FOREIGN:
+	case MEMORY_DIRECT:
 		return found_memory(l, &leaf);
 	case MEMORY_BAR:
 		l->ptr = NULL;

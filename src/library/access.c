@@ -118,6 +118,7 @@ static bool has_address(const struct memory_slot *slot)
 	switch ((enum memory_kind)slot->kind) {
 	case MEMORY_PRIVATE:
 	case MEMORY_REGISTERED:
+	case MEMORY_DIRECT:
 	case MEMORY_SHARED:
 	case MEMORY_FILE:
 		return true;

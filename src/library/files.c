@@ -24,13 +24,15 @@
 
 static int copy_from(struct caller *c, void *dst, uint64_t src, size_t len)
 {
-	memcpy(dst, (const void *)(uintptr_t)src, len);
+	if (len) /* of nothing the address may be NULL */
+		memcpy(dst, (const void *)(uintptr_t)src, len);
 	return 0;
 }
 
 static int copy_to(struct caller *c, uint64_t dst, const void *src, size_t len)
 {
-	memcpy((void *)(uintptr_t)dst, src, len);
+	if (len)
+		memcpy((void *)(uintptr_t)dst, src, len);
 	return 0;
 }
 
@@ -197,18 +199,25 @@ static uint64_t process_of(struct caller *c)
 	return (uint64_t)getpid();
 }
 
-static const struct caller_ops library_caller_ops = {
-	.copy_in = copy_from,
-	.copy_out = copy_to,
-	.capable = is_capable,
-	.file_get = get_file,
-	.fd_install = install_fd,
-	.fd_uninstall = uninstall_fd,
-	.eventfd_get = get_eventfd,
-	.fd_dup = dup_fd,
-	.account = account_of,
-	.process = process_of,
+#define CALLER_OPS                                                                                 \
+	.copy_in = copy_from, .copy_out = copy_to, .capable = is_capable, .file_get = get_file,    \
+	.fd_install = install_fd, .fd_uninstall = uninstall_fd, .eventfd_get = get_eventfd,        \
+	.fd_dup = dup_fd, .account = account_of, .process = process_of
+
+static const struct caller_ops library_caller_ops = {CALLER_OPS};
+
+/* Who maps memory of an mm's: only that is elsewhere, the structures are the process's own. */
+struct mapping_caller {
+	struct caller base;
+	struct memory_mm *mm;
 };
+
+static struct memory_mm *memory_of(struct caller *c)
+{
+	return container_of(c, struct mapping_caller, base)->mm;
+}
+
+static const struct caller_ops mapping_caller_ops = {CALLER_OPS, .memory = memory_of};
 
 struct caller library_caller(struct ioas_host *h)
 {
@@ -268,6 +277,20 @@ long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_t arg)
 	if (!slot)
 		return -EBADF;
 	rc = slot->file->ops->ioctl(slot->file, cmd, arg, &c);
+	leave_file(slot);
+	return rc;
+}
+
+long library_ioctl_of(struct ioas_host *h, int fd, unsigned int cmd, void *arg,
+		      struct memory_mm *mm)
+{
+	struct mapping_caller c = {{&mapping_caller_ops, h}, mm};
+	struct file_slot *slot = enter_file(h, fd);
+	long rc;
+
+	if (!slot)
+		return -EBADF;
+	rc = slot->file->ops->ioctl(slot->file, cmd, (uintptr_t)arg, &c.base);
 	leave_file(slot);
 	return rc;
 }

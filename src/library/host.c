@@ -212,13 +212,3 @@ int ioas_set_vfs(struct ioas_host *h, uint32_t bdf, unsigned int n)
 	slot = host_find_device(h->host, name);
 	return slot && slot->hw ? abi_set_num_vfs(slot, n, false) : -ENODEV;
 }
-
-int ioas_memory_register(struct ioas_host *h, void *addr, size_t len)
-{
-	return memory_register(h->host->memory, (uintptr_t)addr, len);
-}
-
-int ioas_memory_unregister(struct ioas_host *h, void *addr, size_t len)
-{
-	return memory_unregister(h->host->memory, (uintptr_t)addr, len);
-}

@@ -44,6 +44,9 @@ struct caller library_caller(struct ioas_host *h);
 int library_file_get(struct ioas_host *h, int fd, struct abi_file **out);
 /* The same of /dev/iommu; -EBADFD: another kind. abi_file_put() ends it. */
 int library_iommufd_get(struct ioas_host *h, int fd, struct abi_file **out, struct iommufd **ctx);
+/* As ioas_ioctl(), by a caller whose addresses of memory to be mapped are @mm's. */
+long library_ioctl_of(struct ioas_host *h, int fd, unsigned int cmd, void *arg,
+		      struct memory_mm *mm);
 void library_close_all(struct ioas_host *h);
 
 /* port.c */

@@ -70,6 +70,7 @@ static int copy_here(struct memory *m, const struct memory_slot *slot, void *dst
 {
 	switch (slot->kind) {
 	case MEMORY_REGISTERED:
+	case MEMORY_DIRECT:
 		memcpy(dst, src, len);
 		return 0;
 	case MEMORY_PRIVATE:

@@ -46,6 +46,7 @@ enum memory_kind {
 	MEMORY_PRIVATE,	   /* the process's own memory at base; may become stale */
 	MEMORY_REGISTERED, /* as PRIVATE, but an embedder promised that it stays: copied without a
 			      guard */
+	MEMORY_DIRECT,	   /* of a memory_mm whose maker promised the same */
 	MEMORY_SHARED,	   /* a duplicate of the program's shared mapping, held by us */
 	MEMORY_FILE,	   /* our mapping of a file */
 	MEMORY_BAR,	   /* a device's registers: never a pointer; see struct memory_bar */
@@ -61,6 +62,12 @@ struct memory_bar {
 	uint64_t offset; /* of the first byte of what this describes */
 };
 
+/* Copied without a guard. */
+static inline bool memory_kind_stays(uint8_t kind)
+{
+	return kind == MEMORY_REGISTERED || kind == MEMORY_DIRECT;
+}
+
 /* What a translation needs to know of a slot. Read without locks; fields change only before a slot
  * is first published or after every reader has left, but for kind, which may become GONE. */
 struct memory_slot {
@@ -70,13 +77,15 @@ struct memory_slot {
 };
 
 /* What lies at a VA, as memory_ops.vma reports it. */
-enum memory_vma_kind { VMA_NONE, VMA_PRIVATE, VMA_SHARED, VMA_BAR, VMA_IO };
+/* DIRECT: an mm's only, where its maker has it at an address of this process and keeps it there. */
+enum memory_vma_kind { VMA_NONE, VMA_PRIVATE, VMA_SHARED, VMA_BAR, VMA_IO, VMA_DIRECT };
 struct memory_vma {
 	uint64_t start, last;
 	enum memory_vma_kind kind;
 	bool read, write;
 	uint64_t dev, ino, offset; /* the file (ino 0: none), and the offset of start in it */
 	struct memory_bar bar;	   /* VMA_BAR: of start */
+	uint64_t direct;	   /* VMA_DIRECT: where start lies in this process */
 };
 
 /* What a probe is to find out, and what is known already. */

@@ -93,6 +93,11 @@ void origin_from_vma(struct memory_mm *mm, const struct memory_vma *vma, uint64_
 					     .ino = vma->bar.region,
 					     .delta = vma->bar.offset - vma->start};
 		break;
+	case VMA_DIRECT:
+		out->key = (struct slot_key){.mm = key_mm(mm),
+					     .kind = MEMORY_DIRECT,
+					     .delta = vma->direct - vma->start};
+		break;
 	default:
 		out->key.kind = MEMORY_FREE;
 	}

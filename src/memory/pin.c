@@ -108,6 +108,7 @@ static bool permitted(const struct pages *p, const struct stretch *s)
 	case MEMORY_BAR:
 		return p->allow_bar;
 	case MEMORY_SHARED:
+	case MEMORY_DIRECT:
 		return p->writable ? s->write : s->read;
 	default:
 		return true;
@@ -156,7 +157,7 @@ static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, ui
 		.foreign = slot->key.kind == MEMORY_FOREIGN,
 	};
 
-	if (slot->key.kind == MEMORY_REGISTERED || slot->key.kind == MEMORY_BAR ||
+	if (memory_kind_stays(slot->key.kind) || slot->key.kind == MEMORY_BAR ||
 	    slot->key.kind == MEMORY_GONE)
 		return 0;
 	if (last && last->base + last->len == run.base && last->how == run.how &&

@@ -28,7 +28,8 @@ struct slot_key {
 	struct memory_mm *mm; /* whose address; NULL: this process's, or FILE */
 	uint64_t gib;	   /* VA >> 30; FILE: offset >> 30 */
 	uint64_t dev, ino; /* SHARED, FILE: the file; BAR: device and region */
-	uint64_t delta;	   /* SHARED: file offset - VA; BAR: BAR offset - VA; FILE: generation */
+	/* SHARED: file offset - VA; BAR: BAR offset - VA; DIRECT: VA here - VA; FILE: generation */
+	uint64_t delta;
 	uint8_t kind;	   /* enum memory_kind */
 	bool writable;	   /* SHARED */
 };
@@ -39,7 +40,7 @@ struct slot {
 	uint64_t pinned;   /* pages, each pin of a page counted */
 	uint32_t index;
 
-	/* PRIVATE, FOREIGN: pages pinned in each block; pages that are stale. A block with nothing pinned
+	/* PRIVATE, FOREIGN, DIRECT: pages pinned in each block; pages that are stale. A block with nothing pinned
 	 * has no stale page. */
 	uint32_t *block_pinned;
 	uint64_t *stale;
@@ -169,10 +170,10 @@ static inline struct memory_mm *key_mm(struct memory_mm *mm)
 {
 	return mm->ops ? mm : NULL;
 }
-/* What is private to a process is used where it lies, in this one or another. */
+/* What is private to a process is used where it lies, in this one or another; what an mm's maker has, too. */
 static inline bool is_private(uint8_t kind)
 {
-	return kind == MEMORY_PRIVATE || kind == MEMORY_FOREIGN;
+	return kind == MEMORY_PRIVATE || kind == MEMORY_FOREIGN || kind == MEMORY_DIRECT;
 }
 static inline struct slot_key private_key(struct memory_mm *mm)
 {

@@ -132,6 +132,7 @@ static int slot_prepare(struct slot *s)
 	switch (s->key.kind) {
 	case MEMORY_PRIVATE:
 	case MEMORY_FOREIGN:
+	case MEMORY_DIRECT:
 		s->block_pinned = calloc(SLOT_BLOCKS, sizeof(*s->block_pinned));
 		s->stale = calloc(SLOT_WORDS, sizeof(*s->stale));
 		return s->block_pinned && s->stale ? 0 : -ENOMEM;
@@ -150,6 +151,8 @@ static char *slot_base(const struct slot *s)
 	case MEMORY_FOREIGN:
 	case MEMORY_REGISTERED:
 		return (char *)(uintptr_t)(s->key.gib << MEMORY_SLOT_SHIFT);
+	case MEMORY_DIRECT:
+		return (char *)(uintptr_t)((s->key.gib << MEMORY_SLOT_SHIFT) + s->key.delta);
 	case MEMORY_SHARED:
 	case MEMORY_FILE:
 		return s->hold;
@@ -243,6 +246,7 @@ static bool slot_keep(const struct memory *m, const struct slot *s)
 	case MEMORY_REGISTERED:
 		return true;
 	case MEMORY_FOREIGN:
+	case MEMORY_DIRECT:
 		return s->key.mm && !s->key.mm->gone;
 	case MEMORY_SHARED:
 		return (s->key.mm ? !s->key.mm->gone : m->self.tracked) && !s->detached;

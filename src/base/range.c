@@ -176,13 +176,18 @@ static void node_drop(struct range_tree *t, struct range_node *n)
 	node_release(t, n);
 }
 
-struct range_node *range_locate(struct range_tree *t, uint64_t x)
+/* All lines of a node at once, instead of one after the other as they are needed. */
+static void prefetch(const struct range_node *n)
+{
+	for (size_t at = 0; at < sizeof(*n); at += LINE)
+		__builtin_prefetch((const char *)n + at, 1);
+}
+
+static struct range_node *descend(struct range_tree *t, uint64_t x)
 {
 	struct range_node *n = t->root;
 	uint64_t low = 0, high = U64MAX;
 
-	if (t->hint && x >= t->hint_low && x <= t->hint_high)
-		return t->hint;
 	if (!n)
 		return NULL;
 	while (head_level(n->head)) {
@@ -193,11 +198,17 @@ struct range_node *range_locate(struct range_tree *t, uint64_t x)
 		if (i + 1 < node_count(n))
 			high = n->key[i] - 1;
 		n = n->child[i];
+		prefetch(n);
 	}
 	t->hint = n;
 	t->hint_low = low;
 	t->hint_high = high;
 	return n;
+}
+
+struct range_node *range_locate(struct range_tree *t, uint64_t x)
+{
+	return likely(range_is_near(t, x)) ? t->hint : descend(t, x);
 }
 
 static void locate_path(struct range_tree *t, uint64_t x, struct path *p)
@@ -391,8 +402,9 @@ static void hint_half(struct range_tree *t, const struct range_node *parent, uns
 
 /*
  * Makes room in the leaf for @start, reached by @p and by the hint: splits every full node of the
- * lowest full part of the path, from the top down. Ascending and descending insertions (@run) leave
- * the node behind them full.
+ * lowest full part of the path, from the top down. A run leaves the leaf behind it full: an
+ * ascending one has to itself what is left of the leaf that it began in, and then leaves of its
+ * own.
  */
 static void make_room(struct range_tree *t, struct path *p, uint64_t start, bool run)
 {
@@ -412,10 +424,8 @@ static void make_room(struct range_tree *t, struct path *p, uint64_t start, bool
 		unsigned int pos = l > 1 ? p->slot[l - 1] : leaf_search(n, n->head, start);
 		unsigned int at = node_count(n) / 2;
 
-		if (l == 1 && run && pos == node_count(n))
+		if (l == 1 && run)
 			at = pos;
-		else if (l == 1 && run && !pos)
-			at = 0;
 		else if (l > 1 && pos == node_count(n) - 1)
 			at = INNER_MAX - INNER_MIN;
 		split(t, parent, p->slot[l], at, start);
@@ -459,6 +469,35 @@ static void join(struct range_tree *t, struct range_node *parent, unsigned int i
 	}
 }
 
+/* A leaf so far away, below the same parent, that has at most so many ranges can make room: what is
+ * between the two, full, is evened out pair by pair, and none of them is full any more. */
+static const uint8_t most_to_share[] = {LEAF_MAX, LEAF_MAX - 2, LEAF_MAX - 4, LEAF_MAX - 8};
+
+/* Makes room in the full leaf of @p out of what others near it have to spare, if they have: so
+ * leaves stay fuller than if each were split. */
+static bool share(struct range_tree *t, const struct path *p, uint64_t start)
+{
+	struct range_node *parent = p->node[1];
+	unsigned int at = p->slot[1], count = node_count(parent), i;
+
+	for (unsigned int far = 1; far < ARRAY_SIZE(most_to_share); far++) {
+		if (at >= far && node_count(parent->child[at - far]) <= most_to_share[far]) {
+			for (i = at - far; i < at; i++)
+				join(t, parent, i);
+			i = at - 1;
+		} else if (at + far < count &&
+			   node_count(parent->child[at + far]) <= most_to_share[far]) {
+			for (i = at + far; i > at;)
+				join(t, parent, --i);
+		} else {
+			continue;
+		}
+		hint_child(t, p, i + (start >= parent->key[i]));
+		return true;
+	}
+	return false;
+}
+
 /* After the erasure of @start from the leaf of @p: no node but the root stays nearly empty. */
 static void fill_up(struct range_tree *t, struct path *p, uint64_t start)
 {
@@ -489,6 +528,30 @@ static bool meets_neighbour(const struct range_tree *t, const struct range_node 
 	if (pos < node_count(n))
 		return n->start[pos] <= last;
 	return last > t->hint_high && n->next && n->next->start[0] <= last;
+}
+
+/* Is what comes to @pos of a full leaf the next of an ascending run, or in front of the leaf that
+ * of a descending one? */
+static bool is_run(const struct range_tree *t, const struct range_node *n, unsigned int pos)
+{
+	return n->start[pos ? pos - 1 : 0] == t->newest;
+}
+
+/* Room for @start in the leaf that it belongs to, @n, which is full; @pos: its place there. */
+static int make_or_share_room(struct range_tree *t, uint64_t start, const struct range_node *n,
+			      unsigned int pos)
+{
+	bool run = is_run(t, n, pos);
+	struct path p;
+	int err;
+
+	locate_path(t, start, &p);
+	if (t->height && !run && share(t, &p, start))
+		return 0;
+	err = nodes_reserve(t, t->height + 2);
+	if (!err)
+		make_room(t, &p, start, run);
+	return err;
 }
 
 static void leaf_insert(struct range_node *n, unsigned int pos, const struct range *r)
@@ -534,10 +597,9 @@ static int plant(struct range_tree *t)
 
 int range_insert(struct range_tree *t, uint64_t start, uint64_t last, void *value)
 {
-	struct range_node *before = t->hint, *n;
+	struct range_node *n;
 	struct range r = {start, last, value};
 	unsigned int pos;
-	struct path p;
 	int err;
 
 	if (start > last)
@@ -552,15 +614,14 @@ int range_insert(struct range_tree *t, uint64_t start, uint64_t last, void *valu
 	if (meets_neighbour(t, n, pos, start, last))
 		return -EEXIST;
 	if (node_count(n) == LEAF_MAX) {
-		err = nodes_reserve(t, t->height + 2);
+		err = make_or_share_room(t, start, n, pos);
 		if (err)
 			return err;
-		locate_path(t, start, &p);
-		make_room(t, &p, start, n == before);
 		n = t->hint;
 		pos = leaf_search(n, n->head, start);
 	}
 	leaf_insert(n, pos, &r);
+	t->newest = start;
 	t->count++;
 	return 0;
 }

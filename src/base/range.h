@@ -51,6 +51,7 @@ struct range_tree {
 	/* The leaf used last holds exactly the ranges whose start lies in [hint_low, hint_high]. */
 	struct range_node *hint;
 	uint64_t hint_low, hint_high;
+	uint64_t newest; /* start of the range that was inserted last */
 	/* What earlier searches for gaps found; gap_dirty is the lowest number freed since. */
 	struct range_memo memo[RANGE_MEMOS];
 	unsigned int next_memo;
@@ -72,6 +73,12 @@ void range_destroy(struct range_tree *t);
 static inline size_t range_count(const struct range_tree *t)
 {
 	return t->count;
+}
+
+/* Is work at @point near the last position? If not, it waits for memory in a large set. */
+static inline bool range_is_near(const struct range_tree *t, uint64_t point)
+{
+	return t->hint && point >= t->hint_low && point <= t->hint_high;
 }
 
 /* Bytes of node memory held. */

@@ -98,7 +98,7 @@ void pages_put(struct pages *p)
 
 	if (!is_last(p) && __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
-	assert(!p->root.pins && !p->root.table);
+	assert(pin_is_free(&p->root));
 	if (p->account)
 		memory_account_put(p->account);
 	if (p->dmabuf)
@@ -178,9 +178,8 @@ static void wait_for_turn(struct pages *p, uint64_t first, uint64_t last)
 {
 	struct memory *m = p->memory;
 
-	while (p->root.busy ||
-	       (p->fd < 0 && !list_empty(&p->mm->changing) &&
-		origin_changing(p->mm, first, last))) {
+	while ((p->root.word & PIN_BUSY) || (p->fd < 0 && !list_empty(&p->mm->changing) &&
+					     origin_changing(p->mm, first, last))) {
 		lock_release(&m->lock);
 		sched_yield();
 		lock_acquire(&m->lock);
@@ -202,12 +201,12 @@ static int probe_runs(struct pin_op *op)
 	struct memory *m = p->memory;
 	int rc = 0;
 
-	p->root.busy = true;
+	p->root.word |= PIN_BUSY;
 	lock_release(&m->lock);
 	for (size_t i = 0; i < op->nr_runs && !rc; i++)
 		rc = probe_run(p, &op->runs[i]);
 	lock_acquire(&m->lock);
-	p->root.busy = false;
+	p->root.word &= ~(uint64_t)PIN_BUSY;
 	return rc ? -EFAULT : 0;
 }
 
@@ -325,7 +324,7 @@ bool pages_is_pinned(const struct pages *p)
 	bool pinned;
 
 	lock_acquire(&p->memory->lock);
-	pinned = p->root.pins || p->root.table;
+	pinned = pin_table(&p->root) || pin_pins(&p->root);
 	lock_release(&p->memory->lock);
 	return pinned;
 }
@@ -335,10 +334,11 @@ bool pages_is_pinned(const struct pages *p)
 uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run)
 {
 	uint64_t addr = p->start + off, last = pages_last(p);
+	const struct pin_node root = {__atomic_load_n(&p->root.word, __ATOMIC_ACQUIRE)};
 	uint16_t slot;
 
-	if (likely(!__atomic_load_n(&p->root.table, __ATOMIC_ACQUIRE))) {
-		slot = __atomic_load_n(&p->root.slot, __ATOMIC_RELAXED);
+	if (likely(!(root.word & PIN_TABLE))) {
+		slot = pin_slot_of(&root);
 	} else {
 		lock_acquire(&p->memory->lock);
 		slot = pin_slot(p, addr >> PAGE_SHIFT, &last);

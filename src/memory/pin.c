@@ -51,7 +51,7 @@ static struct cursor root_of(const struct pages *p)
 /* The child of @c, which has a table, that holds @page. */
 static struct cursor child_of(const struct cursor *c, uint64_t page)
 {
-	struct pin_table *t = c->node->table;
+	struct pin_table *t = pin_table(c->node);
 	unsigned int shift;
 	uint64_t number;
 
@@ -211,11 +211,13 @@ static int acquire(struct pin_op *op, const struct cursor *c, uint16_t *slot)
 static uint64_t release(struct pages *p, const struct cursor *c)
 {
 	uint64_t n = c->clip.last - c->clip.first + 1;
-	bool paid = p->memory->slots[c->node->slot].kind != MEMORY_BAR;
+	uint16_t slot = pin_slot_of(c->node);
+	bool paid = p->memory->slots[slot].kind != MEMORY_BAR;
 
-	if (--c->node->pins)
+	pin_set(c->node, pin_pins(c->node) - 1, slot);
+	if (pin_pins(c->node))
 		return 0;
-	slot_unpin(p->memory, c->node->slot, c->clip.first << PAGE_SHIFT, n);
+	slot_unpin(p->memory, slot, c->clip.first << PAGE_SHIFT, n);
 	return paid ? n : 0;
 }
 
@@ -230,13 +232,13 @@ static int explode(const struct cursor *c)
 
 	if (n > MAX_CHILDREN)
 		return -ENOMEM;
-	t = malloc(sizeof(*t) + n * sizeof(t->child[0]));
+	t = calloc(1, sizeof(*t) + n * sizeof(t->child[0]));
 	if (!t)
 		return -ENOMEM;
 	*t = (struct pin_table){.n = (uint32_t)n, .first = first};
 	for (uint64_t i = 0; i < n; i++)
-		t->child[i] = (struct pin_node){.pins = c->node->pins, .slot = c->node->slot};
-	__atomic_store_n(&c->node->table, t, __ATOMIC_RELEASE);
+		pin_set(&t->child[i], pin_pins(c->node), pin_slot_of(c->node));
+	pin_set_table(c->node, t);
 	return 0;
 }
 
@@ -246,17 +248,16 @@ static int explode(const struct cursor *c)
  */
 static void collapse(const struct cursor *c)
 {
-	struct pin_table *t = c->node->table;
+	struct pin_table *t = pin_table(c->node);
 
 	if (t->partial)
 		return;
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->child[i].table || t->child[i].pins != t->child[0].pins ||
-		    (t->child[0].pins && t->child[i].slot != t->child[0].slot))
+		if (pin_table(&t->child[i]) || pin_pins(&t->child[i]) != pin_pins(&t->child[0]) ||
+		    (pin_pins(&t->child[0]) &&
+		     pin_slot_of(&t->child[i]) != pin_slot_of(&t->child[0])))
 			return;
-	c->node->pins = t->child[0].pins;
-	__atomic_store_n(&c->node->slot, t->child[0].slot, __ATOMIC_RELAXED);
-	__atomic_store_n(&c->node->table, NULL, __ATOMIC_RELEASE);
+	pin_set(c->node, pin_pins(&t->child[0]), pin_slot_of(&t->child[0]));
 	free(t);
 }
 
@@ -280,10 +281,10 @@ static uint64_t unpin_node(struct pages *p, const struct cursor *c, struct span 
 {
 	uint64_t released;
 
-	if (!c->node->table)
+	if (!pin_table(c->node))
 		return release(p, c);
 	released = unpin_children(p, c, s);
-	c->node->table->partial -= !covers(&s, c);
+	pin_table(c->node)->partial -= !covers(&s, c);
 	collapse(c);
 	return released;
 }
@@ -296,17 +297,16 @@ static int pin_whole(struct pin_op *op, const struct cursor *c)
 
 	if (c->level == LEVEL_ROOT)
 		return -EXDEV;
-	if (c->node->pins) {
-		if (c->node->pins == UINT32_MAX)
+	if (pin_pins(c->node)) {
+		if (pin_pins(c->node) == UINT32_MAX)
 			return -ENOMEM;
-		c->node->pins++;
+		pin_set(c->node, pin_pins(c->node) + 1, pin_slot_of(c->node));
 		return 0;
 	}
 	rc = acquire(op, c, &slot);
 	if (rc)
 		return rc;
-	__atomic_store_n(&c->node->slot, slot, __ATOMIC_RELAXED);
-	c->node->pins = 1;
+	pin_set(c->node, 1, slot);
 	return 0;
 }
 
@@ -315,7 +315,7 @@ static int pin_node(struct pin_op *op, const struct cursor *c, struct span s)
 	bool whole = covers(&s, c);
 	int rc;
 
-	if (!c->node->table) {
+	if (!pin_table(c->node)) {
 		rc = whole ? pin_whole(op, c) : -EXDEV;
 		if (rc != -EXDEV)
 			return rc;
@@ -323,7 +323,7 @@ static int pin_node(struct pin_op *op, const struct cursor *c, struct span s)
 		if (rc)
 			return rc;
 	}
-	c->node->table->partial += !whole;
+	pin_table(c->node)->partial += !whole;
 	for (uint64_t page = s.first; page <= s.last;) {
 		struct cursor child = child_of(c, page);
 		uint64_t last = min_u64(s.last, child.clip.last);
@@ -332,7 +332,7 @@ static int pin_node(struct pin_op *op, const struct cursor *c, struct span s)
 		if (rc) {
 			if (page > s.first)
 				unpin_children(op->pages, c, (struct span){s.first, page - 1});
-			c->node->table->partial -= !whole;
+			pin_table(c->node)->partial -= !whole;
 			collapse(c);
 			return rc;
 		}
@@ -348,7 +348,7 @@ static int check_sources(struct pin_op *op, const struct cursor *c, struct span 
 	struct stretch st;
 	int rc;
 
-	if (c->node->table) {
+	if (pin_table(c->node)) {
 		for (uint64_t page = s.first; page <= s.last;) {
 			struct cursor child = child_of(c, page);
 			uint64_t last = min_u64(s.last, child.clip.last);
@@ -360,7 +360,7 @@ static int check_sources(struct pin_op *op, const struct cursor *c, struct span 
 		}
 		return 0;
 	}
-	if (c->node->pins)
+	if (pin_pins(c->node))
 		return 0;
 	for (uint64_t page = s.first; page <= s.last; page = (st.last >> PAGE_SHIFT) + 1) {
 		rc = source(op, page << PAGE_SHIFT, &st);
@@ -374,7 +374,7 @@ static int check_sources(struct pin_op *op, const struct cursor *c, struct span 
 
 static bool is_whole(const struct pages *p, uint64_t first, uint64_t last)
 {
-	return !p->root.table && first == pages_first(p) && last == pages_last(p);
+	return !(p->root.word & PIN_TABLE) && first == pages_first(p) && last == pages_last(p);
 }
 
 /* Slot @s holds pages [first, last], which were registered and are, all in the range that was
@@ -396,11 +396,10 @@ bool pin_fast(struct pages *p, uint64_t first, uint64_t last)
 {
 	struct memory *m = p->memory;
 
-	if (p->root.pins || p->root.busy || p->account || p->fd >= 0 || p->mm != &m->self ||
-	    !m->hint || !is_whole(p, first, last) || !count_registered(m, m->hint, first, last, 1))
+	if (!pin_is_free(&p->root) || p->account || p->fd >= 0 || p->mm != &m->self || !m->hint ||
+	    !is_whole(p, first, last) || !count_registered(m, m->hint, first, last, 1))
 		return false;
-	__atomic_store_n(&p->root.slot, (uint16_t)m->hint->index, __ATOMIC_RELAXED);
-	p->root.pins = 1;
+	pin_set(&p->root, 1, (uint16_t)m->hint->index);
 	p->mm->pinned += last - first + 1;
 	return true;
 }
@@ -409,10 +408,10 @@ bool unpin_fast(struct pages *p, uint64_t first, uint64_t last)
 {
 	struct memory *m = p->memory;
 
-	if (p->root.pins != 1 || p->account || p->fd >= 0 || !is_whole(p, first, last) ||
-	    !count_registered(m, m->info[p->root.slot], first, last, -1))
+	if (!is_whole(p, first, last) || pin_pins(&p->root) != 1 || p->account || p->fd >= 0 ||
+	    !count_registered(m, m->info[pin_slot_of(&p->root)], first, last, -1))
 		return false;
-	p->root.pins = 0;
+	pin_set(&p->root, 0, 0);
 	p->mm->pinned -= last - first + 1;
 	return true;
 }
@@ -446,9 +445,9 @@ uint64_t unpin_range(struct pages *p, uint64_t first, uint64_t last)
 static void each_node(const struct cursor *c,
 		      void (*cb)(void *arg, struct span clip, uint16_t slot), void *arg)
 {
-	if (!c->node->table) {
-		if (c->node->pins)
-			cb(arg, c->clip, c->node->slot);
+	if (!pin_table(c->node)) {
+		if (pin_pins(c->node))
+			cb(arg, c->clip, pin_slot_of(c->node));
 		return;
 	}
 	for (uint64_t page = c->clip.first; page <= c->clip.last;) {
@@ -493,7 +492,7 @@ static struct cursor find(const struct pages *p, uint64_t page)
 {
 	struct cursor c = root_of(p);
 
-	while (c.node->table)
+	while (pin_table(c.node))
 		c = child_of(&c, page);
 	return c;
 }
@@ -502,12 +501,12 @@ uint16_t pin_slot(const struct pages *p, uint64_t page, uint64_t *last)
 {
 	uint64_t end = min_u64(*last, page | MASK(level_shift[LEVEL_PIECE]));
 	struct cursor c = find(p, page);
-	uint16_t slot = c.node->slot;
+	uint16_t slot = pin_slot_of(c.node);
 
 	while (c.clip.last < end) {
 		struct cursor next = find(p, c.clip.last + 1);
 
-		if (!next.node->pins || next.node->slot != slot)
+		if (!pin_pins(next.node) || pin_slot_of(next.node) != slot)
 			break;
 		c = next;
 	}

@@ -111,14 +111,60 @@ struct memory {
 	const struct refuse_sink *sink;
 };
 
-/* The pins of a part of a pages object: either one number for all of it, or a table of its parts
- * (pin.c). */
+/*
+ * The pins of a part of a pages object, in one word so that a mapping takes little: either one
+ * number for all of it and their slot, or a table of its parts (pin.c). It is read without the
+ * lock, too.
+ */
+struct pin_table;
 struct pin_node {
-	uint32_t pins;
-	uint16_t slot; /* valid while pins */
-	bool busy;     /* root only: what a pin acquired is being probed, other pins wait */
-	struct pin_table *table;
+	uint64_t word; /* pins << 32 | slot << 16, or the table's address | PIN_TABLE */
 };
+#define PIN_TABLE 1
+/* Root only: what a pin acquired is being probed, other pins wait. */
+#define PIN_BUSY 2
+
+static inline struct pin_table *pin_table(const struct pin_node *n)
+{
+	uint64_t w = __atomic_load_n(&n->word, __ATOMIC_ACQUIRE);
+
+	return w & PIN_TABLE
+		       ? (struct pin_table *)(uintptr_t)(w & ~(uint64_t)(PIN_TABLE | PIN_BUSY))
+		       : NULL;
+}
+
+/* Of a node without a table. */
+static inline uint32_t pin_pins(const struct pin_node *n)
+{
+	return (uint32_t)(n->word >> 32);
+}
+
+/* Valid while there are pins. */
+static inline uint16_t pin_slot_of(const struct pin_node *n)
+{
+	return (uint16_t)(n->word >> 16);
+}
+
+/* Nothing of the node is pinned, and nothing about to be. */
+static inline bool pin_is_free(const struct pin_node *n)
+{
+	return !(n->word >> 32) && !(n->word & (PIN_TABLE | PIN_BUSY));
+}
+
+static inline void pin_set_word(struct pin_node *n, uint64_t word)
+{
+	__atomic_store_n(&n->word, word | (n->word & PIN_BUSY), __ATOMIC_RELEASE);
+}
+
+static inline void pin_set(struct pin_node *n, uint32_t pins, uint16_t slot)
+{
+	pin_set_word(n, (uint64_t)pins << 32 | (uint64_t)slot << 16);
+}
+
+static inline void pin_set_table(struct pin_node *n, const struct pin_table *t)
+{
+	pin_set_word(n, (uintptr_t)t | PIN_TABLE);
+}
 
 struct pages {
 	struct memory *memory;

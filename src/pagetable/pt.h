@@ -297,6 +297,7 @@ struct pt_ops {
 	int (*cut)(struct pt *pt, uint64_t iova);
 	int (*read_dirty)(struct pt *pt, uint64_t iova, uint64_t last, bool clear,
 			  int (*cb)(void *arg, uint64_t iova, uint64_t len), void *arg);
+	void (*prefetch)(const struct pt *pt, uint64_t iova);
 	size_t (*explain)(const struct pt *pt, uint64_t iova, struct pt_step *steps);
 	int (*dump)(const struct pt *pt, int (*cb)(void *arg, const struct pt_step *s), void *arg);
 	/* Tables that others built: one entry of a table of @level; a walk; an entry's value with
@@ -355,6 +356,12 @@ static inline int pt_unmap(struct pt *pt, uint64_t iova, uint64_t len, struct pt
 			   uint64_t *unmapped)
 {
 	return pt->ops->unmap(pt, iova, len, g, unmapped);
+}
+
+/* Brings the entry for @iova, if its table is there, nearer to a pt_map() or pt_unmap() to come. */
+static inline void pt_prefetch(const struct pt *pt, uint64_t iova)
+{
+	pt->ops->prefetch(pt, iova);
 }
 
 /* Any IOVA, reader's side. 0, -ENOENT: not present, -ERANGE: beyond the input width. Permissions

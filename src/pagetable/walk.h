@@ -254,6 +254,15 @@ WALK unsigned int walk_down(const struct pt_format *f, const struct pt *pt, uint
 	}
 }
 
+/* The lowest entry on the way to any IOVA, to be written soon. */
+WALK void walk_prefetch(const struct pt_format *f, const struct pt *pt, uint64_t iova)
+{
+	uint64_t *table;
+	unsigned int level = walk_down(f, pt, iova, 0, &table);
+
+	__builtin_prefetch(&table[walk_index(f, pt, iova, level)], 1);
+}
+
 /* Reading. */
 
 WALK int walk_access(const struct pt_format *f, uint64_t e)

@@ -78,6 +78,11 @@ static int NAME(read_dirty)(struct pt *pt, uint64_t iova, uint64_t last, bool cl
 	return walk_read_dirty(&FORMAT, pt, iova, last, clear, &report);
 }
 
+static void NAME(prefetch)(const struct pt *pt, uint64_t iova)
+{
+	walk_prefetch(&FORMAT, pt, iova);
+}
+
 static size_t NAME(explain)(const struct pt *pt, uint64_t iova, struct pt_step *steps)
 {
 	return walk_explain(&FORMAT, pt, iova, steps);
@@ -111,7 +116,8 @@ static int NAME(walk)(const struct pt_regime *r, uint64_t iova, struct pt_walk *
 #define WALK_INSTANCE_(format)                                                                     \
 	.map = format##_map, .unmap = format##_unmap, .translate = format##_translate,             \
 	.translate_batch = format##_translate_batch, .mark = format##_mark, .cut = format##_cut,   \
-	.read_dirty = format##_read_dirty, .explain = format##_explain, .dump = format##_dump,     \
-	.decode = format##_decode, .walk = format##_walk, .gather_all = format##_gather_all
+	.read_dirty = format##_read_dirty, .prefetch = format##_prefetch,                          \
+	.explain = format##_explain, .dump = format##_dump, .decode = format##_decode,             \
+	.walk = format##_walk, .gather_all = format##_gather_all
 #define WALK_INSTANCE(format) WALK_INSTANCE_(format)
 #endif

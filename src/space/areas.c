@@ -65,6 +65,18 @@ static int check_piece(struct space *s, const struct piece *p, int prot)
 	return 0;
 }
 
+/* What comes next touches the areas around @iova and its page-table entries: where both are far
+ * from what was touched last, they are waited for at the same time. */
+static void prefetch(struct space *s, uint64_t iova)
+{
+	struct list *pos, *tmp;
+
+	if (likely(range_is_near(&s->areas, iova)))
+		return;
+	list_for_each (pos, tmp, &s->mirrors)
+		pt_prefetch(list_entry(pos, struct space_mirror, link)->pt, iova);
+}
+
 static int check_placement(struct space *s, struct placement *p)
 {
 	const struct piece *first = &p->pieces[0];
@@ -201,6 +213,8 @@ int space_map(struct space *s, struct space_map *map)
 		return refuse(s->sink, EINVAL, "MAP.6", "length", map->length,
 			      "at least 1, less than 2^64-4096");
 	lock_acquire(&s->lock);
+	if (p.fixed)
+		prefetch(s, p.iova);
 	rc = areas_add(s, &p);
 	lock_release(&s->lock);
 	if (!rc)
@@ -363,6 +377,7 @@ int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmap
 		return refuse(s->sink, EOVERFLOW, "UNM.5", "iova", iova,
 			      "iova + length - 1 within 64 bits");
 	lock_acquire(&s->lock);
+	prefetch(s, iova);
 	rc = unmap(s, iova, last, unmapped);
 	lock_release(&s->lock);
 	if (!rc && !*unmapped)

@@ -295,7 +295,7 @@ static void model_check(struct model *f)
 				 (void *)((pages_start(f->p) + off) & ~MEMORY_SLOT_MASK));
 		/* An object that is one node answers for all of it, pinned or not: the caller asks
 		 * only about its pins. */
-		if (f->p->root.table)
+		if (pin_table(&f->p->root))
 			for (uint64_t i = page; i < page + (run >> PAGE_SHIFT);
 			     i += 1 + random_below(run >> PAGE_SHIFT))
 				assert_true(f->pins[i]);

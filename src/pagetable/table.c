@@ -207,11 +207,84 @@ static uint32_t take_part(struct pt_mem *m, unsigned int order)
 	return block;
 }
 
+static void flag_free(struct pt_mem *m, bool on)
+{
+	for (unsigned int order = 0; order < TABLE_ORDERS; order++) {
+		for (uint32_t i = m->free[order]; i; i = m->tables[i].next) {
+			m->tables[i].flags &= (uint8_t)~TABLE_FREE;
+			m->tables[i].flags |= on ? TABLE_FREE : 0;
+		}
+	}
+}
+
+static bool is_free(const struct pt_mem *m, uint32_t block, unsigned int order)
+{
+	return block < m->fresh && m->tables[block].flags & TABLE_FREE &&
+	       table_order(&m->tables[block]) == order;
+}
+
+/* Joins free halves, from the smallest on. The lower half does it when its turn in the list comes.
+ */
+static void join_free(struct pt_mem *m)
+{
+	flag_free(m, true);
+	for (unsigned int order = 0; order < TABLE_ORDERS - 1; order++) {
+		uint32_t next, block = m->free[order];
+
+		for (m->free[order] = 0; block; block = next) {
+			uint32_t other = block ^ (1u << order);
+
+			next = m->tables[block].next;
+			if (!is_free(m, block, order))
+				continue; /* its lower half has taken it */
+			if (!is_free(m, other, order)) {
+				free_push(m, block);
+			} else if (block < other) {
+				set_block(m, block, order + 1,
+					  TABLE_FREE | (m->tables[block].flags &
+							m->tables[other].flags & TABLE_ZERO));
+				m->tables[other].flags &= (uint8_t)~TABLE_FREE;
+				free_push(m, block);
+			}
+		}
+	}
+	flag_free(m, false);
+	m->loose = 0;
+}
+
+/* A free block, or 0. */
+static uint32_t take_free(struct pt_mem *m, unsigned int order)
+{
+	uint32_t block = free_pop(m, order);
+
+	return block ? block : take_part(m, order);
+}
+
+static uint32_t take_block(struct pt_mem *m, unsigned int order)
+{
+	uint32_t block = take_free(m, order);
+
+	/* What is free is in smaller blocks, no more of them than there are units below the mark.
+	 */
+	if (!block && order && m->loose > (m->fresh - m->used) / 2) {
+		join_free(m);
+		block = take_free(m, order);
+	}
+	if (!block)
+		block = take_fresh(m, order);
+	if (!block && order && m->loose) {
+		join_free(m);
+		block = take_free(m, order);
+	}
+	return block;
+}
+
 /* Puts a list in front of the free lists. Lock held. */
 static void give_back(struct pt_mem *m, struct pt_gather *g)
 {
 	unsigned int order = lowest_bit(g->orders);
 
+	m->loose += g->units;
 	if (g->orders == BIT(order)) {
 		m->tables[g->last].next = m->free[order];
 		m->free[order] = g->first;
@@ -234,12 +307,8 @@ int pt_mem_take(struct pt_mem *m, uint32_t n, unsigned int order, struct pt_gath
 	if (units > m->limit || m->used > m->limit - units)
 		goto out;
 	while (taken.n < n) {
-		uint32_t block = free_pop(m, order);
+		uint32_t block = take_block(m, order);
 
-		if (!block)
-			block = take_fresh(m, order);
-		if (!block)
-			block = take_part(m, order);
 		if (!block) {
 			if (taken.n)
 				give_back(m, &taken);

@@ -5,8 +5,10 @@
  * The reservation is handed out in blocks of 2^order units of 4 KiB, aligned to their size: a table
  * is one block. A block's descriptor is that of its first unit, in an array beside the reservation;
  * unit 0 is never handed out and ends lists. A block is in one of: the never used rest, the free
- * list of its order, somebody's list (struct pt_gather: reserved or gathered), a tree. Blocks are
- * split where there is no other way, never joined: a host's tables are of few sizes.
+ * list of its order, somebody's list (struct pt_gather: reserved or gathered), a tree. A larger
+ * free block is split before the rest is touched. Free halves are joined only when a block is
+ * wanted that is nowhere, and as much was given back as joining looks at: a host whose tables are
+ * of one size never does, and giving back a list costs the same however long it is.
  */
 #ifndef IOAS_PAGETABLE_TABLE_H
 #define IOAS_PAGETABLE_TABLE_H
@@ -20,6 +22,7 @@
 
 #define TABLE_ZERO	  BIT(0) /* not in a tree: holds zeros only */
 #define TABLE_KEPT	  BIT(1) /* in a tree: in its pt's list of kept tables */
+#define TABLE_FREE	  BIT(2) /* in a free list; while blocks are joined only */
 #define TABLE_ORDER_SHIFT 4	 /* the block's order: from this bit on */
 
 struct pt_table {
@@ -39,6 +42,7 @@ struct pt_mem {
 	uint32_t fresh;		     /* from here on never used */
 	uint32_t opened;	     /* from here on not accessible yet */
 	size_t used, limit;	     /* units */
+	size_t loose;		     /* units given back since free blocks were joined */
 };
 
 static inline struct pt_table *table_desc(const struct pt_mem *m, const uint64_t *table)

@@ -201,7 +201,8 @@ static void test_limit(void **state)
 	pt_mem_destroy(mem);
 }
 
-/* When nothing is left that was never used, small blocks are made of a large one that is free. */
+/* When nothing is left that was never used, small blocks are made of a large one that is free, and
+ * that of them again. */
 static void test_split(void **state)
 {
 	struct pt_gather large = {0}, one = {0}, small = {0}, rest = {0};
@@ -221,7 +222,9 @@ static void test_split(void **state)
 	assert_int_equal(pt_mem_take(mem, (1u << order) - 12, 0, &small), 0);
 	assert_int_equal(pt_mem_take(mem, 1, 0, &small), -ENOMEM);
 	pt_gather_free(mem, &small);
-	assert_int_equal(pt_mem_take(mem, 1, order, &one), -ENOMEM);
+	assert_int_equal(pt_mem_take(mem, 1, order, &one), 0);
+	assert_int_equal(pt_mem_take(mem, 1, 0, &small), -ENOMEM);
+	pt_gather_free(mem, &one);
 	assert_int_equal(pt_mem_take(mem, 3, 2, &small), 0);
 	pt_gather_free(mem, &small);
 	pt_gather_free(mem, &rest);
@@ -230,12 +233,61 @@ static void test_split(void **state)
 	pt_mem_destroy(mem);
 }
 
+/* Blocks of every size come and go, in any order: what was ever touched does not grow. (Blocks that
+ * live for any time leave holes; without joining them it is more than four times what is used.) */
+static void test_join(void **state)
+{
+	enum { BLOCKS = 400, UNITS = 4096 };
+	struct pt_gather blocks[BLOCKS] = {0};
+	uint64_t rnd = 1;
+	struct pt_mem *mem;
+
+	assert_int_equal(pt_mem_create(&mem), 0);
+	for (unsigned int step = 0; step < 60000; step++) {
+		struct pt_gather *b = &blocks[(next_random(&rnd) >> 16) % BLOCKS];
+		/* One size after the other, that none finds what the last one has left. */
+		unsigned int order = (step / 3000 * 7 + (next_random(&rnd) >> 60) / 6) % 10;
+
+		if (b->n)
+			pt_gather_free(mem, b);
+		else if (pt_mem_tables(mem) + BIT(order) <= UNITS)
+			assert_int_equal(pt_mem_take(mem, 1, order, b), 0);
+	}
+	if (mem->fresh > 3 * UNITS)
+		fail_msg("%u units touched of which %u were used at a time", mem->fresh, UNITS);
+	for (size_t i = 0; i < BLOCKS; i++)
+		pt_gather_free(mem, &blocks[i]);
+	assert_int_equal(pt_mem_tables(mem), 0);
+	pt_mem_destroy(mem);
+}
+
+/* All of it back: whatever sizes it had, it is one block again. */
+static void test_join_all(void **state)
+{
+	unsigned int order = TABLE_ORDERS - 1, used;
+	struct pt_gather one = {0}, all = {0};
+	struct pt_mem *mem;
+
+	assert_int_equal(pt_mem_create(&mem), 0);
+	assert_int_equal(pt_mem_take(mem, 1, order, &one), 0);
+	used = mem->fresh;
+	pt_gather_free(mem, &one);
+	for (unsigned int o = 0; o < order; o++) {
+		assert_int_equal(pt_mem_take(mem, 1u << (order - o), o, &all), 0);
+		pt_gather_free(mem, &all);
+		assert_int_equal(pt_mem_take(mem, 1, order, &one), 0);
+		pt_gather_free(mem, &one);
+		assert_int_equal(mem->fresh, used);
+	}
+	pt_mem_destroy(mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_blocks),
-		cmocka_unit_test(test_limit),
-		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_blocks),	 cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_split),	 cmocka_unit_test(test_join),
+		cmocka_unit_test(test_join_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

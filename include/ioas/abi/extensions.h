@@ -41,4 +41,40 @@ struct iommu_ioas_array {
 #define IOMMU_IOAS_MAP_ARRAY   _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP_ARRAY)
 #define IOMMU_IOAS_UNMAP_ARRAY _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_UNMAP_ARRAY)
 
+/*
+ * SMMUv3 as a guest sees it: the engine reads the guest's stream table and consumes its command
+ * queue. One number names each of the objects' types.
+ */
+#define IOMMU_IOAS_SMMUV3 0x494f0003
+enum {
+	IOMMU_VIOMMU_TYPE_IOAS_SMMUV3 = IOMMU_IOAS_SMMUV3,
+	IOMMU_HWPT_DATA_IOAS_SMMUV3 = IOMMU_IOAS_SMMUV3,
+	IOMMU_HW_QUEUE_TYPE_IOAS_SMMUV3 = IOMMU_IOAS_SMMUV3,
+	IOMMU_VEVENTQ_TYPE_IOAS_SMMUV3 = IOMMU_IOAS_SMMUV3,
+};
+
+/* VIOMMU_ALLOC: the first two are in, as the guest wrote SMMU_STRTAB_BASE and _CFG. */
+struct iommu_viommu_ioas_smmuv3 {
+	__aligned_u64 strtab_base;
+	__u32 strtab_base_cfg;
+	__u32 __reserved;
+	__aligned_u64 out_mmap_offset; /* of a page like the SMMU's register page 0 */
+	__aligned_u64 out_mmap_length;
+};
+
+/* HWPT_ALLOC: nothing is to be said, the guest's own tables say it. */
+struct iommu_hwpt_ioas_smmuv3 {
+	__aligned_u64 flags; /* 0 */
+};
+
+/* vEVENTQ: SMMU_GERROR has changed, or a CMD_SYNC asks for a wired interrupt. */
+enum iommu_vevent_ioas_smmuv3_flags {
+	IOMMU_VEVENT_IOAS_SMMUV3_GERROR = 1,
+	IOMMU_VEVENT_IOAS_SMMUV3_SYNC = 2,
+};
+struct iommu_vevent_ioas_smmuv3 {
+	__u32 flags;
+	__u32 gerror;
+};
+
 #endif

@@ -42,6 +42,29 @@ const struct option_key smmuv3_options[] = {
 	 .min = 0,
 	 .max = 20,
 	 .help = "width of PASIDs (SSIDSIZE); 0: none"},
+	{.name = "ssid-bits",
+	 .type = OPTION_NUMBER,
+	 .def = "20",
+	 .min = 0,
+	 .max = 20,
+	 .help = "the same by the SMMU's own name; the smaller counts"},
+	{.name = "nesting",
+	 .type = OPTION_BOOL,
+	 .def = "on",
+	 .help = "vIOMMUs and nested domains, where both stages are"},
+	{.name = "ats",
+	 .type = OPTION_BOOL,
+	 .def = "on",
+	 .help = "address translation services (devices may cache translations)"},
+	{.name = "ril", .type = OPTION_BOOL, .def = "on", .help = "invalidation of ranges"},
+	{.name = "stall",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "transactions may wait for an answer to their fault"},
+	{.name = "cmdqv",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "a Tegra241 CMDQV: command queues that guests fill themselves"},
 	{0},
 };
 
@@ -85,14 +108,30 @@ static void set_fixed(struct smmuv3 *s)
 		(uint32_t)(field_prep(SMMUV3_IDR0_TTF, SMMUV3_TTF_AARCH64) | SMMUV3_IDR0_COHACC |
 			   SMMUV3_IDR0_ASID16 | SMMUV3_IDR0_CD2L | SMMUV3_IDR0_TERM_MODEL |
 			   field_prep(SMMUV3_IDR0_TTENDIAN, SMMUV3_ENDIAN_LITTLE) |
-			   field_prep(SMMUV3_IDR0_STALL_MODEL, SMMUV3_STALL_NEVER) |
-			   field_prep(SMMUV3_IDR0_ST_LEVEL, ST_2_LEVEL));
+			   SMMUV3_IDR0_MSI | field_prep(SMMUV3_IDR0_ST_LEVEL, ST_2_LEVEL));
 	s->ids.idr[1] = (uint32_t)(field_prep(SMMUV3_IDR1_SIDSIZE, SID_BITS) |
 				   field_prep(SMMUV3_IDR1_EVENTQS, QUEUE_LG2) |
 				   field_prep(SMMUV3_IDR1_CMDQS, QUEUE_LG2));
-	s->ids.idr[3] = SMMUV3_IDR3_HAD | SMMUV3_IDR3_RIL;
+	s->ids.idr[3] = SMMUV3_IDR3_HAD;
 	s->ids.idr[5] = SMMUV3_IDR5_GRAN4K | SMMUV3_IDR5_GRAN16K | SMMUV3_IDR5_GRAN64K;
 	s->aidr = AIDR_3_2;
+}
+
+static void set_features(struct smmuv3 *s, const struct options *o)
+{
+	if (options_bool(o, "dirty"))
+		s->ids.idr[0] |= (uint32_t)field_prep(SMMUV3_IDR0_HTTU, SMMUV3_HTTU_DIRTY);
+	if (options_bool(o, "ats"))
+		s->ids.idr[0] |= SMMUV3_IDR0_ATS;
+	if (!options_bool(o, "stall"))
+		s->ids.idr[0] |= (uint32_t)field_prep(SMMUV3_IDR0_STALL_MODEL, SMMUV3_STALL_NEVER);
+	if (options_bool(o, "ril"))
+		s->ids.idr[3] |= SMMUV3_IDR3_RIL;
+	if (options_bool(o, "fwb") && smmuv3_has(s, 0, SMMUV3_IDR0_S2P))
+		s->ids.idr[3] |= SMMUV3_IDR3_FWB;
+	s->canwbs = options_bool(o, "canwbs");
+	s->nesting = options_bool(o, "nesting");
+	s->cmdqv = options_bool(o, "cmdqv");
 }
 
 int smmuv3_init_caps(struct smmuv3 *s, const struct options *o, char *why, size_t why_len)
@@ -108,13 +147,10 @@ int smmuv3_init_caps(struct smmuv3 *s, const struct options *o, char *why, size_
 			 options_string(o, "oas"));
 		return -EINVAL;
 	}
-	if (options_bool(o, "dirty"))
-		s->ids.idr[0] |= (uint32_t)field_prep(SMMUV3_IDR0_HTTU, SMMUV3_HTTU_DIRTY);
-	if (options_bool(o, "fwb") && smmuv3_has(s, 0, SMMUV3_IDR0_S2P))
-		s->ids.idr[3] |= SMMUV3_IDR3_FWB;
-	s->canwbs = options_bool(o, "canwbs");
+	set_features(s, o);
 	if (smmuv3_has(s, 0, SMMUV3_IDR0_S1P))
-		s->pasid_bits = (unsigned int)options_number(o, "pasid-bits");
+		s->pasid_bits = (unsigned int)min_u64(options_number(o, "pasid-bits"),
+						      options_number(o, "ssid-bits"));
 	s->ids.idr[1] |= (uint32_t)field_prep(SMMUV3_IDR1_SSIDSIZE, s->pasid_bits);
 	return 0;
 }

@@ -6,21 +6,12 @@
 #include "iommu/smmuv3/smmuv3.h"
 
 #include <errno.h>
+#include <ioas/abi/iommufd.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "iommu/requester.h"
-
-#define HW_INFO_ARM_SMMUV3 2 /* 16.4 */
-
-/* 16.3, iommu_hw_info_arm_smmuv3. */
-struct hw_info_smmuv3 {
-	uint32_t flags;
-	uint32_t reserved;
-	uint32_t idr[SMMUV3_NR_IDR];
-	uint32_t iidr, aidr;
-};
-_Static_assert(sizeof(struct hw_info_smmuv3) == 40, "ABI");
+#include "iommu/smmuv3/viommu.h"
 
 /* Where Linux maps the interrupt controller's doorbells. */
 #define MSI_START 0x8000000ull
@@ -53,6 +44,7 @@ static int smmuv3_init(struct iommu *i, const struct options *o, char *why, size
 		.ats_not_supported = true,
 		.max_pasid_log2 = (uint8_t)s->pasid_bits,
 		.coherent_walk = true,
+		.user_pasid_table = s->nesting,
 		.ias = STAGE1_WIDTH,
 		.oas = (uint8_t)s->oas,
 		.page_sizes = SIZES,
@@ -65,17 +57,33 @@ static void smmuv3_fini(struct iommu *i)
 	free(i->make_data);
 }
 
+static int cmdqv_hw_info(uint32_t *type, void *buf, size_t *len)
+{
+	const struct iommu_hw_info_tegra241_cmdqv info = {
+		.version = SMMUV3_CMDQV_VERSION,
+		.log2vcmdqs = (uint8_t)log2_floor(SMMUV3_CMDQV_QUEUES),
+		.log2vsids = (uint8_t)log2_floor(SMMUV3_CMDQV_SLOTS),
+	};
+
+	memcpy(buf, &info, min_u64(*len, sizeof(info)));
+	*len = sizeof(info);
+	*type = IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV;
+	return 0;
+}
+
 static int smmuv3_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)
 {
 	const struct smmuv3 *s = i->make_data;
-	struct hw_info_smmuv3 info = {.iidr = s->iidr, .aidr = s->aidr};
+	struct iommu_hw_info_arm_smmuv3 info = {.iidr = s->iidr, .aidr = s->aidr};
 
-	if (in_type && in_type != HW_INFO_ARM_SMMUV3)
+	if (in_type == IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV && s->cmdqv)
+		return cmdqv_hw_info(type, buf, len);
+	if (in_type && in_type != IOMMU_HW_INFO_TYPE_ARM_SMMUV3)
 		return -EOPNOTSUPP;
 	memcpy(info.idr, s->ids.idr, sizeof(info.idr));
 	memcpy(buf, &info, min_u64(*len, sizeof(info)));
 	*len = sizeof(info);
-	*type = HW_INFO_ARM_SMMUV3;
+	*type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
 	return 0;
 }
 
@@ -119,7 +127,7 @@ static int smmuv3_domain_config(struct iommu *i, struct requester *r, uint32_t f
 	if (data || flags & ~(uint32_t)(DOMAIN_NEST_PARENT | DOMAIN_DIRTY | DOMAIN_PASID))
 		return -EOPNOTSUPP;
 	if (flags & DOMAIN_NEST_PARENT) {
-		if (flags != DOMAIN_NEST_PARENT ||
+		if (flags != DOMAIN_NEST_PARENT || !s->nesting ||
 		    !smmuv3_has(s, 0, SMMUV3_IDR0_S1P | SMMUV3_IDR0_S2P))
 			return -EOPNOTSUPP;
 	} else if (stage1) {
@@ -194,6 +202,7 @@ const struct iommu_make smmuv3_make = {
 	.regions = smmuv3_regions,
 	.fault_code = smmuv3_fault_code,
 	.attach = smmuv3_attach,
+	.viommu_type = smmuv3_viommu_type,
 	.pasids = true,
 	.messages_after_stage1 = true,
 };

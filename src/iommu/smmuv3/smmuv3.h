@@ -15,8 +15,16 @@ struct smmuv3 {
 	struct smmuv3_ids ids;
 	uint32_t iidr, aidr;
 	unsigned int oas, pasid_bits;
-	bool canwbs; /* firmware: what the devices access is kept coherent whatever they ask */
+	bool nesting, cmdqv;
+	uint32_t vintfs; /* of the CMDQV that guests have; atomic */
+	bool canwbs;	 /* firmware: what the devices access is kept coherent whatever they ask */
 };
+
+/* What a Tegra241's CMDQV has: interfaces, and for each of them queues and stream ID slots. */
+#define SMMUV3_CMDQV_VERSION 1
+#define SMMUV3_CMDQV_VINTFS  64
+#define SMMUV3_CMDQV_QUEUES  2
+#define SMMUV3_CMDQV_SLOTS   16
 
 /* The ID registers that the options ask for. -EINVAL with a sentence in @why. */
 int smmuv3_init_caps(struct smmuv3 *s, const struct options *o, char *why, size_t why_len);

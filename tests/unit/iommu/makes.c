@@ -457,7 +457,7 @@ static void test_smmuv3_registers(void **state)
 	assert_int_equal(bits(i.idr[0], 3, 2), 2);   /* TTF: AArch64 */
 	assert_int_equal(bits(i.idr[0], 4, 4), 1);   /* COHACC */
 	assert_int_equal(bits(i.idr[0], 7, 6), 2);   /* HTTU */
-	assert_int_equal(bits(i.idr[0], 10, 10), 0); /* ATS */
+	assert_int_equal(bits(i.idr[0], 10, 10), 1); /* ATS */
 	assert_int_equal(bits(i.idr[0], 16, 16), 0); /* PRI */
 	assert_int_equal(bits(i.idr[0], 25, 24), 1); /* no stalls */
 	assert_int_equal(bits(i.idr[1], 5, 0), 16);  /* SIDSIZE */
@@ -465,6 +465,14 @@ static void test_smmuv3_registers(void **state)
 	assert_int_equal(bits(i.idr[3], 8, 8), 1);   /* FWB */
 	assert_int_equal(bits(i.idr[5], 2, 0), 5);   /* OAS: 48 */
 	assert_int_equal(bits(i.idr[5], 6, 4), 7);   /* all granules */
+
+	assert_int_equal(bits(i.idr[3], 10, 10), 1); /* RIL */
+
+	i = smmuv3_info("smmuv3,ats=off,ril=off,stall=on,ssid-bits=16");
+	assert_int_equal(bits(i.idr[0], 10, 10), 0);
+	assert_int_equal(bits(i.idr[0], 25, 24), 0);
+	assert_int_equal(bits(i.idr[1], 10, 6), 16);
+	assert_int_equal(bits(i.idr[3], 10, 10), 0);
 
 	i = smmuv3_info("smmuv3,stages=1,oas=40,dirty=off,pasid-bits=8");
 	assert_int_equal(bits(i.idr[0], 1, 0), 2);

@@ -32,6 +32,7 @@ struct ioas_access_config {
 	 */
 	void (*unmap)(void *arg, uint64_t iova, uint64_t length);
 	void *arg;
+	void *reserved[2];
 };
 
 /**

@@ -26,6 +26,7 @@ struct ioas_context_config {
 	struct ioas_host *host;
 	/* ...of this make, as in struct ioas_host_config, with its other members 0. */
 	const char *iommu;
+	void *reserved[4];
 };
 
 /**

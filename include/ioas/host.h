@@ -20,7 +20,15 @@ struct ioas_host_config {
 	 */
 	void (*refused)(void *arg, const struct ioas_refusal *r);
 	void (*fault)(void *arg, const struct ioas_fault *f);
-	void *arg;
+	/* Both of them in words. */
+	void (*log)(void *arg, const struct ioas_log *l);
+	/*
+	 * The clock by which the library waits (DESTROY, for commands that use the object: 60 s)
+	 * and tells the time in log(): monotonic nanoseconds. NULL: CLOCK_MONOTONIC.
+	 */
+	uint64_t (*clock)(void *arg);
+	void *arg; /* of all */
+	void *reserved[6];
 };
 
 /**

@@ -29,8 +29,9 @@
  * - There is no global state: a process may hold many hosts and contexts. The library installs no
  *   signal handler, prints nothing and never exits. A model of the library's own (ioas_add_model())
  *   has a thread, which starts with its first work; nothing else has.
- * - Structures that the caller fills are zeroed first (`= {0}`): 0 is the default everywhere. New
- *   members go to the end, and old programs stay as they are: see IOAS_0.1 in the symbol map.
+ * - Structures that the caller fills are zeroed first (`= {0}`): 0 is the default everywhere. They
+ * keep their layout; what a later version adds takes the place of what is reserved, with 0 as what
+ * was before.
  * - Out parameters may be NULL where that is said; they are written on success only, but for those
  *   that count what was done.
  */

@@ -62,6 +62,7 @@ struct ioas_memory_ops {
 	/* Nothing will be called any more; may be NULL. Comes when it was destroyed and the last
 	 * map of it has gone. */
 	void (*released)(void *arg);
+	void *reserved[3];
 };
 
 struct ioas_memory;

@@ -4,13 +4,13 @@
  *
  * A space holds the PASIDs that an IOMMU can tell apart. A set is what one VM may use of them: so
  * many, from a range. No PASID is in two sets, so that no VM's DMA can name another's address
- *space. Guests number their own: each set maps its guest's PASIDs to the host's, and two guests may
- *use the same number.
+ * space. Guests number their own: each set maps its guest's PASIDs to the host's, and two guests may
+ * use the same number.
  *
  * A PASID lives from ioas_pasid_alloc() until it was freed and the last reference to it was put.
  * Freed, nobody finds it and nobody gets a new reference; the set's listeners are told once, so
- *that they stop what uses it and put theirs. Only then is the number given out again. Who attaches
- *one holds a reference meanwhile:
+ * that they stop what uses it and put theirs. Only then is the number given out again. Who attaches
+ * one holds a reference meanwhile:
  *
  *	ioas_pasid_get_by_guest(set, guest, &pasid, NULL);
  *	ioas_device_attach_pasid(device, pasid, &hwpt);

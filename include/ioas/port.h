@@ -65,9 +65,11 @@ IOAS_API void ioas_port_end(struct ioas_port *p);
 
 /**
  * ioas_port_read(), ioas_port_write() - DMA, within a stretch
- * @len: bytes; naturally aligned accesses of 1, 2, 4 and 8 bytes are single-copy atomic
+ * @len: bytes; naturally aligned accesses of 1, 2, 4 and 8 bytes are single-copy atomic in memory
+ * that is registered or has a pointer (memory.h)
  *
- * -EFAULT: refused, and reported to the host's fault callback; some bytes may have been moved.
+ * -EFAULT: refused, or the memory has gone, and reported to the host's fault callback; some bytes
+ * may have been moved.
  */
 IOAS_API int ioas_port_read(struct ioas_port *p, uint64_t iova, void *dst, size_t len);
 IOAS_API int ioas_port_write(struct ioas_port *p, uint64_t iova, const void *src, size_t len);

@@ -48,6 +48,18 @@ struct ioas_fault {
 	uint32_t pasid;	    /* of the request; 0: none */
 };
 
+enum ioas_log_level {
+	IOAS_LOG_FAULT,	  /* the IOMMU refused a DMA */
+	IOAS_LOG_REFUSAL, /* a call was refused */
+};
+
+/* A line of text; valid during the callback. */
+struct ioas_log {
+	uint64_t time; /* nanoseconds of the host's clock */
+	enum ioas_log_level level;
+	const char *text; /* without a newline */
+};
+
 /* IOVAs [start, last]. */
 struct ioas_range {
 	uint64_t start, last;

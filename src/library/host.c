@@ -3,8 +3,11 @@
  * A host of the embedder's: what it is told, its models, its registered memory.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "base/options.h"
@@ -12,12 +15,32 @@
 #include "library/private.h"
 #include "mock/commands.h"
 
+static void __attribute__((format(printf, 3, 4)))
+say(struct ioas_host *h, enum ioas_log_level level, const char *format, ...)
+{
+	struct ioas_log l = {.level = level};
+	char text[512];
+	va_list args;
+
+	if (!h->cfg.log)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	l.text = text;
+	l.time = h->host ? host_now(h->host) : 0; /* not made yet */
+	h->cfg.log(h->cfg.arg, &l);
+}
+
 static void tell_refused(void *arg, const struct refusal *r)
 {
 	struct ioas_host *h = arg;
 	struct ioas_refusal out = {r->err, r->rule, r->field, r->value, r->legal};
 
-	h->cfg.refused(h->cfg.arg, &out);
+	if (h->cfg.refused)
+		h->cfg.refused(h->cfg.arg, &out);
+	say(h, IOAS_LOG_REFUSAL, "%s by %s: %s is %#" PRIx64 "; legal: %s", strerrorname_np(r->err),
+	    r->rule, r->field, r->value, r->legal);
 }
 
 static void tell_fault(void *arg, struct requester *r, const struct iommu_fault *f)
@@ -33,7 +56,10 @@ static void tell_fault(void *arg, struct requester *r, const struct iommu_fault 
 		.pasid = f->pasid,
 	};
 
-	h->cfg.fault(h->cfg.arg, &out);
+	if (h->cfg.fault)
+		h->cfg.fault(h->cfg.arg, &out);
+	say(h, IOAS_LOG_FAULT, "device %#x cannot %s %#" PRIx64 " bytes at IOVA %#" PRIx64 ": %s",
+	    out.requester_id, out.write ? "write" : "read", out.length, out.iova, out.reason);
 }
 
 static uint64_t memlock_limit(void *arg)
@@ -69,11 +95,12 @@ int ioas_host_create(const struct ioas_host_config *cfg, struct ioas_host **out,
 	pthread_mutex_init(&h->lock, NULL);
 	hc = (struct host_config){
 		.iommu = cfg->iommu,
-		.sink = {cfg->refused ? tell_refused : NULL, h},
-		.fault = cfg->fault ? tell_fault : NULL,
+		.sink = {cfg->refused || cfg->log ? tell_refused : NULL, h},
+		.fault = cfg->fault || cfg->log ? tell_fault : NULL,
 		.fault_arg = h,
 		.iommufd_container = cfg->iommufd_container,
 		.strict = cfg->strict,
+		.clock = {cfg->clock, cfg->arg},
 	};
 	rc = host_create(&hc, &h->host, why ? why : unwanted, why ? why_len : sizeof(unwanted));
 	if (!rc) {

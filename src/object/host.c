@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define DMA_ENTRY_LIMIT 65535
 
@@ -21,6 +22,20 @@ static void anonymous_free(void *arg, void *mem, uint64_t len)
 	munmap(mem, len);
 }
 
+static uint64_t monotonic(void *arg)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+uint64_t host_now(const struct host *h)
+{
+	return h->clock.now(h->clock.arg);
+}
+
+static const struct host_clock default_clock = {monotonic, NULL};
 static const struct host_shm default_shm = {anonymous_alloc, anonymous_free, NULL};
 
 static void forget_everything(void *arg)
@@ -113,6 +128,7 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 	h->strict = cfg->strict;
 	h->commands = cfg->commands;
 	h->shm = cfg->shm.alloc ? cfg->shm : default_shm;
+	h->clock = cfg->clock.now ? cfg->clock : default_clock;
 	h->dma_entry_limit = cfg->dma_entry_limit ? cfg->dma_entry_limit : DMA_ENTRY_LIMIT;
 	pthread_mutex_init(&h->open_lock, NULL);
 	pthread_cond_init(&h->closed, NULL);

@@ -75,6 +75,12 @@ struct host_shm {
 	void *arg;
 };
 
+/* Monotonic nanoseconds, for what is waited for. Thread-safe, must not call the engine. */
+struct host_clock {
+	uint64_t (*now)(void *arg); /* NULL: CLOCK_MONOTONIC */
+	void *arg;
+};
+
 struct host {
 	struct memory *memory;
 	struct pt_mem *tables;
@@ -92,6 +98,7 @@ struct host {
 	unsigned int dma_entry_limit; /* type1, default 65535 */
 	const struct abi_commands *commands; /* what a room above adds to /dev/iommu; NULL: nothing */
 	struct host_shm shm;
+	struct host_clock clock;
 	uint32_t refs;
 };
 
@@ -107,10 +114,12 @@ struct host_config {
 	unsigned int dma_entry_limit; /* 0: 65535 */
 	const struct abi_commands *commands; /* abi/command.h: more commands of /dev/iommu; may be NULL */
 	struct host_shm shm;
+	struct host_clock clock;
 };
 
 int host_create(const struct host_config *cfg, struct host **out, char *why, size_t why_len);
 void host_get(struct host *h);
+uint64_t host_now(const struct host *h);
 void host_put(struct host *h);
 
 /*

@@ -13,7 +13,8 @@
 #include "object/private.h"
 
 /* DESTROY gives up on a command that does not end after this long (2.3). */
-#define DESTROY_PATIENCE_SECONDS 60
+#define DESTROY_PATIENCE 60000000000ull /* nanoseconds of the host's clock, which may be anybody's: */
+#define WAIT_SLICE	 50000000	/* so often, in real ones, it is looked at */
 
 static void other_destroy(struct iommufd *ctx, struct object *obj)
 {
@@ -175,9 +176,21 @@ static bool is_busy(const struct object *obj)
 	return __atomic_load_n(&obj->busy, __ATOMIC_SEQ_CST) > 1;
 }
 
-/* Waits for commands that still use @obj, until then (NULL: for ever); new ones no longer find it. Called with ctx->lock, which
- * is let go meanwhile. */
-static int wait_idle(struct iommufd *ctx, struct object *obj, const struct timespec *until)
+/* A while, or until something is idle. With idle_lock. */
+static void wait_slice(struct iommufd *ctx)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += WAIT_SLICE;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&ctx->idle, &ctx->idle_lock, &until);
+}
+
+/* Waits for commands that still use @obj, until then by the host's clock (NULL: for ever); new ones no longer find it. Called
+ * with ctx->lock, which is let go meanwhile. */
+static int wait_idle(struct iommufd *ctx, struct object *obj, const uint64_t *until)
 {
 	int rc = 0;
 
@@ -187,8 +200,10 @@ static int wait_idle(struct iommufd *ctx, struct object *obj, const struct times
 	while (is_busy(obj) && !rc) {
 		if (!until)
 			pthread_cond_wait(&ctx->idle, &ctx->idle_lock);
-		else if (pthread_cond_timedwait(&ctx->idle, &ctx->idle_lock, until))
+		else if (host_now(ctx->host) >= *until)
 			rc = -EBUSY;
+		else
+			wait_slice(ctx);
 	}
 	pthread_mutex_unlock(&ctx->idle_lock);
 	lock_acquire(&ctx->lock);
@@ -293,14 +308,13 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
  */
 static int take_out(struct iommufd *ctx, struct object *obj)
 {
-	struct timespec until;
+	uint64_t until;
 	int rc;
 
 	if (obj->users > 1)
 		return -EBUSY;
 	ids_hide(&ctx->ids, obj->id);
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += DESTROY_PATIENCE_SECONDS;
+	until = is_busy(obj) ? host_now(ctx->host) + DESTROY_PATIENCE : 0;
 	rc = wait_idle(ctx, obj, &until);
 	if (!rc && obj->users > 1)
 		rc = -EBUSY;

@@ -11,6 +11,16 @@
 
 #define VTD_FS_EA BIT(10) /* extended accessed */
 
+/* No entry is another PASID's as well: G is ignored. */
+static inline struct pt_entry vtd_fs_decode(const struct pt_regime *r, uint64_t raw,
+					    unsigned int level)
+{
+	struct pt_entry e = x86_decode(r, raw, level);
+
+	e.global = false;
+	return e;
+}
+
 static const struct pt_field vtd_fs_fields[] = {
 	X86_FIELDS, {"EA", VTD_FS_EA, PT_IN_ALL}, {NULL, 0, 0}};
 
@@ -35,7 +45,7 @@ static const struct pt_format vtd_fs_format = {
 	.make_table = x86_make_table,
 	.make_leaf = x86_make_leaf,
 	.bits = x86_bits,
-	.decode = x86_decode,
+	.decode = vtd_fs_decode,
 };
 
 #endif

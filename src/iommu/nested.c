@@ -298,8 +298,10 @@ static int walk_once(struct walk *w, const struct pt_regime *from, uint64_t with
 	begin(w, from, &regime, &within, &may);
 	rc = pt_walk_foreign(&regime, within, &w->end, walk_step, w);
 	w->end.may &= may;
-	if (rc && w->stopped)
+	if (rc && w->stopped) {
+		w->fault.level = w->end.level;
 		return -EFAULT;
+	}
 	if (rc) {
 		w->fault = (struct nested_fault){
 			.stage = 1, .what = w->end.entry.fault, .level = w->end.level};
@@ -307,8 +309,10 @@ static int walk_once(struct walk *w, const struct pt_regime *from, uint64_t with
 	}
 	missing = wanted & ~ops->permits(w->ctx, &w->end, w->q->access);
 	if (missing) {
-		w->fault = (struct nested_fault){
-			.stage = 1, .level = w->end.level, .missing = (uint8_t)missing};
+		w->fault = (struct nested_fault){.stage = 1,
+						 .level = w->end.level,
+						 .missing = (uint8_t)missing,
+						 .may = w->end.may};
 		return -EFAULT;
 	}
 	return mark_entries(w, from);

@@ -68,6 +68,7 @@ struct nested_fault {
 	uint8_t level; /* of the stage 1 entry, where there is one: 0 that of the smallest leaves */
 	bool walk;     /* stage 2: at the address of a stage 1 table's entry, not of the data */
 	uint8_t missing; /* enum iommu_access: what was not permitted */
+	uint8_t may;	 /* PT_MAY_*: what the whole way of stage 1 permits, where that is why */
 	uint64_t gpa;	 /* stage 2: the address that it was asked for */
 };
 

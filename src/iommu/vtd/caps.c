@@ -46,6 +46,18 @@ const struct option_key vtd_options[] = {
 	 .type = OPTION_BOOL,
 	 .def = "on",
 	 .help = "page walks snoop the processor's caches"},
+	{.name = "nesting",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "guests' first-stage tables upon a second stage; brings first-stage=on"},
+	{.name = "supervisor",
+	 .type = OPTION_BOOL,
+	 .def = "on",
+	 .help = "with nesting: supervisor requests (SRS)"},
+	{.name = "extended-access",
+	 .type = OPTION_BOOL,
+	 .def = "on",
+	 .help = "with nesting: the extended accessed flag (EAFS)"},
 	{0},
 };
 
@@ -93,13 +105,23 @@ static void set_scalable(struct vtd *v, const struct options *o)
 	if (options_bool(o, "coherent"))
 		v->ecap |= VTD_ECAP_SMPWCS;
 	v->pasid_bits = (unsigned int)options_number(o, "pasid-bits");
-	if (options_bool(o, "first-stage")) {
+	if (options_bool(o, "first-stage") || options_bool(o, "nesting")) {
 		v->ecap |= VTD_ECAP_FSTS;
 		v->cap |= (v->page_sizes & SZ_1G ? VTD_CAP_FS1GP : 0) |
 			  (v->aw > 48 ? VTD_CAP_FS5LP : 0);
 	}
 	if (v->pasid_bits)
 		v->ecap |= VTD_ECAP_PASID | field_prep(VTD_ECAP_PSS, v->pasid_bits - 1);
+}
+
+/* First-stage translation upon second-stage translation. */
+static void set_nesting(struct vtd *v, const struct options *o)
+{
+	v->ecap |= VTD_ECAP_NEST;
+	if (options_bool(o, "supervisor"))
+		v->ecap |= VTD_ECAP_SRS;
+	if (options_bool(o, "extended-access"))
+		v->ecap |= VTD_ECAP_EAFS;
 }
 
 static void set_ecap(struct vtd *v, const struct options *o)
@@ -112,6 +134,8 @@ static void set_ecap(struct vtd *v, const struct options *o)
 		v->ecap |= VTD_ECAP_SC;
 	if (options_bool(o, "dirty"))
 		set_scalable(v, o);
+	if (options_bool(o, "nesting"))
+		set_nesting(v, o);
 }
 
 int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_len)
@@ -128,6 +152,10 @@ int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_
 	if (set_page_sizes(v, options_number(o, "huge"))) {
 		snprintf(why, why_len, "vtd: huge=%s: give 4K, 2M or 1G",
 			 options_string(o, "huge"));
+		return -EINVAL;
+	}
+	if (options_bool(o, "nesting") && !options_bool(o, "dirty")) {
+		snprintf(why, why_len, "vtd: nesting=on needs scalable mode: dirty=on");
 		return -EINVAL;
 	}
 	set_ecap(v, o);

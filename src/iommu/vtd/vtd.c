@@ -12,7 +12,8 @@
 
 #define HW_INFO_INTEL_VTD 1 /* 16.4 */
 
-/* 16.3, iommu_hw_info_vtd. */
+/* 16.3, iommu_hw_info_vtd. Linux sets the flag whatever the hardware. */
+#define HW_INFO_ERRATA_772415 BIT(0)
 struct hw_info_vtd {
 	uint32_t flags;
 	uint32_t reserved;
@@ -60,7 +61,11 @@ static void vtd_fini(struct iommu *i)
 static int vtd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)
 {
 	const struct vtd *v = i->make_data;
-	struct hw_info_vtd info = {.cap_reg = v->cap, .ecap_reg = v->ecap};
+	struct hw_info_vtd info = {
+		.flags = HW_INFO_ERRATA_772415,
+		.cap_reg = v->cap,
+		.ecap_reg = v->ecap,
+	};
 
 	if (in_type && in_type != HW_INFO_INTEL_VTD)
 		return -EOPNOTSUPP;
@@ -103,26 +108,35 @@ static int vtd_domain_config(struct iommu *i, struct requester *r, uint32_t flag
 {
 	const struct vtd *v = i->make_data;
 
-	if (data || flags & ~(uint32_t)(DOMAIN_DIRTY | DOMAIN_PASID))
+	if (data || flags & ~(uint32_t)(DOMAIN_NEST_PARENT | DOMAIN_DIRTY | DOMAIN_PASID))
 		return -EOPNOTSUPP;
 	if (flags & DOMAIN_DIRTY && !(v->ecap & VTD_ECAP_SSADS))
 		return -EOPNOTSUPP;
-	cfg->pt = v->ecap & VTD_ECAP_FSTS && !(flags & DOMAIN_DIRTY) ? first_stage(i, v)
-								     : second_stage(i, v, flags);
+	if (flags & DOMAIN_NEST_PARENT && !vtd_nests(v))
+		return -EOPNOTSUPP;
+	if (v->ecap & VTD_ECAP_FSTS && !(flags & (DOMAIN_NEST_PARENT | DOMAIN_DIRTY)))
+		cfg->pt = first_stage(i, v);
+	else
+		cfg->pt = second_stage(i, v, flags);
 	return 0;
 }
 
-/* A domain whose faults are recoverable is for devices that can ask for pages. */
+/*
+ * 7.2, in Linux's order: what the second stage needs; a domain whose faults are recoverable is for
+ * devices that can ask for pages; then what the guest's stage wants.
+ */
 static int vtd_attach(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old)
 {
-	return d && d->recoverable && !requester_caps(r)->pri ? -ENODEV : 0;
-}
+	const struct vtd *v = requester_iommu(r)->make_data;
+	const struct domain *paging = d && d->nested ? d->parent : d;
 
-/* ECAP.NEST is 0. */
-static int vtd_alloc_nested(struct requester *r, struct domain *parent, uint32_t flags,
-			    const struct user_data *data, struct domain **out)
-{
-	return -EOPNOTSUPP;
+	if (!d)
+		return 0;
+	if (paging->flags & DOMAIN_NEST_PARENT && !vtd_nests(v))
+		return -EINVAL;
+	if (d->recoverable && !requester_caps(r)->pri)
+		return -ENODEV;
+	return d->nested ? vtd_nested_check(d, v) : 0;
 }
 
 static size_t vtd_regions(struct iommu *i, struct iommu_region *out, size_t max)

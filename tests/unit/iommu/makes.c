@@ -39,7 +39,7 @@ static struct vtd_info vtd_info(const char *text)
 	assert_int_equal(b.iommu->make->hw_info(b.iommu, 0, &type, &info, &len), 0);
 	assert_int_equal(type, 1);
 	assert_int_equal(len, 24);
-	assert_int_equal(info.flags, 0);
+	assert_int_equal(info.flags, 1); /* ERRATA_772415_SPR17, as Linux says of all hardware */
 	assert_int_equal(info.reserved, 0);
 	bed_destroy(&b);
 	return info;
@@ -223,6 +223,44 @@ static void test_vtd_switches(void **state)
 	assert_false(b.iommu->caps.enforce_coherency);
 	assert_int_equal(b.iommu->caps.max_pasid_log2, 0);
 	assert_true(b.iommu->caps.ats_not_supported);
+	bed_destroy(&b);
+}
+
+/* ECAP: NEST, SRS, EAFS; Linux takes nest parents where there is NEST, in scalable mode. */
+static void test_vtd_nesting(void **state)
+{
+	struct vtd_info i = vtd_info("vtd,nesting=on");
+	struct iommu *failed;
+	struct domain *d;
+	char why[128];
+	struct bed b;
+
+	assert_int_equal(bits(i.ecap, 26, 26), 1);
+	assert_int_equal(bits(i.ecap, 31, 31), 1);
+	assert_int_equal(bits(i.ecap, 34, 34), 1);
+	assert_int_equal(bits(i.ecap, 47, 47), 1); /* FSTS */
+	assert_int_equal(bits(i.cap, 56, 56), 1);  /* FS1GP */
+	i = vtd_info("vtd,nesting=on,supervisor=off,extended-access=off");
+	assert_int_equal(bits(i.ecap, 34, 26), 1);
+
+	bed_create(&b, "vtd,nesting=on", false);
+	assert_int_equal(domain_alloc(b.iommu, DOMAIN_NEST_PARENT, &d), 0);
+	assert_ptr_equal(domain_pt(d)->ops, &pt_vtd_ss);
+	domain_free(d);
+	assert_int_equal(domain_alloc(b.iommu, DOMAIN_NEST_PARENT | DOMAIN_DIRTY, &d), 0);
+	assert_ptr_equal(domain_pt(d)->ops, &pt_vtd_ss);
+	domain_free(d);
+	assert_int_equal(domain_alloc(b.iommu, 0, &d), 0);
+	assert_ptr_equal(domain_pt(d)->ops, &pt_vtd_fs);
+	domain_free(d);
+	bed_destroy(&b);
+	bed_create(&b, "vtd", false);
+	assert_int_equal(domain_alloc(b.iommu, DOMAIN_NEST_PARENT, &d), -EOPNOTSUPP);
+	assert_int_equal(iommu_create("vtd,nesting=on,dirty=off",
+				      &(struct iommu_config){.memory = b.memory}, &failed, why,
+				      sizeof(why)),
+			 -EINVAL);
+	assert_non_null(strstr(why, "scalable"));
 	bed_destroy(&b);
 }
 
@@ -738,16 +776,16 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vtd_default),    cmocka_unit_test(test_vtd_first_stage),
-		cmocka_unit_test(test_vtd_layout),     cmocka_unit_test(test_vtd_widths),
-		cmocka_unit_test(test_vtd_huge),       cmocka_unit_test(test_vtd_switches),
-		cmocka_unit_test(test_amd_registers),  cmocka_unit_test(test_amd_aperture),
-		cmocka_unit_test(test_hw_info_edges),  cmocka_unit_test(test_regions),
-		cmocka_unit_test(test_flags),	       cmocka_unit_test(test_smmuv3_registers),
-		cmocka_unit_test(test_smmuv3_domains), cmocka_unit_test(test_smmuv3_attach),
-		cmocka_unit_test(test_plain_makes),    cmocka_unit_test(test_fault_codes),
-		cmocka_unit_test(test_coherency),      cmocka_unit_test(test_wrong_options),
-		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_vtd_default),	 cmocka_unit_test(test_vtd_first_stage),
+		cmocka_unit_test(test_vtd_layout),	 cmocka_unit_test(test_vtd_widths),
+		cmocka_unit_test(test_vtd_huge),	 cmocka_unit_test(test_vtd_switches),
+		cmocka_unit_test(test_vtd_nesting),	 cmocka_unit_test(test_amd_registers),
+		cmocka_unit_test(test_amd_aperture),	 cmocka_unit_test(test_hw_info_edges),
+		cmocka_unit_test(test_regions),		 cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_smmuv3_registers), cmocka_unit_test(test_smmuv3_domains),
+		cmocka_unit_test(test_smmuv3_attach),	 cmocka_unit_test(test_plain_makes),
+		cmocka_unit_test(test_fault_codes),	 cmocka_unit_test(test_coherency),
+		cmocka_unit_test(test_wrong_options),	 cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,9 @@
  *
  * What the host's kernel owns in configuration space is not the user's to write: the MSI-X capability, and MSI's
  * enable bit before SET_IRQS has switched MSI on. A write to such bits succeeds and changes nothing.
+ *
+ * Extended capabilities that vfio-pci does not know, PASID among them, are not in the list that the user sees. Their
+ * registers are where they were.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -98,6 +101,73 @@ static void config_write(struct vfio_device *d, unsigned int off, unsigned int l
 	}
 }
 
+/* Those that Linux 7.3's vfio-pci knows. */
+static bool is_known(uint16_t ext_cap)
+{
+	switch (ext_cap) {
+	case PCI_EXT_CAP_ID_ERR:
+	case PCI_EXT_CAP_ID_VC:
+	case PCI_EXT_CAP_ID_DSN:
+	case PCI_EXT_CAP_ID_PWR:
+	case PCI_EXT_CAP_ID_MFVC:
+	case PCI_EXT_CAP_ID_VC9:
+	case PCI_EXT_CAP_ID_VNDR:
+	case PCI_EXT_CAP_ID_ACS:
+	case PCI_EXT_CAP_ID_ARI:
+	case PCI_EXT_CAP_ID_ATS:
+	case PCI_EXT_CAP_ID_SRIOV:
+	case PCI_EXT_CAP_ID_MCAST:
+	case PCI_EXT_CAP_ID_PRI:
+	case PCI_EXT_CAP_ID_REBAR:
+	case PCI_EXT_CAP_ID_DPA:
+	case PCI_EXT_CAP_ID_TPH:
+	case PCI_EXT_CAP_ID_LTR:
+	case PCI_EXT_CAP_ID_DVSEC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* What was read of configuration space. */
+struct config_piece {
+	uint8_t *data;
+	unsigned int off, len;
+};
+
+static void show(const struct config_piece *p, unsigned int at, uint32_t header)
+{
+	for (unsigned int i = 0; i < sizeof(header); i++)
+		if (at + i >= p->off && at + i < p->off + p->len)
+			p->data[at + i - p->off] = (uint8_t)(header >> 8 * i);
+}
+
+/* As vfio_ecap_init() does it: the one before a hidden one leads past it; the first one stays, without a name. */
+static void hide_ext_caps(struct vfio_device *d, const struct config_piece *p)
+{
+	unsigned int at = PCI_CFG_SPACE_SIZE, anchor = 0;
+	uint32_t header, shown = 0;
+	bool any = false;
+
+	for (; at; at = PCI_EXT_CAP_NEXT(header)) {
+		bool known;
+
+		pci_config_read(d->pci, at, sizeof(header), &header);
+		known = is_known(PCI_EXT_CAP_ID(header));
+		if (!known && anchor) {
+			shown = (shown & MASK(20)) | PCI_EXT_CAP_NEXT(header) << 20;
+			show(p, anchor, shown);
+			continue;
+		}
+		anchor = at;
+		shown = known ? header : header & ~(uint32_t)MASK(20);
+		show(p, anchor, shown);
+		any |= known;
+	}
+	if (!any)
+		show(p, PCI_CFG_SPACE_SIZE, 0);
+}
+
 static ssize_t config_rw(struct vfio_device *d, uint64_t buf, size_t count, uint64_t off, bool write,
 			 struct caller *c)
 {
@@ -113,6 +183,8 @@ static ssize_t config_rw(struct vfio_device *d, uint64_t buf, size_t count, uint
 		return count;
 	}
 	pci_config_read(d->pci, off, count, data);
+	if (off + count > PCI_CFG_SPACE_SIZE)
+		hide_ext_caps(d, &(struct config_piece){data, (unsigned int)off, (unsigned int)count});
 	if (copy_out(c, buf, data, count))
 		return refuse(device_sink(d), EFAULT, "RW.CONFIG", "buf", buf, "writable memory");
 	return count;

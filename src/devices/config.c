@@ -138,7 +138,7 @@ unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, cons
 /* PCI Express 5.0, 7.6.3: ID, version and the next one's offset in the first dword; the list begins
  * at 100h. */
 unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id, unsigned int version,
-			     const void *body, unsigned int len)
+			     const void *body, const void *wmask, unsigned int len)
 {
 	const bool first = !get32(dev->config, PCI_CFG_SPACE_SIZE);
 	unsigned int last = PCI_CFG_SPACE_SIZE, at = PCI_CFG_SPACE_SIZE;
@@ -152,6 +152,8 @@ unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id, unsigned int vers
 	if (!first)
 		put32(dev->config, last, get32(dev->config, last) | at << 20);
 	memcpy(dev->config + at, body, len);
+	if (wmask)
+		memcpy(dev->wmask + at, wmask, len);
 	put32(dev->config, at, id | version << 16);
 	dev->ext_cap_len = len;
 	return at;

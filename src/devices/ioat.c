@@ -8,6 +8,11 @@
  * last completed descriptor; the same value is written to CHANCMP where a descriptor asks for it.
  * An XOR of more than five sources takes two descriptors, and counts as two.
  *
+ * With pasid=on the function has PASIDs, and each channel a register that the real ones do not
+ * have, CHANPASID (40h, bits 19:0): the PASID of everything that the channel reads and writes,
+ * descriptors and completions too; 0: without. It holds from the next descriptor on. While PASIDs
+ * are disabled in configuration space a channel that has one halts with a control error instead.
+ *
  * Registers are under the device's lock. The worker executes one descriptor at a time outside it
  * (channel.busy). RESET, ABORT and a CHAINADDR written meanwhile wait for its end before the
  * register write is done: after that nothing of the old chain runs.
@@ -60,6 +65,7 @@
 #define CDAR	    0x20
 #define CHANERR	    0x28
 #define CHANERRMASK 0x2c
+#define CHANPASID   0x40
 
 #define CHANCTRL_INT_REARM	   BIT(0)
 #define CHANCTRL_ERR_COMPLETION_EN BIT(2)
@@ -113,7 +119,7 @@ struct channel {
 	uint16_t control, count, done; /* done: descriptors executed since CHAINADDR */
 	uint64_t next, completed, completion;
 	uint64_t chain; /* CHAINADDR as written, for arm_wanted */
-	uint32_t errors;
+	uint32_t errors, pasid;
 };
 
 struct ioat {
@@ -147,6 +153,7 @@ static void show_channel(struct pci_dev *dev, const struct ioat *io, unsigned in
 	pci_bar_store64(dev, 0, base + CHAINADDR, ch->next);
 	pci_bar_store64(dev, 0, base + CHANCMP, ch->completion);
 	pci_bar_store32(dev, 0, base + CHANERR, ch->errors);
+	pci_bar_store32(dev, 0, base + CHANPASID, ch->pasid);
 	pci_bar_store64(dev, 0, base + CHANSTS, status_of(ch));
 }
 
@@ -183,6 +190,8 @@ static const struct option_key ioat_keys[] = {
 	{"channels", OPTION_NUMBER, "1", 1, MAX_CHANNELS, "DMA channels, one MSI-X vector each"},
 	{"xfercap", OPTION_NUMBER, "14", 12, 20,
 	 "log2 of the largest transfer of one descriptor, in bytes"},
+	{"pasid", OPTION_BOOL, "off", 0, 0,
+	 "PASIDs: a register at 40h of each channel has its own"},
 	{NULL},
 };
 
@@ -208,6 +217,8 @@ static int ioat_create(struct pci_dev *dev, const struct options *o, char *why, 
 	rc = pci_add_bar(dev, 0, BAR_SIZE, true, false);
 	if (!rc)
 		rc = pci_add_msix(dev, 0, io->nr_channels, MSIX_TABLE, MSIX_PBA);
+	if (!rc && options_bool(o, "pasid"))
+		rc = pci_add_pasid(dev, PASID_BITS);
 	if (rc) {
 		snprintf(why, why_len, "ioat: out of memory");
 		free(io);
@@ -275,7 +286,8 @@ static void set_chain(struct pci_dev *dev, struct channel *ch, uint64_t address)
 		arm(ch);
 }
 
-/* What set up the channel (CHANCTRL, CHANCMP) outlives its reset: Linux does not write it again. */
+/* What set up the channel (CHANCTRL, CHANCMP, CHANPASID) outlives its reset: Linux does not write
+ * it again. */
 static void reset_channel(struct channel *ch)
 {
 	*ch = (struct channel){
@@ -283,6 +295,7 @@ static void reset_channel(struct channel *ch)
 		.int_armed = true,
 		.control = ch->control,
 		.completion = ch->completion,
+		.pasid = ch->pasid,
 	};
 }
 
@@ -391,6 +404,9 @@ static void channel_write(struct pci_dev *dev, unsigned int i, uint64_t off, uns
 		break;
 	case CHANERR:
 		ch->errors &= ~(uint32_t)val;
+		break;
+	case CHANPASID:
+		ch->pasid = dev->pasid_cap ? (uint32_t)(val & MASK(PASID_BITS)) : 0;
 		break;
 	case CHANERRMASK:
 		pci_bar_store32(dev, 0, channel_base(i) + CHANERRMASK, (uint32_t)val);
@@ -542,6 +558,7 @@ struct job {
 	unsigned int channel;
 	uint16_t control, left; /* left: descriptors that DMACOUNT lets it execute */
 	bool first;		/* of its chain */
+	uint32_t pasid;
 	uint64_t at, completion, completed;
 	struct ioat_desc d;
 	uint16_t used; /* descriptors that it took */
@@ -607,6 +624,20 @@ static uint32_t write_back(struct pci_dev *dev, const struct job *job)
 		       : 0;
 }
 
+/* The requests of this job; none, if they are not allowed to have its PASID. */
+static void do_job(struct pci_dev *dev, struct ioat *io, struct job *job)
+{
+	if (job->pasid && !pci_pasid_enabled(dev)) {
+		job->err = ERR_CONTROL;
+		return;
+	}
+	pci_port(dev)->pasid = job->pasid;
+	job->err = fetch(dev, job, &job->d);
+	if (!job->err)
+		job->err = execute(dev, io, job);
+	job->err |= write_back(dev, job);
+}
+
 static bool take_job(struct ioat *io, unsigned int i, struct job *job)
 {
 	struct channel *ch = &io->channels[i];
@@ -618,6 +649,7 @@ static bool take_job(struct ioat *io, unsigned int i, struct job *job)
 		.control = ch->control,
 		.left = ch->count - ch->done,
 		.first = !ch->done,
+		.pasid = ch->pasid,
 		.at = ch->next,
 		.completion = ch->completion,
 		.completed = ch->completed,
@@ -655,10 +687,7 @@ static bool run_channel(struct pci_dev *dev, struct ioat *io, unsigned int i)
 	pci_lock(dev);
 	for (n = 0; n < BATCH && !pci_stopping(dev) && take_job(io, i, &job); n++) {
 		pci_unlock(dev);
-		job.err = fetch(dev, &job, &job.d);
-		if (!job.err)
-			job.err = execute(dev, io, &job);
-		job.err |= write_back(dev, &job);
+		do_job(dev, io, &job);
 		pci_lock(dev);
 		book(dev, io, &job);
 	}

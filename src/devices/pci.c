@@ -203,6 +203,7 @@ static int create(const struct origin *from, const struct pci_config *cfg, struc
 	if (rc)
 		goto out_worker;
 	config_power_on(dev);
+	pasid_power_on(dev);
 	pci_lock(dev);
 	dev->model->reset(dev);
 	pci_unlock(dev);

@@ -153,6 +153,7 @@ struct pci_dev {
 	uint8_t cap_end[PCI_CONFIG_SIZE / 4]; /* by offset / 4: where the capability there ends, for
 						 placing the next */
 	unsigned int ext_cap_len; /* of the last extended capability */
+	unsigned int pasid_cap;	  /* offset; 0: absent */
 	pthread_mutex_t irq_lock;
 	const struct pci_irq_ops *irq_ops; /* under irq_lock; NULL: interrupts go nowhere */
 	void *irq_arg;
@@ -194,9 +195,11 @@ void pci_set_page_flags(struct pci_dev *dev, unsigned int bar, uint64_t off, uin
  * Bits of @wmask (may be NULL) are writable. */
 unsigned int pci_add_cap(struct pci_dev *dev, uint8_t id, const void *body, const void *wmask,
 			 unsigned int len);
-/* The same in the extended space; read-only. */
+/* The same in the extended space. */
 unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id, unsigned int version,
-			     const void *body, unsigned int len);
+			     const void *body, const void *wmask, unsigned int len);
+/* The function can send requests with PASIDs of @bits (dma_port.pasid), while pci_pasid_enabled(). */
+int pci_add_pasid(struct pci_dev *dev, unsigned int bits);
 int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char *why,
 		  size_t why_len);
 int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable);
@@ -244,6 +247,7 @@ void pci_raise(struct pci_dev *dev, unsigned int vector);
 /* Drive the INTx pin. Lock held or not: two threads that may drive it at once decide the level
  * under the lock. */
 void pci_set_intx(struct pci_dev *dev, bool level);
+bool pci_pasid_enabled(const struct pci_dev *dev);
 bool pci_msix_enabled(struct pci_dev *dev);
 bool pci_msi_enabled(struct pci_dev *dev);
 static inline struct dma_port *pci_port(struct pci_dev *dev)

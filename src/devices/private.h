@@ -29,4 +29,7 @@ void sriov_join(struct pci_dev *vf);
 void sriov_leave(struct pci_dev *vf);
 void sriov_reset(struct pci_dev *pf);
 
+/* pasid.c: the host's part, when the function is made. */
+void pasid_power_on(struct pci_dev *dev);
+
 #endif

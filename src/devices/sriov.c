@@ -63,7 +63,7 @@ int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char 
 	if (!dev->sriov.vfs)
 		return -ENOMEM;
 	dev->sriov.cfg = *cfg;
-	pci_add_ext_cap(dev, PCI_EXT_CAP_ID_ARI, 1, ari, sizeof(ari));
+	pci_add_ext_cap(dev, PCI_EXT_CAP_ID_ARI, 1, ari, NULL, sizeof(ari));
 	put(body, PCI_SRIOV_CAP, 4, BIT(1)); /* the ARI bit outlives a reset */
 	put(body, PCI_SRIOV_INITIAL_VF, 2, cfg->total);
 	put(body, PCI_SRIOV_TOTAL_VF, 2, cfg->total);
@@ -74,7 +74,7 @@ int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char 
 	put(body, PCI_SRIOV_SUP_PGSIZE, 4, 0x553);
 	put(body, PCI_SRIOV_SYS_PGSIZE, 4, 1);
 	put_vf_bars(dev, cfg, body);
-	dev->sriov.cap = pci_add_ext_cap(dev, PCI_EXT_CAP_ID_SRIOV, 1, body, sizeof(body));
+	dev->sriov.cap = pci_add_ext_cap(dev, PCI_EXT_CAP_ID_SRIOV, 1, body, NULL, sizeof(body));
 	return dev->sriov.cap ? 0 : -ENOSPC;
 }
 

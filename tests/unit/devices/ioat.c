@@ -7,6 +7,7 @@
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define CHANCTRL  0x00
@@ -16,6 +17,7 @@
 #define CHAINADDR 0x10
 #define CHANCMP	  0x18
 #define CHANERR	  0x28
+#define CHANPASID 0x40
 
 #define SUSPEND 0x04
 #define ABORT	0x08
@@ -698,6 +700,126 @@ static void without_bus_master_it_halts(void **state)
 	rig_destroy(&b.rig);
 }
 
+#define PASID	    5u
+#define PASID_CAP   0x100
+#define OTHER_BYTES 0x10000
+
+/* Memory that only PASID sees, where the arena is for requests without one: a descriptor and data. */
+struct other {
+	struct domain *domain;
+	struct bed_map map;
+	char *mem;
+};
+
+static void other_create(struct bench *b, struct other *o)
+{
+	o->mem = bed_memory(OTHER_BYTES);
+	assert_int_equal(domain_alloc(b->rig.bed.iommu, 0, &o->domain), 0);
+	bed_map(&b->rig.bed, &o->map, o->domain, ARENA_IOVA, o->mem, OTHER_BYTES,
+		PT_READ | PT_WRITE);
+	assert_int_equal(requester_attach_pasid(b->f->requester, PASID, o->domain), 0);
+	*(struct desc *)(void *)o->mem = (struct desc){
+		.size = 100,
+		.ctl = COPY | COMPL_WRITE,
+		.src = ARENA_IOVA + 0x1000,
+		.dst = ARENA_IOVA + 0x2000,
+	};
+	memset(o->mem + 0x1000, 0x77, 100);
+}
+
+static void other_destroy(struct bench *b, struct other *o)
+{
+	assert_int_equal(requester_attach_pasid(b->f->requester, PASID, NULL), 0);
+	bed_unmap(&b->rig.bed, &o->map);
+	domain_free(o->domain);
+	munmap(o->mem, OTHER_BYTES);
+}
+
+static void start_other(struct bench *b)
+{
+	put(b, CHANCMP, 8, ARENA_IOVA + 0x3000);
+	put(b, CHAINADDR, 8, ARENA_IOVA);
+}
+
+/* One channel uses the PASID, the other none; all that a channel does is its own. */
+static void a_channel_has_a_pasid(void **state)
+{
+	struct other o;
+	struct bench b;
+
+	setup(&b, "ioat,channels=2,pasid=on");
+	other_create(&b, &o);
+	b.channel = 1;
+	put(&b, CHANPASID, 4, 0xfff00000 | PASID);
+	assert_int_equal(get(&b, CHANPASID, 4), PASID);
+	start_other(&b);
+	assert_int_equal(run(&b, 1), DONE);
+	assert_all(o.mem + 0x2000, 0x77, 100);
+	assert_int_equal(*(uint64_t *)(void *)(o.mem + 0x3000), ARENA_IOVA | DONE);
+	b.channel = 0;
+	describe(&b, 0, COPY | COMPL_WRITE, 4096, b.src, b.dst);
+	start(&b, 0);
+	assert_int_equal(run(&b, 1), DONE);
+	assert_memory_equal(b.dst, b.src, 4096);
+	assert_int_equal(*b.completion, iova_of(&b.rig, b.ring) | DONE);
+
+	/* One that is not attached reaches nothing. A reset of the channel leaves it as it is. */
+	b.channel = 1;
+	put(&b, CHANPASID, 4, PASID + 1);
+	put(&b, CHANCMD, 1, RESET);
+	assert_int_equal(get(&b, CHANPASID, 4), PASID + 1);
+	start_other(&b);
+	assert_int_equal(run(&b, 1), HALTED);
+	assert_int_equal(get(&b, CHANERR, 4), 4);
+	assert_int_equal(rig_faults(&b.rig), 1);
+	pci_reset(b.f->pci);
+	assert_int_equal(get(&b, CHANPASID, 4), 0);
+	other_destroy(&b, &o);
+	rig_destroy(&b.rig);
+}
+
+static void pasids_can_be_disabled(void **state)
+{
+	const unsigned int pcie = 0x48;
+	struct other o;
+	struct bench b;
+
+	setup(&b, "ioat,pasid=on");
+	other_create(&b, &o);
+	assert_int_equal(cfg_read(b.f, PASID_CAP, 4), PCI_EXT_CAP_ID_PASID | 1 << 16);
+	assert_int_equal(cfg_read(b.f, PASID_CAP + PCI_PASID_CAP, 2), 20 << 8);
+	assert_int_equal(cfg_read(b.f, pcie, 1), PCI_CAP_ID_EXP);
+	assert_true(cfg_read(b.f, pcie + PCI_EXP_DEVCAP2, 4) & PCI_EXP_DEVCAP2_EE_PREFIX);
+	/* The IOMMU has PASIDs: they are on. */
+	assert_int_equal(cfg_read(b.f, PASID_CAP + PCI_PASID_CTRL, 2), PCI_PASID_CTRL_ENABLE);
+	cfg_write(b.f, PASID_CAP + PCI_PASID_CTRL, 2, 0xfffe);
+	assert_int_equal(cfg_read(b.f, PASID_CAP + PCI_PASID_CTRL, 2), 0);
+	put(&b, CHANPASID, 4, PASID);
+	start_other(&b);
+	assert_int_equal(run(&b, 1), HALTED);
+	assert_int_equal(get(&b, CHANERR, 4), 0x400);
+	assert_int_equal(rig_faults(&b.rig), 0);
+	assert_all(o.mem + 0x2000, 0, 100);
+	cfg_write(b.f, PASID_CAP + PCI_PASID_CTRL, 2, 1);
+	start_other(&b);
+	assert_int_equal(run(&b, 1), DONE);
+	assert_all(o.mem + 0x2000, 0x77, 100);
+	other_destroy(&b, &o);
+	rig_destroy(&b.rig);
+}
+
+static void without_the_option_there_are_no_pasids(void **state)
+{
+	struct bench b;
+
+	setup(&b, "ioat");
+	assert_int_equal(cfg_read(b.f, PASID_CAP, 4), 0);
+	put(&b, CHANPASID, 4, PASID);
+	assert_int_equal(get(&b, CHANPASID, 4), 0);
+	assert_int_equal(requester_caps(b.f->requester)->max_pasid_log2, 0);
+	rig_destroy(&b.rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -719,6 +841,9 @@ int main(void)
 		cmocka_unit_test(four_channels_work_side_by_side),
 		cmocka_unit_test(copies_from_and_to_a_peer),
 		cmocka_unit_test(without_bus_master_it_halts),
+		cmocka_unit_test(a_channel_has_a_pasid),
+		cmocka_unit_test(pasids_can_be_disabled),
+		cmocka_unit_test(without_the_option_there_are_no_pasids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

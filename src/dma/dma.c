@@ -171,6 +171,19 @@ static int send_message(struct transfer *t, uint64_t n)
 	return rc ? fault(t, n, FAULT_MSI) : 0;
 }
 
+/*
+ * -ENOENT: a device with a cache of its own found nothing, and may ask for it. Interrupt messages go by no
+ * translation request.
+ */
+static int translate(const struct transfer *t, uint64_t iova, uint64_t max, struct translation *tr)
+{
+	struct requester *r = t->port->requester;
+
+	if (unlikely(requester_has_ats(r)) && !iommu_is_message(r, t->port->pasid, iova))
+		return iommu_translate_ats(r, t->port->pasid, iova, max, t->access, tr);
+	return iommu_translate_pasid(r, t->port->pasid, iova, max, t->access, tr);
+}
+
 /* What one translation covers, at most @max bytes. */
 static int step(struct transfer *t, uint64_t max)
 {
@@ -179,8 +192,8 @@ static int step(struct transfer *t, uint64_t max)
 
 	if (unlikely(t->iova + t->done < t->iova)) /* beyond the last address, not at 0 */
 		return fault(t, max, FAULT_ADDRESS);
-	rc = iommu_translate_pasid(t->port->requester, t->port->pasid, t->iova + t->done, max, t->access, &tr);
-	if (rc)
+	rc = translate(t, t->iova + t->done, max, &tr);
+	if (unlikely(rc))
 		return rc;
 	if (likely(tr.ptr != NULL))
 		rc = copy_memory(t, &tr, tr.len);
@@ -208,6 +221,19 @@ static int run_piece(struct transfer *t)
 	return rc;
 }
 
+/* Outside of sections. 0: go on where it stopped. */
+static int wait_for_answer(const struct transfer *t, int rc)
+{
+	struct requester *r = t->port->requester;
+
+	if (rc == -EAGAIN)
+		return requester_finish_stall(r);
+	if (rc == -ENOENT)
+		return requester_ask_pages(r, t->port->pasid, t->iova + t->done,
+					   min_u64(t->len - t->done, DMA_PIECE), t->access);
+	return rc;
+}
+
 static int run(struct transfer *t)
 {
 	struct dma_stats *s = &t->port->stats;
@@ -216,8 +242,8 @@ static int run(struct transfer *t)
 
 	while (!rc && t->done < t->len) {
 		rc = run_piece(t);
-		if (unlikely(rc == -EAGAIN))
-			rc = requester_finish_stall(t->port->requester);
+		if (unlikely(rc))
+			rc = wait_for_answer(t, rc);
 	}
 	count(read ? &s->reads : &s->writes, 1);
 	count(read ? &s->read_bytes : &s->written_bytes, t->done);

@@ -107,12 +107,13 @@ struct iommu_region {
 struct iommu_caps {
 	bool dirty;		/* GET_HW_INFO DIRTY_TRACKING */
 	bool enforce_coherency; /* can force snooping */
-	bool ats_not_supported;
+	bool ats_not_supported; /* GET_HW_INFO: the device has no ATS */
+	bool ats;		/* translation requests */
 	uint8_t max_pasid_log2; /* width of PASIDs; 0: none */
 	uint8_t ias, oas;	/* bits */
 	bool coherent_walk;	/* walks snoop the processor's caches */
 	uint64_t page_sizes;	/* of leaves, a bitmap */
-	bool pri;		/* the requester can ask for pages */
+	bool pri;		/* page requests */
 	/* A nested domain of the RID brings the guest's PASID table: a fault with a PASID that nobody attached is its (6.1). */
 	bool user_pasid_table;
 };
@@ -314,6 +315,9 @@ int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu
 int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 			  enum iommu_access access, struct translation *out);
 
+/* Is a write to @iova an interrupt message, not an access to memory? */
+bool iommu_is_message(const struct requester *r, uint32_t pasid, uint64_t iova);
+
 /* Record and report a fault found by the DMA room (FAULT_GONE, FAULT_NO_PEER, FAULT_MSI,
  * FAULT_BUS_MASTER). -EFAULT. */
 int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
@@ -333,21 +337,40 @@ int requester_stall(struct requester *r, uint32_t pasid, uint64_t iova, enum iom
 int requester_finish_stall(struct requester *r);
 
 /*
- * The cache of translations that a device keeps (ATC). Set before DMA; NULL: it has none. forget() drops
- * what it holds of [first, last] for requests with @pasid (IOMMU_NO_PASID: without; IOMMU_ALL_PASIDS:
- * all), and returns when no DMA uses it any more. Any thread, outside of sections.
+ * Address translation services (PCIe 10): a device keeps translations in a cache of its own (ATC), loses
+ * them only when it is told to, and may ask for pages that are not there (PRI).
+ *
+ * The device has the capability, and PRI's if @pri: once, before DMA. It may be used where the IOMMU can too, and is
+ * on then. -ENOMEM.
+ */
+int requester_add_ats(struct requester *r, bool pri);
+/* On or off, by whoever sets up the stream of a requester that has it. Off forgets what the cache holds. */
+void requester_set_ats(struct requester *r, bool on);
+bool requester_has_ats(const struct requester *r);
+/*
+ * Any thread, outside of sections: the device forgets [first, last] for requests with @pasid (IOMMU_NO_PASID:
+ * without; IOMMU_ALL_PASIDS: all). When it returns no DMA uses any of it any more.
  */
 #define IOMMU_ALL_PASIDS UINT32_MAX
-struct atc_ops {
-	void (*forget)(void *arg, uint32_t pasid, uint64_t first, uint64_t last);
-};
-void requester_set_atc(struct requester *r, const struct atc_ops *ops, void *arg);
 void requester_forget_atc(struct requester *r, uint32_t pasid, uint64_t first, uint64_t last);
+/*
+ * As iommu_translate_pasid(), by the device's cache, else by a translation request. -ENOENT: the answer was that
+ * nothing may be done there, which is no fault; the device may ask for the pages (requester_ask_pages()).
+ */
+int iommu_translate_ats(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len, enum iommu_access access,
+			struct translation *out);
+/*
+ * DMA thread, outside of sections: asks for the pages of [iova, iova + len), at most IOMMU_MAX_PAGE_REQUESTS from the
+ * first on, and waits for the answer. 0: they may be there now; -EFAULT: the answer was no, or the device cannot ask.
+ */
+#define IOMMU_MAX_PAGE_REQUESTS 32
+int requester_ask_pages(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len, enum iommu_access access);
 
 /* Statistics of one requester, written by its DMA thread only; read at any time. */
 struct requester_stats {
 	uint64_t hits, misses, faults, invalidations;
 	uint64_t loads; /* entries of tables, read for nested translation */
+	uint64_t atc_hits, page_requests;
 };
 void requester_get_stats(const struct requester *r, struct requester_stats *out);
 

@@ -378,6 +378,13 @@ static int answer(const struct nested_request *q, const struct stage2 *s, uint8_
 	return 0;
 }
 
+/* The tables said no. */
+static int deny(const struct nested_request *q, const struct nested_context *ctx,
+		   const struct nested_fault *f)
+{
+	return q->ats ? -ENOENT : q->domain->nested->fault(q, ctx, f);
+}
+
 static int answer_message(const struct nested_request *q, const struct nested_context *ctx,
 			  const struct stage2 *s, struct translation *out)
 {
@@ -392,16 +399,15 @@ static int answer_message(const struct nested_request *q, const struct nested_co
 static int translate_walk(const struct nested_request *q, struct nested_config *cfg, uint64_t va,
 			  const struct pt_regime *from, uint64_t within, struct translation *out)
 {
-	const struct nested_ops *ops = q->domain->nested;
 	struct walk w = {.q = q, .ctx = &cfg->ctx, .space = cfg->space, .va = va};
 	struct stage2 s;
 	unsigned int perms;
 	uint8_t lg2;
 
 	if (walk_stage1(&w, from, within))
-		return ops->fault(q, w.ctx, &w.fault);
+		return deny(q, w.ctx, &w.fault);
 	if (!stage2_find(q, w.end.pa, q->access & (IOMMU_READ | IOMMU_WRITE), &s, &w.fault))
-		return ops->fault(q, w.ctx, &w.fault);
+		return deny(q, w.ctx, &w.fault);
 	if (unlikely(s.message))
 		return answer_message(q, w.ctx, &s, out);
 	lg2 = common_size(q, va, (uint8_t)min_u64(w.end.entry.lg2, s.lg2));
@@ -442,10 +448,10 @@ static int translate_bypass(const struct nested_request *q, const struct nested_
 	stat_add(&q->r->stats.misses, 1);
 	if (q->access & cfg->ctx.denied) {
 		f = (struct nested_fault){.stage = 1, .missing = q->access & cfg->ctx.denied};
-		return q->domain->nested->fault(q, &cfg->ctx, &f);
+		return deny(q, &cfg->ctx, &f);
 	}
 	if (!stage2_find(q, q->iova, q->access & (IOMMU_READ | IOMMU_WRITE), &s, &f))
-		return q->domain->nested->fault(q, &cfg->ctx, &f);
+		return deny(q, &cfg->ctx, &f);
 	if (unlikely(s.message))
 		return answer_message(q, &cfg->ctx, &s, out);
 	return answer(q, &s, s.lg2, out);

@@ -36,6 +36,7 @@ struct nested_request {
 	uint32_t pasid;		 /* of the request; IOMMU_NO_PASID: without */
 	uint64_t iova, len;
 	unsigned int access; /* enum iommu_access */
+	bool ats; /* a translation request: only what is wrong with the configuration is told */
 };
 
 /* The name of a guest's address space in the caches. */
@@ -49,7 +50,7 @@ struct nested_tag {
 /* What the configuration structures say of one stream. */
 struct nested_context {
 	struct nested_tag tag;
-	bool bypass; /* no stage 1: the address is a GPA. tag is not used */
+	bool bypass;	/* no stage 1: the address is a GPA. tag is not used */
 	uint8_t denied; /* enum iommu_access: what is forbidden all the same, with bypass */
 	/* The make's, for itself; nested_note(). */
 	_Alignas(16) unsigned char note[512];

@@ -265,6 +265,7 @@ void nested_apply(struct requester *r, const struct command *cmd)
 
 	switch (cmd->kind) {
 	case COMMAND_PAGES:
+	case COMMAND_ATC:
 		break;
 	case COMMAND_BINDING:
 		forget_binding(r, cmd);

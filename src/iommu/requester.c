@@ -49,8 +49,10 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 		.make_data = cfg->make_data,
 		.owner = cfg->owner,
 	};
-	if (!cfg->caps)
+	if (!cfg->caps) {
+		r->caps.ats = r->caps.pri = false; /* requester_add_ats() */
 		requester_set_pasid_bits(r, cfg->pasid_bits);
+	}
 	rc = iotlb_init(&r->iotlb);
 	if (rc) {
 		free(r);
@@ -59,7 +61,7 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 	epoch_init(&r->epoch, i->epochs);
 	lock_init(&r->commands.lock, LOCK_REQUESTER);
 	r->commands.many_from = UINT64_MAX;
-	sem_init(&r->stall.answered, 0, 0);
+	sem_init(&r->asking.answered, 0, 0);
 	binding_init(&r->rid, r, IOMMU_NO_PASID, 0);
 	lock_acquire(&i->lock);
 	list_add_tail(&i->requesters, &r->link);
@@ -75,9 +77,10 @@ void requester_destroy(struct requester *r)
 	lock_release(&r->iommu->lock);
 	pasid_free_all(r);
 	iotlb_fini(&r->iotlb);
-	sem_destroy(&r->stall.answered);
+	sem_destroy(&r->asking.answered);
 	free(r->commands.many);
 	nested_cache_free(r->nested);
+	atc_free(r->atc);
 	free(r);
 }
 
@@ -189,6 +192,8 @@ void requester_get_stats(const struct requester *r, struct requester_stats *out)
 	out->faults = __atomic_load_n(&r->stats.faults, __ATOMIC_RELAXED);
 	out->invalidations = __atomic_load_n(&r->stats.invalidations, __ATOMIC_RELAXED);
 	out->loads = __atomic_load_n(&r->stats.loads, __ATOMIC_RELAXED);
+	out->atc_hits = __atomic_load_n(&r->stats.atc_hits, __ATOMIC_RELAXED);
+	out->page_requests = __atomic_load_n(&r->stats.page_requests, __ATOMIC_RELAXED);
 }
 
 /* Commands' lock held: counts what was written into the ring, or a flush. */
@@ -293,6 +298,8 @@ int requester_prepare_nested(struct requester *r)
 
 static void apply(struct requester *r, const struct command *cmd)
 {
+	if (unlikely(r->atc))
+		atc_apply(r->atc, cmd);
 	if (likely(cmd->kind == COMMAND_PAGES)) {
 		iotlb_forget(&r->iotlb, &cmd->binding->own, cmd->first, cmd->last);
 		return;
@@ -313,6 +320,8 @@ void requester_apply(struct requester *r)
 	stat_add(&r->stats.invalidations, posted - n);
 	if (flushed > n) {
 		iotlb_forget_all(&r->iotlb);
+		if (r->atc)
+			atc_forget_everything(r->atc);
 		if (r->nested)
 			nested_forget_everything(r);
 		n = flushed;

@@ -56,6 +56,7 @@ enum command_kind {
 			    1 said by itself */
 	COMMAND_STAGE1,	 /* [first, last] of the spaces on a parent that match */
 	COMMAND_CONFIG,	 /* the configuration of one PASID of the requester, or of all */
+	COMMAND_ATC,	 /* [first, last] of the device's own cache, of one PASID or of all */
 };
 
 struct command {
@@ -63,7 +64,7 @@ struct command {
 	struct binding *binding;
 	uint64_t first, last;
 	const struct domain *parent;
-	struct nested_match match; /* CONFIG: asid is the PASID */
+	struct nested_match match; /* CONFIG, ATC: asid is the PASID */
 };
 
 /*
@@ -108,13 +109,15 @@ struct binding {
 struct pasid_table;  /* pasid.c */
 struct nested_cache; /* nested_cache.h */
 
-/* A transaction that waits for an answer: between requester_stall() and requester_finish_stall()
- * the DMA thread's. */
-struct stall {
+struct atc; /* ats.c */
+
+/* What the DMA thread waits for: an answer to a stalled transaction, or to page requests. */
+struct asking {
 	struct page_group group;
-	struct page_request request;
+	struct page_request requests[IOMMU_MAX_PAGE_REQUESTS];
+	uint32_t next_group;
 	sem_t answered;
-	bool waits, success;
+	bool stalled, success;
 };
 
 struct requester {
@@ -130,7 +133,9 @@ struct requester {
 	const struct memory_slot *slots; /* all of memory's */
 	struct nested_cache
 		*nested; /* NULL: never attached to a nested domain; set once, atomically */
-	struct stall stall;
+	struct asking asking;
+	struct atc *atc; /* NULL: the device has none */
+	bool ats;	 /* it may use it; atomic */
 
 	/* Seldom written; read by misses. */
 	struct iommu *iommu __attribute__((aligned(64)));
@@ -140,8 +145,6 @@ struct requester {
 	uint32_t id;
 	struct iommu_caps caps;
 	void *make_data, *owner;
-	const struct atc_ops *atc; /* set before DMA */
-	void *atc_arg;
 	struct list link; /* iommu->requesters */
 };
 
@@ -173,6 +176,11 @@ void requester_post_all(struct requester *r);
 void requester_post_command(struct requester *r, const struct command *cmd);
 /* iommu->lock held: room for what nested translation caches. -ENOMEM. */
 int requester_prepare_nested(struct requester *r);
+
+/* ats.c: the device's cache, freed, and told by commands of any kind. */
+void atc_free(struct atc *t);
+void atc_apply(struct atc *t, const struct command *cmd);
+void atc_forget_everything(struct atc *t);
 
 /* DMA thread: R2 above. */
 void requester_apply(struct requester *r);

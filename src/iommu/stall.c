@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Transactions that wait for an answer, and what a device keeps of translations.
+ * DMA that waits for an answer: stalled transactions, and pages that a device asks for.
  */
 #include <errno.h>
 
@@ -19,13 +19,13 @@ static const struct domain *domain_of(const struct requester *r, uint32_t pasid)
 
 static void on_answer(struct page_group *g, bool success)
 {
-	struct stall *s = container_of(g, struct stall, group);
+	struct asking *a = container_of(g, struct asking, group);
 
-	s->success = success;
-	sem_post(&s->answered);
+	a->success = success;
+	sem_post(&a->answered);
 }
 
-/* PAGE REQUEST permissions, as the ABI of fault queues has them. */
+/* Permissions of a page request, as the ABI of fault queues has them. */
 #define REQUEST_READ  1u
 #define REQUEST_WRITE 2u
 #define REQUEST_EXEC  4u
@@ -38,45 +38,71 @@ static uint32_t request_perm(unsigned int access)
 	       (access & IOMMU_EXEC ? REQUEST_EXEC : 0) | (access & IOMMU_PRIV ? REQUEST_PRIV : 0);
 }
 
+static bool is_answered(const struct requester *r, uint32_t pasid)
+{
+	const struct domain *d = domain_of(r, pasid);
+
+	return d && d->recoverable && r->iommu->page_request;
+}
+
+static void set_group(struct asking *a, uint32_t pasid, uint32_t grpid, size_t n)
+{
+	a->group = (struct page_group){.pasid = pasid,
+				       .grpid = grpid,
+				       .requests = a->requests,
+				       .nr_requests = n,
+				       .respond = on_answer};
+}
+
+/* Outside of sections, since whoever answers may wait for them. */
+static int ask(struct requester *r)
+{
+	struct asking *a = &r->asking;
+
+	stat_add(&r->stats.page_requests, a->group.nr_requests);
+	iommu_request_pages(r, &a->group);
+	while (sem_wait(&a->answered))
+		; /* a signal */
+	return a->success ? 0 : -EFAULT;
+}
+
 int requester_stall(struct requester *r, uint32_t pasid, uint64_t iova, enum iommu_access access,
 		    uint32_t grpid)
 {
-	const struct domain *d = domain_of(r, pasid);
-	struct stall *s = &r->stall;
+	struct asking *a = &r->asking;
 
-	if (!d || !d->recoverable || !r->iommu->page_request)
+	if (!is_answered(r, pasid))
 		return -EFAULT;
-	s->request = (struct page_request){.addr = iova, .perm = request_perm(access)};
-	s->group = (struct page_group){.pasid = pasid,
-				       .grpid = grpid,
-				       .requests = &s->request,
-				       .nr_requests = 1,
-				       .respond = on_answer};
-	s->waits = true;
+	a->requests[0] = (struct page_request){.addr = iova, .perm = request_perm(access)};
+	set_group(a, pasid, grpid, 1);
+	a->stalled = true;
 	return -EAGAIN;
 }
 
 int requester_finish_stall(struct requester *r)
 {
-	struct stall *s = &r->stall;
-
-	if (!s->waits)
+	if (!r->asking.stalled)
 		return -EFAULT;
-	s->waits = false;
-	iommu_request_pages(r, &s->group);
-	while (sem_wait(&s->answered))
-		;
-	return s->success ? 0 : -EFAULT;
+	r->asking.stalled = false;
+	return ask(r);
 }
 
-void requester_set_atc(struct requester *r, const struct atc_ops *ops, void *arg)
-{
-	r->atc = ops;
-	r->atc_arg = arg;
-}
+/* PCIe 10.4.1: page request group indices have nine bits. */
+#define GROUPS 512u
 
-void requester_forget_atc(struct requester *r, uint32_t pasid, uint64_t first, uint64_t last)
+int requester_ask_pages(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+			enum iommu_access access)
 {
-	if (r->atc)
-		r->atc->forget(r->atc_arg, pasid, first, last);
+	uint64_t first = align_down(iova, PAGE_SIZE),
+		 pages = ((iova + len - 1 - first) >> PAGE_SHIFT) + 1;
+	struct asking *a = &r->asking;
+	size_t n = min_u64(pages, IOMMU_MAX_PAGE_REQUESTS);
+
+	if (!r->caps.pri)
+		return -EFAULT;
+	for (size_t k = 0; k < n; k++)
+		a->requests[k] = (struct page_request){.addr = first + k * PAGE_SIZE,
+						       .perm = request_perm(access)};
+	set_group(a, pasid, a->next_group++ % GROUPS, n);
+	return ask(r);
 }

@@ -16,10 +16,13 @@ struct miss {
 	uint64_t iova, len;
 	enum iommu_access access;
 	struct translation *out;
+	bool ats; /* a translation request */
 };
 
 static int miss_fault(const struct miss *m, enum iommu_fault_reason reason)
 {
+	if (m->ats)
+		return -ENOENT;
 	return iommu_report_fault(m->r, m->binding->pasid, m->iova, m->len, m->access, reason);
 }
 
@@ -55,7 +58,7 @@ static int translate_miss(const struct miss *m)
 	if (d && domain_is_nested(d))
 		return nested_translate(&(struct nested_request){m->r, m->binding, d,
 								 m->binding->pasid, m->iova, m->len,
-								 m->access},
+								 m->access, m->ats},
 					m->out);
 	stat_add(&m->r->stats.misses, 1);
 	if (msi && m->iova >= msi->start && m->iova <= msi->last)
@@ -98,7 +101,7 @@ static __attribute__((noinline)) int translate_slow(struct requester *r, struct 
 	val = iotlb_find(&r->iotlb, b->tlb, iova, &shift);
 	if ((val & access) == access)
 		return answer_hit(r, iova, len, val, shift, out);
-	return translate_miss(&(struct miss){r, b, iova, len, access, out});
+	return translate_miss(&(struct miss){r, b, iova, len, access, out, false});
 }
 
 int iommu_translate(struct requester *r, uint64_t iova, uint64_t len, enum iommu_access access,
@@ -162,4 +165,43 @@ int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, ui
 	if (unlikely((val & access) != access))
 		return translate_slow(r, b, iova, len, access, out);
 	return answer_hit(r, iova, len, val, c->recent_shift, out);
+}
+
+/* The binding that requests with @pasid go by, and the nested domain whose PASID it is if nobody
+ * attached it. */
+static struct binding *binding_of(struct requester *r, uint32_t pasid, struct domain **guest)
+{
+	struct binding *b = pasid == IOMMU_NO_PASID ? &r->rid : pasid_find(r, pasid);
+	struct domain *d;
+
+	*guest = NULL;
+	if (b)
+		return b;
+	d = __atomic_load_n(&r->rid.domain, __ATOMIC_ACQUIRE);
+	if (d && d->nested && d->nested->pasids)
+		*guest = d;
+	return &r->rid;
+}
+
+int translate_request(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+		      enum iommu_access access, struct translation *out)
+{
+	struct domain *guest;
+	struct binding *b = binding_of(r, pasid, &guest);
+
+	if (guest)
+		return nested_translate(
+			&(struct nested_request){r, b, guest, pasid, iova, len, access, true}, out);
+	if (b->pasid != pasid)
+		return -ENOENT;
+	return translate_miss(&(struct miss){r, b, iova, len, access, out, true});
+}
+
+uint64_t translate_peek(struct requester *r, uint32_t pasid, uint64_t iova, unsigned int *shift)
+{
+	struct domain *guest;
+	struct binding *b = binding_of(r, pasid, &guest);
+	struct nested_config *cfg = guest ? nested_config_find(r, b, pasid) : NULL;
+
+	return iotlb_find(&r->iotlb, cfg ? &cfg->space->leaves : b->tlb, iova, shift);
 }

@@ -10,6 +10,12 @@
 /* nested.c: a request that the caches of leaves may not have answered. */
 int nested_translate(const struct nested_request *q, struct translation *out);
 
+/* translate.c: as a translation request, which reports nothing that the tables say: -ENOENT. */
+int translate_request(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+		      enum iommu_access access, struct translation *out);
+/* The IOTLB's entry for @iova as requests with @pasid find it, and its size in *shift; 0: none. */
+uint64_t translate_peek(struct requester *r, uint32_t pasid, uint64_t iova, unsigned int *shift);
+
 /*
  * The window of interrupt messages that a device's addresses have, which are not translated,
  * whatever is attached (VT-d 3.14, AMD 2.1.2); not every make has one. A request with a PASID is

@@ -254,6 +254,17 @@ static int64_t translate(struct guest *g, uint64_t va, enum iommu_access access)
 	return t.ptr - g->memory;
 }
 
+static int64_t translate_by_device(struct guest *g, uint64_t va)
+{
+	struct translation t;
+	int rc;
+
+	epoch_enter(requester_epoch(g->r));
+	rc = iommu_translate_ats(g->r, IOMMU_NO_PASID, va, 8, IOMMU_READ, &t);
+	epoch_exit(requester_epoch(g->r));
+	return rc ? -1 : t.ptr - g->memory;
+}
+
 /* The same by hand. */
 static int64_t naive(struct guest *g, uint64_t va, enum iommu_access access)
 {
@@ -586,6 +597,32 @@ static void test_attach_anew(void **state)
 	assert_int_equal(translate(g, va, IOMMU_READ), naive(g, va, IOMMU_READ));
 }
 
+/* A device's own cache loses what stage 2 changes, but what the guest changes only when it is told.
+ */
+static void test_atc(void **state)
+{
+	struct guest *g = *state;
+	uint64_t va = g->va[0], *leaf = leaf_entry(g, root_of(0), va);
+	uint32_t host_page = g->host_page[TABLES + 2];
+	int64_t first;
+
+	g->bed.iommu->caps.ats = true;
+	assert_int_equal(requester_add_ats(g->r, false), 0);
+	*leaf = (uint64_t)(TABLES + 1) << PAGE_SHIFT | P | RW | US;
+	first = translate_by_device(g, va);
+	assert_int_equal(first, naive(g, va, IOMMU_READ));
+	*leaf = (uint64_t)(TABLES + 2) << PAGE_SHIFT | P | RW | US;
+	forget(g, 0, va, true);
+	assert_int_equal(translate_by_device(g, va), first);
+	requester_forget_atc(g->r, IOMMU_NO_PASID, va, va);
+	assert_int_equal(translate_by_device(g, va), naive(g, va, IOMMU_READ));
+	unmap_page(g, TABLES + 2);
+	assert_int_equal(translate_by_device(g, va), -1);
+	assert_int_equal(g->nested->nr_faults, 0);
+	map_page(g, TABLES + 2, host_page);
+	assert_int_equal(translate_by_device(g, va), naive(g, va, IOMMU_READ));
+}
+
 /* What another thread invalidates is over when that returns. */
 struct race {
 	struct guest *g;
@@ -664,7 +701,7 @@ int main(void)
 		CASE(test_lockstep),   CASE(test_withheld), CASE(test_config_cache),
 		CASE(test_global),     CASE(test_loads),    CASE(test_hostile),
 		CASE(test_user_pasid), CASE(test_flood),    CASE(test_attach_anew),
-		CASE(test_race),
+		CASE(test_race),       CASE(test_atc),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

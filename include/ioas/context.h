@@ -62,8 +62,8 @@ IOAS_API long ioas_context_ioctl(struct ioas_context *c, int file, unsigned int 
  * ioas_file_read(), ioas_file_write() - the records of a queue, whole ones
  * @len: bytes
  *
- * The bytes that were moved; reading never waits. -EAGAIN: nothing there; -EINVAL: not room for one
- * record, or no queue; -EBADF.
+ * The bytes that were moved; reading never waits: 0 when nothing is there. -ESPIPE, -EINVAL: not room
+ * for a whole record; -EINVAL: no queue; -EBADF.
  */
 IOAS_API ssize_t ioas_file_read(struct ioas_context *c, int file, void *buf, size_t len);
 IOAS_API ssize_t ioas_file_write(struct ioas_context *c, int file, const void *buf, size_t len);

@@ -18,7 +18,7 @@ IOAS_BEGIN
  * @name: "vfio3", or the whole path "/dev/vfio/devices/vfio3"
  * @token: 16 bytes that a virtual function, or one that has some, may want; else NULL
  *
- * -ENOENT, -ENODEV: no such device; -EBUSY, -EPERM: another owns its group; -EACCES: the token.
+ * -ENOENT: no such device; -EBUSY, -EPERM: another owns its group; -EACCES: the token.
  */
 IOAS_API int ioas_device_open(struct ioas_context *c, const char *name, const uint8_t *token,
 			      struct ioas_device **out);

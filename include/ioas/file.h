@@ -43,7 +43,7 @@ IOAS_API long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_
  * @count: bytes
  * @pos: 0 for a queue
  *
- * The bytes that were moved. -EBADF; -EINVAL: a file without; -EAGAIN: a queue that is empty.
+ * The bytes that were moved; 0: a queue that is empty. -EBADF; -EINVAL: a file without.
  */
 IOAS_API ssize_t ioas_pread(struct ioas_host *h, int fd, void *buf, size_t count, uint64_t pos);
 IOAS_API ssize_t ioas_pwrite(struct ioas_host *h, int fd, const void *buf, size_t count,

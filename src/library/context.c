@@ -29,11 +29,12 @@ static int open_embedded(struct ioas_context *c, const struct ioas_context_confi
 
 static int open_engine(struct ioas_context *c, const struct ioas_context_config *cfg)
 {
-	if (cfg->host && (cfg->kernel || cfg->iommu))
+	if (!!cfg->host + !!cfg->kernel + !!cfg->iommu > 1)
 		return -EINVAL;
-	if (cfg->kernel)
-		return -EOPNOTSUPP;
-	return open_embedded(c, cfg);
+	if (!cfg->kernel)
+		return open_embedded(c, cfg);
+	c->ops = &engine_kernel;
+	return 0;
 }
 
 int ioas_context_open(const struct ioas_context_config *cfg, struct ioas_context **out)

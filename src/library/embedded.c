@@ -8,9 +8,12 @@
 #include "library/engine.h"
 #include "library/private.h"
 
+/* Where a host has no such group or device, a kernel has no such file. */
 static int embedded_open(struct ioas_context *c, const char *path)
 {
-	return ioas_open(c->host, path);
+	int rc = ioas_open(c->host, path);
+
+	return rc == -ENODEV ? -ENOENT : rc;
 }
 
 static int embedded_close(struct ioas_context *c, int file)

@@ -34,7 +34,7 @@ struct engine_ops {
 	int (*poll_fd)(struct ioas_context *c, int file);
 };
 
-extern const struct engine_ops engine_embedded;
+extern const struct engine_ops engine_embedded, engine_kernel;
 
 struct ioas_context {
 	const struct engine_ops *ops;

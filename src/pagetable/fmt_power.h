@@ -5,11 +5,11 @@
  * Big-endian.
  *
  * All leaves of a table are of one size, hence a format for each: 4 KiB, 64 KiB, 2 MiB, 16 MiB.
- * 1 to 5 levels; with more than one all tables are of 4 KiB, the smallest that hardware knows (a
- * TVE's table size of 1); a single one is as large as the window demands. The two lowest bits
- * permit reading and writing; without either an entry is not there. An indirect entry has the next
- * table's address and both bits. Nothing but the level tells it from a leaf. There are neither
- * accessed nor dirty flags.
+ * 1 to 5 levels, whose tables are all of one size: as large as they must be for the window (as
+ * Linux makes them, arch/powerpc/platforms/powernv), 4 KiB at least, the smallest that hardware
+ * knows (a TVE's table size of 1), 128 MiB at most. The two lowest bits permit reading and writing;
+ * without either an entry is not there. An indirect entry has the next table's address and both
+ * bits. Nothing but the level tells it from a leaf. There are neither accessed nor dirty flags.
  */
 #ifndef IOAS_PAGETABLE_FMT_POWER_H
 #define IOAS_PAGETABLE_FMT_POWER_H
@@ -20,7 +20,7 @@
 #define POWER_WRITE BIT(1)
 #define POWER_RPN   FIELD(63, 12)
 
-enum { POWER_INDEX_LG2 = 9, POWER_ROOT_MORE_LG2 = 15 };
+enum { POWER_INDEX_LG2 = 9, POWER_MAX_INDEX_LG2 = 24 };
 
 _Static_assert(POWER_READ == PT_READ && POWER_WRITE == PT_WRITE,
 	       "permissions are copied as they are");
@@ -122,7 +122,6 @@ static const struct pt_field power_fields[] = {
 		.page_lg2 = lg2,                                                                   \
 		.index_lg2 = POWER_INDEX_LG2,                                                      \
 		.max_levels = 5,                                                                   \
-		.wide_root = true,                                                                 \
 		.big_endian = true,                                                                \
 		.linear = true,                                                                    \
 		.present = power_present,                                                          \

@@ -18,35 +18,37 @@ static unsigned int width(unsigned int wanted, unsigned int most)
 	return wanted && wanted < most ? wanted : most;
 }
 
-static unsigned int leaf_index_lg2(const struct pt_ops *ops)
+static unsigned int leaf_index_lg2(const struct pt *pt)
 {
-	return ops->leaf_index_lg2 ? ops->leaf_index_lg2 : ops->index_lg2;
+	return pt->ops->leaf_index_lg2 ? pt->ops->leaf_index_lg2 : pt->index_lg2;
 }
 
 /* The size of an entry of @level. */
-static unsigned int level_lg2(const struct pt_ops *ops, unsigned int level)
+static unsigned int level_lg2(const struct pt *pt, unsigned int level)
 {
-	return level ? ops->page_lg2 + leaf_index_lg2(ops) + (level - 1) * ops->index_lg2
-		     : ops->page_lg2;
+	unsigned int page_lg2 = pt->ops->page_lg2;
+
+	return level ? page_lg2 + leaf_index_lg2(pt) + (level - 1) * pt->index_lg2 : page_lg2;
 }
 
 /*
- * The wanted sizes of those that fit the widths (no leaf is half the table or more), up to the first level whose own size is not
- * wanted. The lowest level may do with runs, larger than its entries.
+ * The wanted sizes of those that fit the widths (no leaf is half the table or more), up to the
+ * first level whose own size is not wanted. The lowest level may do with runs, larger than its
+ * entries.
  */
-static uint64_t usable_sizes(const struct pt_ops *ops, const struct pt_config *cfg, uint64_t most)
+static uint64_t usable_sizes(const struct pt *pt, const struct pt_config *cfg, uint64_t most)
 {
-	uint64_t sizes = ops->page_sizes & most & MASK(level_lg2(ops, cfg->levels) - 1);
+	uint64_t sizes = pt->ops->page_sizes & most & MASK(level_lg2(pt, pt->levels) - 1);
 
 	if (cfg->page_sizes)
 		sizes &= cfg->page_sizes;
 	if (cfg->flags & PT_NO_HUGE)
-		sizes &= BIT(ops->page_lg2);
-	if (!(sizes & MASK(level_lg2(ops, 1))))
+		sizes &= BIT(pt->ops->page_lg2);
+	if (!(sizes & MASK(level_lg2(pt, 1))))
 		return 0;
-	for (unsigned int level = 1; level_lg2(ops, level) < 64; level++) {
-		if (!(sizes & BIT(level_lg2(ops, level))))
-			return sizes & MASK(level_lg2(ops, level));
+	for (unsigned int level = 1; level_lg2(pt, level) < 64; level++) {
+		if (!(sizes & BIT(level_lg2(pt, level))))
+			return sizes & MASK(level_lg2(pt, level));
 	}
 	return sizes;
 }
@@ -60,12 +62,11 @@ static void set_index_masks(struct pt *pt, unsigned int ias)
 	unsigned int top = pt->levels - 1u;
 
 	for (unsigned int level = 0; level <= top; level++)
-		pt->index_mask[level] =
-			(uint32_t)MASK(level ? ops->index_lg2 : leaf_index_lg2(ops));
+		pt->index_mask[level] = (uint32_t)MASK(level ? pt->index_lg2 : leaf_index_lg2(pt));
 	if (ops->root_whole)
-		pt->index_mask[top] = (uint32_t)MASK(ops->index_lg2 + ops->root_more_lg2);
+		pt->index_mask[top] = (uint32_t)MASK(pt->index_lg2 + ops->root_more_lg2);
 	else if (ops->root_more_lg2)
-		pt->index_mask[top] = (uint32_t)MASK(ias - level_lg2(ops, top));
+		pt->index_mask[top] = (uint32_t)MASK(ias - level_lg2(pt, top));
 }
 
 static unsigned int root_order(const struct pt *pt)
@@ -78,11 +79,10 @@ static unsigned int root_order(const struct pt *pt)
 static int configure_input(struct pt *pt, const struct pt_config *cfg)
 {
 	const struct pt_ops *ops = pt->ops;
-	unsigned int more = ops->root_more_alone && pt->levels > 1 ? 0 : ops->root_more_lg2;
-	unsigned int ias = level_lg2(ops, pt->levels) + more;
+	unsigned int ias = level_lg2(pt, pt->levels) + ops->root_more_lg2;
 
 	ias = width(cfg->ias, width(ias, ops->max_ias));
-	if (ias < (ops->root_more_lg2 ? level_lg2(ops, pt->levels - 1u) + 1 : ops->page_lg2))
+	if (ias < (ops->root_more_lg2 ? level_lg2(pt, pt->levels - 1u) + 1 : ops->page_lg2))
 		return -EINVAL;
 	set_index_masks(pt, ias);
 	if (root_order(pt) >= TABLE_ORDERS)
@@ -108,11 +108,14 @@ static int configure(struct pt *pt, const struct pt_config *cfg)
 		return -EOPNOTSUPP;
 	pt->ops = ops;
 	pt->levels = (uint8_t)cfg->levels;
+	pt->index_lg2 = (uint8_t)pt_index_lg2(ops, cfg->levels, cfg->ias);
+	if (level_lg2(pt, pt->levels - 1u) >= 64)
+		return -EINVAL;
 	rc = configure_input(pt, cfg);
 	if (rc)
 		return rc;
 	pt->output_last = MASK(oas);
-	pt->page_sizes = usable_sizes(ops, cfg, pt->input_last & MASK(oas));
+	pt->page_sizes = usable_sizes(pt, cfg, pt->input_last & MASK(oas));
 	pt->can_dirty = cfg->flags & PT_DIRTY;
 	if (cfg->flags & PT_COHERENT)
 		pt->leaf_bits = ops->coherent_bits;

@@ -120,7 +120,7 @@ struct pt {
 	uint64_t leaf_bits;  /* what the flags change in every leaf, */
 	uint64_t write_bits; /* and in writable ones: struct pt_format, bits */
 	uint32_t index_mask[PT_MAX_LEVELS];
-	uint8_t levels;
+	uint8_t levels, index_lg2;
 	bool can_dirty;
 	bool dirty_tracking; /* read by readers */
 	uint8_t next_kept;
@@ -273,9 +273,10 @@ struct pt_ops {
 	unsigned int min_levels, max_levels;
 	unsigned int page_lg2, index_lg2; /* smallest leaf; entries of a table */
 	unsigned int leaf_index_lg2;	  /* entries of a table of level 0; 0: as the others */
+	unsigned int max_index_lg2;	  /* not 0: all tables have as many entries, up to this,
+					     as the levels need for the input */
 	unsigned int root_more_lg2;	  /* by so much a root may have more entries, */
 	bool root_whole;		  /* or has, however narrow the input */
-	bool root_more_alone;		  /* only where the root is the only table */
 	bool big_endian;		  /* entries in memory */
 	bool sign_extended;		  /* input addresses; but for PT_UNSIGNED */
 	bool no_dirty;			  /* leaves have no dirty flag */
@@ -309,6 +310,16 @@ struct pt_ops {
 	/* Moves every table, the root included, to @g. */
 	void (*gather_all)(struct pt *pt, struct pt_gather *g);
 };
+
+/* log2 of a table's entries (but for a root's, or a level 0's) where the input has @ias bits. */
+static inline unsigned int pt_index_lg2(const struct pt_ops *ops, unsigned int levels,
+					unsigned int ias)
+{
+	unsigned int bits = ias > ops->page_lg2 ? ias - ops->page_lg2 : 0;
+	unsigned int each = (bits + levels - 1) / levels;
+
+	return ops->max_index_lg2 && each > ops->index_lg2 ? each : ops->index_lg2;
+}
 
 extern const struct pt_ops pt_vtd_ss; /* Intel VT-d second stage */
 extern const struct pt_ops pt_vtd_fs; /* Intel VT-d first stage */

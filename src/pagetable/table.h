@@ -26,8 +26,10 @@
 #define TABLE_ORDER_SHIFT 4	 /* the block's order: from this bit on */
 
 struct pt_table {
-	uint32_t next;	/* in a list; 0 ends it */
-	uint16_t count; /* entries that are present; of a root of more than 2^16, modulo that */
+	union {
+		uint32_t next;	/* in a list; 0 ends it */
+		uint32_t count; /* in a tree: entries that are present */
+	};
 	uint8_t level;
 	uint8_t flags;
 };

@@ -202,7 +202,7 @@ WALK int walk_map_at(const struct pt_format *f, struct pt *pt, struct walk_run r
 			return WALK_SLOW;
 	} while (++i < r.n);
 	walk_fill(f, pt, &r, false);
-	table_desc(pt->mem, table)->count += (uint16_t)r.n;
+	table_desc(pt->mem, table)->count += (uint32_t)r.n;
 	pt->nr_leaf_bytes += len;
 	return 0;
 }
@@ -328,7 +328,7 @@ WALK uint64_t walk_build_one(const struct pt_format *f, struct pt *pt, struct wa
 	r.entry = &table[index];
 	walk_fill(f, pt, &r, fresh);
 	table_desc(pt->mem, table)->flags &= (uint8_t)~TABLE_ZERO;
-	table_desc(pt->mem, table)->count += (uint16_t)r.n;
+	table_desc(pt->mem, table)->count += (uint32_t)r.n;
 	if (link)
 		walk_put(f, link, link_value);
 	return r.n << walk_shift(f, r.level);
@@ -443,7 +443,7 @@ WALK uint64_t *walk_cut_entry(const struct pt_format *f, struct pt *pt, uint64_t
 			     .level = level - 1};
 
 	d->flags &= (uint8_t)~TABLE_ZERO;
-	d->count = (uint16_t)r.n;
+	d->count = (uint32_t)r.n;
 	do {
 		struct walk_flags flags = {f->accessed(e), f->dirty(e)};
 
@@ -494,29 +494,38 @@ WALK void walk_retire(struct pt *pt, uint64_t *table, bool zero, struct pt_gathe
 	gather_push(pt->mem, g, table);
 }
 
+/* The bytes that a table of level 0 maps; none of the others. */
+WALK uint64_t walk_bytes(const struct pt_format *f, const struct pt *pt, const uint64_t *table)
+{
+	const struct pt_table *d = table_desc(pt->mem, table);
+
+	return d->level ? 0 : (uint64_t)d->count << f->page_lg2;
+}
+
 /* Retires a table, already unlinked, and all below it. Returns the bytes that were mapped. */
 WALK uint64_t walk_drop(const struct pt_format *f, struct pt *pt, uint64_t *table,
 			struct pt_gather *g)
 {
+	uint64_t bytes = walk_bytes(f, pt, table);
 	struct pt_mem *m = pt->mem;
-	uint64_t bytes = 0;
 
 	walk_retire(pt, table, false, g);
 	for (uint32_t i = g->last; i; i = m->tables[i].next) {
 		unsigned int level = m->tables[i].level;
 
 		table = table_at(m, i);
-		if (!level)
-			bytes += (uint64_t)m->tables[i].count << f->page_lg2;
 		for (unsigned int k = 0; level && k < walk_entries(f, pt, level); k++) {
-			uint64_t e = walk_get(f, &table[k]);
+			uint64_t e = walk_get(f, &table[k]), *below;
 
 			if (!walk_present(f, e, level))
 				continue;
-			if (f->is_table(e, level))
-				walk_retire(pt, walk_table(f, pt, e), false, g);
-			else
+			if (!f->is_table(e, level)) {
 				bytes += BIT(walk_shift(f, level));
+				continue;
+			}
+			below = walk_table(f, pt, e);
+			bytes += walk_bytes(f, pt, below);
+			walk_retire(pt, below, false, g);
 		}
 	}
 	return bytes;
@@ -627,7 +636,7 @@ WALK int walk_unmap_at(const struct pt_format *f, struct pt *pt, uint64_t *table
 		walk_put(f, &entry[i], walk_empty(f, level));
 	} while (++i < n);
 	d = table_desc(pt->mem, table);
-	d->count -= (uint16_t)gone;
+	d->count -= gone;
 	pt->nr_leaf_bytes -= (uint64_t)gone << shift;
 	if (unmapped)
 		*unmapped = (uint64_t)gone << shift;
@@ -682,7 +691,7 @@ WALK uint64_t walk_clear_one(const struct pt_format *f, struct pt *pt, uint64_t 
 		e = walk_get(f, entry);
 	} while (!f->is_table(e, level));
 	*bytes += (uint64_t)gone << shift;
-	table_desc(pt->mem, p.table[level])->count -= (uint16_t)gone;
+	table_desc(pt->mem, p.table[level])->count -= gone;
 	if (gone && !table_desc(pt->mem, p.table[level])->count && p.table[level] != pt->root)
 		walk_keep(f, pt, first, g);
 	return end;

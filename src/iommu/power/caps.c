@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A POWER window's size, pages and levels, as the options make them.
+ * A POWER window's size, pages and levels, as the options make them: what an sPAPR container's
+ * VFIO_IOMMU_SPAPR_TCE_CREATE is given. The size of the tables follows from them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -26,7 +27,8 @@ const struct option_key power_options[] = {
 	 .type = OPTION_SIZE,
 	 .def = "0",
 	 .max = BIT(54),
-	 .help = "bytes of the window, a power of two; 0: 2G with one level, else what the levels hold"},
+	 .help = "bytes of the window, a power of two; 0: 2G with one level, else what the levels hold "
+		 "in tables of 4K; for more the tables are larger"},
 	{0},
 };
 
@@ -41,20 +43,21 @@ static const struct pt_ops *find_format(uint64_t page)
 	return NULL;
 }
 
-/* The bits of addresses that tables of so many levels hold at most, and must have at least. */
-static void window_limits(const struct power *p, unsigned int *least, unsigned int *most)
+/* The bits of addresses that so many levels hold in the smallest tables, and at most. False: one
+ * level less would do for any window. */
+static bool window_limits(const struct power *p, unsigned int *own, unsigned int *most)
 {
-	unsigned int one = p->ops->page_lg2, more = p->ops->root_more_lg2, levels = p->levels;
+	unsigned int page = p->ops->page_lg2, levels = p->levels, ias = p->ops->max_ias;
 
-	*least = one + (levels - 1) * p->ops->index_lg2 + 1;
-	*most = one + levels * p->ops->index_lg2 + (levels == 1 ? more : 0);
-	*most = (unsigned int)min_u64(*most, p->ops->max_ias);
+	*own = (unsigned int)min_u64(page + levels * p->ops->index_lg2, ias);
+	*most = (unsigned int)min_u64(page + levels * p->ops->max_index_lg2, ias);
+	return page + (levels - 1) * p->ops->index_lg2 < ias;
 }
 
 int power_init_caps(struct power *p, const struct options *o, char *why, size_t why_len)
 {
 	uint64_t window = options_number(o, "window");
-	unsigned int least, most;
+	unsigned int least, own, most;
 
 	p->ops = find_format(options_number(o, "page"));
 	p->levels = (unsigned int)options_number(o, "levels");
@@ -63,8 +66,8 @@ int power_init_caps(struct power *p, const struct options *o, char *why, size_t 
 			 options_string(o, "page"));
 		return -EINVAL;
 	}
-	window_limits(p, &least, &most);
-	if (least > most) {
+	least = p->ops->page_lg2 + 1;
+	if (!window_limits(p, &own, &most)) {
 		snprintf(why, why_len, "power: levels=%u: pages of %s fill a window with fewer",
 			 p->levels, options_string(o, "page"));
 		return -EINVAL;
@@ -78,6 +81,6 @@ int power_init_caps(struct power *p, const struct options *o, char *why, size_t 
 	if (window)
 		p->window_lg2 = log2_floor(window);
 	else
-		p->window_lg2 = p->levels == 1 ? ONE_LEVEL_LG2 : most;
+		p->window_lg2 = p->levels == 1 ? ONE_LEVEL_LG2 : own;
 	return 0;
 }

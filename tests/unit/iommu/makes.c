@@ -626,6 +626,8 @@ static void test_plain_makes(void **state)
 		{"power,levels=1", (1ull << 31) - 1, 0x1000, 0},
 		{"power,levels=1,window=64G", (1ull << 36) - 1, 0x1000, 0},
 		{"power,levels=5", (1ull << 54) - 1, 0x1000, 0},
+		{"power,levels=2,window=1M", (1ull << 20) - 1, 0x1000, 0},
+		{"power,levels=2,window=64T", (1ull << 46) - 1, 0x1000, 0},
 		{"power,page=64K,levels=3", (1ull << 43) - 1, 0x10000, 0},
 		{"power,page=2M,levels=2,window=64G", (1ull << 36) - 1, 0x200000, 0},
 		{"power,page=16M,levels=2", (1ull << 42) - 1, 0x1000000, 0},
@@ -739,7 +741,7 @@ static void test_wrong_options(void **state)
 		{"power,page=8K", "page=8K", "16M"},
 		{"power,window=3G", "window=3G", "power of two"},
 		{"power,levels=1,window=1T", "window=1T", "2^36"},
-		{"power,levels=2,window=1M", "window=1M", "2^22"},
+		{"power,levels=2,window=4K", "window=4K", "2^13"},
 		{"power,page=16M,levels=5", "levels=5", "fewer"},
 		{"", "''", "amd"},
 	};

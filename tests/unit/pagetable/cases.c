@@ -521,6 +521,29 @@ static void test_dump(void **state)
 	}
 }
 
+/* A table whose 65,536 entries are present is not empty: not when it is kept, not when the next ones
+ * take its place among those kept. */
+static void test_full_tables(void **state)
+{
+	const struct geometry g = {"", &pt_power_4k, NULL, 2, .ias = 46};
+	const uint64_t table = K4 << 17, n = PT_NR_KEPT + 2;
+	struct pt_gather gather = {0};
+	struct pt_leaf leaf;
+	struct fixture fx;
+
+	fixture_open(&fx, &g);
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(pt_map(fx.pt, i * table, 0, 65537 * K4, 3), 0);
+	for (uint64_t i = 0; i < n; i++) {
+		assert_int_equal(pt_unmap(fx.pt, i * table, K4, &gather, NULL), 0);
+		assert_true(pt_gather_empty(&gather));
+	}
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(pt_translate(fx.pt, i * table + 65536 * K4, &leaf), 0);
+	assert_int_equal(pt_mapped_bytes(fx.pt), n * 65536 * K4);
+	fixture_close(&fx);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -531,6 +554,7 @@ int main(void)
 		cmocka_unit_test(test_bad_geometry),
 		cmocka_unit_test(test_allocation_failures),
 		cmocka_unit_test(test_kept_tables),
+		cmocka_unit_test(test_full_tables),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_table_by_pa),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * POWER TCEs (LoPAPR): bits 0:51 the page, 62:63 00 nothing, 01 read, 11 read and write. With
- * several levels 512 entries in each table; one alone has as many as the window has pages.
+ * POWER TCEs (LoPAPR): bits 0:51 the page, 62:63 00 nothing, 01 read, 11 read and write. All tables
+ * are of one size.
  */
 #include "naive.h"
 
@@ -14,16 +14,24 @@ static unsigned int page_lg2(const struct geometry *g)
 	return g->ops == &pt_power_2m ? 21 : 24;
 }
 
+/* So many entries of every table as the levels need for the window, 512 at least. */
+static unsigned int entries_lg2(const struct geometry *g)
+{
+	unsigned int lg2 = 9;
+
+	while (g->ias && page_lg2(g) + lg2 * g->levels < g->ias)
+		lg2++;
+	return lg2;
+}
+
 static unsigned int shift(const struct geometry *g, unsigned int level)
 {
-	return page_lg2(g) + 9 * level;
+	return page_lg2(g) + entries_lg2(g) * level;
 }
 
 static unsigned int index_bits(const struct geometry *g, unsigned int level)
 {
-	unsigned int window = g->ias ? g->ias : page_lg2(g) + 9 * g->levels;
-
-	return level + 1 == g->levels ? window - shift(g, level) : 9;
+	return entries_lg2(g);
 }
 
 static int prot(int wanted)

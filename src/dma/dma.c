@@ -33,7 +33,7 @@ static void count(uint64_t *counter, uint64_t n)
 
 void dma_port_init(struct dma_port *p, struct requester *r, struct memory *m)
 {
-	*p = (struct dma_port){.requester = r, .memory = m};
+	*p = (struct dma_port){.requester = r, .memory = m, .ats = requester_ats(r)};
 }
 
 void dma_begin(struct dma_port *p)
@@ -179,7 +179,8 @@ static int translate(const struct transfer *t, uint64_t iova, uint64_t max, stru
 {
 	struct requester *r = t->port->requester;
 
-	if (unlikely(requester_has_ats(r)) && !iommu_is_message(r, t->port->pasid, iova))
+	if (unlikely(__atomic_load_n(t->port->ats, __ATOMIC_ACQUIRE)) &&
+	    !iommu_is_message(r, t->port->pasid, iova))
 		return iommu_translate_ats(r, t->port->pasid, iova, max, t->access, tr);
 	return iommu_translate_pasid(r, t->port->pasid, iova, max, t->access, tr);
 }

@@ -39,6 +39,7 @@ struct dma_stats {
 struct dma_port {
 	struct requester *requester;
 	struct memory *memory;
+	const bool *ats; /* the requester's */
 	bool bus_master; /* use dma_set_bus_master() */
 	/* Of the requests that follow; IOMMU_NO_PASID: without. Set by the thread that uses the port, between transfers. */
 	uint32_t pasid;

@@ -124,9 +124,9 @@ void requester_set_ats(struct requester *r, bool on)
 		requester_forget_atc(r, IOMMU_ALL_PASIDS, 0, UINT64_MAX);
 }
 
-bool requester_has_ats(const struct requester *r)
+const bool *requester_ats(const struct requester *r)
 {
-	return __atomic_load_n(&r->ats, __ATOMIC_ACQUIRE);
+	return &r->ats;
 }
 
 void requester_forget_atc(struct requester *r, uint32_t pasid, uint64_t first, uint64_t last)

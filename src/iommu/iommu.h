@@ -346,7 +346,8 @@ int requester_finish_stall(struct requester *r);
 int requester_add_ats(struct requester *r, bool pri);
 /* On or off, by whoever sets up the stream of a requester that has it. Off forgets what the cache holds. */
 void requester_set_ats(struct requester *r, bool on);
-bool requester_has_ats(const struct requester *r);
+/* Whether it is on: read atomically. */
+const bool *requester_ats(const struct requester *r);
 /*
  * Any thread, outside of sections: the device forgets [first, last] for requests with @pasid (IOMMU_NO_PASID:
  * without; IOMMU_ALL_PASIDS: all). When it returns no DMA uses any of it any more.

@@ -107,7 +107,7 @@ bool lookup(struct lookup *l)
 		return false;
 	l->pa = leaf.pa;
 	l->perms = lasting_perms(l->pt, &leaf);
-	l->loads = l->pt->levels - (leaf.lg2 - l->pt->ops->page_lg2) / l->pt->ops->index_lg2;
+	l->leaf_lg2 = leaf.lg2;
 	l->slot = memory_slot(l->r->memory, leaf.pa);
 	switch ((enum memory_kind)l->slot->kind) {
 	case MEMORY_PRIVATE:

@@ -25,7 +25,7 @@ struct lookup {
 	 */
 	uint8_t lg2;
 	unsigned int perms;		/* what may be done there without asking again */
-	unsigned int loads;		/* entries read */
+	uint8_t leaf_lg2;		/* of the entry in the table */
 	enum iommu_fault_reason reason; /* of a failure */
 };
 

@@ -126,7 +126,7 @@ static bool stage2_find(const struct nested_request *q, uint64_t gpa, unsigned i
 		stage2_refused(f, &l);
 		return false;
 	}
-	count_loads(r, l.loads);
+	count_loads(r, l.pt->levels - (l.leaf_lg2 - l.pt->ops->page_lg2) / l.pt->ops->index_lg2);
 	*out = (struct stage2){
 		.slot = l.slot, .ptr = l.ptr, .pa = l.pa, .lg2 = l.lg2, .perms = l.perms};
 	if (l.ptr && l.lg2 >= PAGE_SHIFT && iotlb_can_hold(l.ptr - (gpa & MASK(l.lg2))))
@@ -380,7 +380,7 @@ static int answer(const struct nested_request *q, const struct stage2 *s, uint8_
 
 /* The tables said no. */
 static int deny(const struct nested_request *q, const struct nested_context *ctx,
-		   const struct nested_fault *f)
+		const struct nested_fault *f)
 {
 	return q->ats ? -ENOENT : q->domain->nested->fault(q, ctx, f);
 }

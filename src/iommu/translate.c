@@ -29,7 +29,7 @@ static int miss_fault(const struct miss *m, enum iommu_fault_reason reason)
 /* The answer, after keeping it for the next one where it is a page. */
 static int answer(const struct miss *m, const struct lookup *l)
 {
-	uint64_t mask = MASK(l->lg2), offset = m->iova & mask;
+	uint64_t mask = BIT(l->lg2) - 1, offset = m->iova & mask;
 	char *page;
 
 	if (unlikely(!l->ptr)) { /* each access looks whether the BAR still answers */
@@ -49,13 +49,10 @@ static int answer(const struct miss *m, const struct lookup *l)
 static int translate_miss(const struct miss *m)
 {
 	const struct iommu_region *msi = messages_of(m->r, m->binding->pasid);
-	struct lookup l = {.r = m->r,
-			   .clear_of = msi,
-			   .addr = m->iova,
-			   .access = m->access & (IOMMU_READ | IOMMU_WRITE)};
+	struct lookup l; /* lookup() fills in what it found */
 	struct domain *d = __atomic_load_n(&m->binding->domain, __ATOMIC_ACQUIRE);
 
-	if (d && domain_is_nested(d))
+	if (d && unlikely(d->nested != NULL))
 		return nested_translate(&(struct nested_request){m->r, m->binding, d,
 								 m->binding->pasid, m->iova, m->len,
 								 m->access, m->ats},
@@ -65,7 +62,11 @@ static int translate_miss(const struct miss *m)
 		return translate_message(m->r, m->iova, m->len, m->access, m->out);
 	if (!d)
 		return miss_fault(m, FAULT_BLOCKED);
+	l.r = m->r;
 	l.pt = d->pt;
+	l.clear_of = msi;
+	l.addr = m->iova;
+	l.access = m->access & (IOMMU_READ | IOMMU_WRITE);
 	if (!lookup(&l))
 		return miss_fault(m, l.reason);
 	return answer(m, &l);
@@ -145,15 +146,16 @@ static __attribute__((noinline)) int translate_unattached(struct requester *r, u
 	return nested_translate(&(struct nested_request){r, b, d, pasid, iova, len, access}, out);
 }
 
-int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
-			  enum iommu_access access, struct translation *out)
+/* Apart, so that the other kind of request saves no registers. */
+static __attribute__((noinline)) int translate_with_pasid(struct requester *r, uint32_t pasid,
+							  uint64_t iova, uint64_t len,
+							  enum iommu_access access,
+							  struct translation *out)
 {
 	const struct iotlb_context *c;
 	struct binding *b;
 	uint64_t val;
 
-	if (!pasid)
-		return iommu_translate(r, iova, len, access, out);
 	/* Before the table: what was detached has been forgotten when its binding serves another
 	 * PASID. */
 	requester_catch_up(r);
@@ -165,6 +167,14 @@ int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, ui
 	if (unlikely((val & access) != access))
 		return translate_slow(r, b, iova, len, access, out);
 	return answer_hit(r, iova, len, val, c->recent_shift, out);
+}
+
+int iommu_translate_pasid(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+			  enum iommu_access access, struct translation *out)
+{
+	if (unlikely(pasid))
+		return translate_with_pasid(r, pasid, iova, len, access, out);
+	return iommu_translate(r, iova, len, access, out);
 }
 
 /* The binding that requests with @pasid go by, and the nested domain whose PASID it is if nobody

@@ -44,15 +44,15 @@ struct memory;
 enum memory_kind {
 	MEMORY_FREE,
 	MEMORY_PRIVATE,	   /* the process's own memory at base; may become stale */
-	MEMORY_REGISTERED, /* as PRIVATE, but an embedder promised that it stays: copied without a
-			      guard */
-	MEMORY_DIRECT,	   /* of a memory_mm whose maker promised the same */
 	MEMORY_SHARED,	   /* a duplicate of the program's shared mapping, held by us */
 	MEMORY_FILE,	   /* our mapping of a file */
 	MEMORY_BAR,	   /* a device's registers: never a pointer; see struct memory_bar */
 	MEMORY_TABLE,	   /* page-table memory: not reachable by DMA */
 	MEMORY_FOREIGN,	   /* another process's own memory; base is an address there */
 	MEMORY_GONE,	   /* taken back by its exporter (struct dmabuf): nothing answers */
+	MEMORY_REGISTERED, /* as PRIVATE, but an embedder promised that it stays: copied without a
+			      guard */
+	MEMORY_DIRECT,	   /* of a memory_mm whose maker promised the same */
 };
 
 /* A BAR behind a VA or a slot; opaque here, dma/ knows what device is. */
@@ -62,10 +62,10 @@ struct memory_bar {
 	uint64_t offset; /* of the first byte of what this describes */
 };
 
-/* Copied without a guard. */
+/* Registered, or as good: copied without a guard. The last kinds. */
 static inline bool memory_kind_stays(uint8_t kind)
 {
-	return kind == MEMORY_REGISTERED || kind == MEMORY_DIRECT;
+	return kind >= MEMORY_REGISTERED;
 }
 
 /* What a translation needs to know of a slot. Read without locks; fields change only before a slot

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
 #include "cli/cli.h"
 #include "iommu/iommu.h"
@@ -126,7 +127,7 @@ static void set_iommu(struct run_config *c, const char *arg, struct argp_state *
 		fail(state, "--iommu %s: %s", arg, why);
 	else
 		options_free(&o);
-	free(name);
+	ioas_free(name);
 	free(c->iommu);
 	c->iommu = strdup(arg);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
 #include "cli/cli.h"
 #include "devices/pci.h"
@@ -136,7 +137,7 @@ static int check_model(const char *text, char *why, size_t why_len)
 		rc = options_parse(text, model->keys, &o, why, why_len);
 	if (!rc)
 		options_free(&o);
-	free(name);
+	ioas_free(name);
 	return rc;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/alloc.h"
 #include "doors/machine.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static int create_model(const char *text, const struct pci_config *pcfg, struct 
 			 "there is no device model '%s'; `ioas devices` lists what there is", name);
 	else
 		rc = pci_create(model, text, pcfg, out, why, why_len);
-	free(name);
+	ioas_free(name);
 	return rc;
 }
 

@@ -12,6 +12,7 @@
  *   device.h   VFIO devices
  *   access.h   software users of an IOAS
  *   pasid.h    sets of PASIDs, one for each VM
+ *   alloc.h    where the library's structures come from
  *   file.h     the host's nodes as raw files, with the kernel's own commands
  *   abi/       the kernel's structures and numbers, in our words
  *
@@ -39,6 +40,7 @@
 #define IOAS_IOAS_H
 
 #include <ioas/access.h>
+#include <ioas/alloc.h>
 #include <ioas/context.h>
 #include <ioas/device.h>
 #include <ioas/file.h>

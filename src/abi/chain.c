@@ -7,6 +7,7 @@
 
 #include <ioas/abi/vfio.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
 
 void chain_init(struct chain *c, size_t base)
@@ -16,7 +17,7 @@ void chain_init(struct chain *c, size_t base)
 
 void chain_free(struct chain *c)
 {
-	free(c->buf);
+	ioas_free(c->buf);
 	c->buf = NULL;
 }
 
@@ -25,7 +26,7 @@ int chain_add(struct chain *c, uint16_t id, uint16_t version, const void *body, 
 	struct vfio_info_cap_header header = {.id = id, .version = version};
 	size_t at = c->len, size = align_up(sizeof(header) + len, 8);
 	uint32_t next = (uint32_t)(c->base + at);
-	uint8_t *buf = realloc(c->buf, at + size);
+	uint8_t *buf = ioas_realloc(c->buf, at + size);
 
 	if (!buf)
 		return -ENOMEM;

@@ -10,6 +10,7 @@
 #include "abi/chain.h"
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
+#include "base/alloc.h"
 
 static struct ioas *compat_ioas(struct iommufd *ctx)
 {
@@ -83,9 +84,9 @@ static int add_iova_ranges(struct chain *chain, struct space *space)
 	int rc = -ENOMEM;
 
 	n = space_iova_ranges(space, NULL, 0, &alignment);
-	ranges = calloc(n + 1, sizeof(*ranges));
+	ranges = ioas_calloc(n + 1, sizeof(*ranges));
 	size = sizeof(*cap) + n * sizeof(struct vfio_iova_range);
-	cap = calloc(1, size);
+	cap = ioas_calloc(1, size);
 	if (!ranges || !cap)
 		goto out;
 	n = min_u64(n, space_iova_ranges(space, ranges, n, &alignment));
@@ -94,8 +95,8 @@ static int add_iova_ranges(struct chain *chain, struct space *space)
 		cap->iova_ranges[i] = (struct vfio_iova_range){ranges[i].start, ranges[i].last};
 	rc = chain_add(chain, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, (char *)cap + header, size - header);
 out:
-	free(cap);
-	free(ranges);
+	ioas_free(cap);
+	ioas_free(ranges);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
+#include "base/alloc.h"
 
 struct container_group {
 	struct host_group *group;
@@ -98,7 +99,7 @@ static void container_release(struct abi_file *f)
 
 	pthread_mutex_destroy(&c->lock);
 	host_put(c->host);
-	free(c);
+	ioas_free(c);
 }
 
 static const struct abi_file_ops container_ops = {
@@ -118,7 +119,7 @@ int abi_open_container(struct host *h, struct caller *caller, struct abi_file **
 
 	if (h->iommufd_container)
 		return abi_open_iommufd_mode(h, true, out);
-	c = calloc(1, sizeof(*c));
+	c = ioas_calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	host_get(h);
@@ -132,7 +133,7 @@ int abi_open_container(struct host *h, struct caller *caller, struct abi_file **
 
 int container_add_group(struct container *c, struct host_group *g)
 {
-	struct container_group *cg = malloc(sizeof(*cg));
+	struct container_group *cg = ioas_malloc(sizeof(*cg));
 	int rc;
 
 	if (!cg)
@@ -157,7 +158,7 @@ int container_add_group(struct container *c, struct host_group *g)
 out_release:
 	host_group_release(g, c);
 out_free:
-	free(cg);
+	ioas_free(cg);
 	return rc;
 }
 
@@ -173,7 +174,7 @@ void container_remove_group(struct container *c, struct host_group *g)
 		if (cg->group != g)
 			continue;
 		list_del(pos);
-		free(cg);
+		ioas_free(cg);
 		if (c->type1)
 			type1_detach_group(c->type1, g);
 	}

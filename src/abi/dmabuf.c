@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/host.h"
 
 struct dmabuf_file {
@@ -23,7 +24,7 @@ static void dmabuf_release(struct abi_file *file)
 
 	dmabuf_put(f->dmabuf);
 	host_put(f->host);
-	free(f);
+	ioas_free(f);
 }
 
 static const struct abi_file_ops dmabuf_ops = {
@@ -34,7 +35,7 @@ static const struct abi_file_ops dmabuf_ops = {
 
 int abi_open_dmabuf(struct host *h, struct dmabuf *d, struct abi_file **out)
 {
-	struct dmabuf_file *f = calloc(1, sizeof(*f));
+	struct dmabuf_file *f = ioas_calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;

@@ -11,6 +11,7 @@
 #include <ioas/abi/extensions.h>
 
 #include "abi/iommufd.h"
+#include "base/alloc.h"
 #include "object/viommu.h"
 
 union any_command {
@@ -240,7 +241,7 @@ static void region_hold_release(struct abi_file *f)
 	struct iommufd *ctx = hold->ctx;
 
 	object_release(ctx, hold->owner);
-	free(hold);
+	ioas_free(hold);
 	iommufd_put(ctx);
 }
 
@@ -251,7 +252,7 @@ static const struct abi_file_ops region_hold_ops = {
 
 static int hold_region(struct iommufd *ctx, const struct region *region, struct abi_mapping *out)
 {
-	struct region_hold *hold = malloc(sizeof(*hold));
+	struct region_hold *hold = ioas_malloc(sizeof(*hold));
 
 	if (!hold) {
 		object_release(ctx, region->owner);
@@ -287,7 +288,7 @@ static void iommufd_release(struct abi_file *f)
 	struct iommufd_file *file = container_of(f, struct iommufd_file, file);
 
 	iommufd_put(file->ctx);
-	free(file);
+	ioas_free(file);
 }
 
 static const struct abi_file_ops iommufd_ops = {
@@ -299,14 +300,14 @@ static const struct abi_file_ops iommufd_ops = {
 
 int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **out)
 {
-	struct iommufd_file *file = calloc(1, sizeof(*file));
+	struct iommufd_file *file = ioas_calloc(1, sizeof(*file));
 	int rc;
 
 	if (!file)
 		return -ENOMEM;
 	rc = iommufd_create(h, process_mode, &file->ctx);
 	if (rc) {
-		free(file);
+		ioas_free(file);
 		return rc;
 	}
 	abi_file_init(&file->file, &iommufd_ops);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "abi/iommufd.h"
+#include "base/alloc.h"
 
 struct fault_file {
 	struct abi_file file;
@@ -113,7 +114,7 @@ static void fault_release(struct abi_file *file)
 
 	object_release(ctx, &f->queue->obj);
 	iommufd_put(ctx);
-	free(f);
+	ioas_free(f);
 }
 
 static const struct abi_file_ops fault_ops = {
@@ -128,7 +129,7 @@ static const struct abi_file_ops fault_ops = {
 
 static int open_queue(struct fault_queue *queue, struct abi_file **out)
 {
-	struct fault_file *f = calloc(1, sizeof(*f));
+	struct fault_file *f = ioas_calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;

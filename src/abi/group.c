@@ -11,6 +11,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/vfio_device.h"
+#include "base/alloc.h"
 
 struct group_file {
 	struct abi_file file;
@@ -119,7 +120,7 @@ static long unset_container(struct group_file *gf)
 /* A text of the program's, allocated. */
 static int copy_name(struct group_file *gf, uint64_t arg, struct caller *c, char **out)
 {
-	char *name = malloc(MAX_NAME);
+	char *name = ioas_malloc(MAX_NAME);
 	int rc = 0;
 
 	if (!name)
@@ -130,7 +131,7 @@ static int copy_name(struct group_file *gf, uint64_t arg, struct caller *c, char
 		else if (copy_in(c, &name[n], arg + n, 1))
 			rc = refuse(sink_of(gf), EFAULT, "GRP.FD.1", "name", arg, "a readable text");
 		if (rc) {
-			free(name);
+			ioas_free(name);
 			return rc;
 		}
 	}
@@ -171,7 +172,7 @@ static int find_device(struct group_file *gf, uint64_t arg, struct caller *c, st
 		if (rc)
 			break;
 	}
-	free(name);
+	ioas_free(name);
 	if (!rc)
 		return refuse(sink_of(gf), ENODEV, "GRP.FD.1", "name", gf->group->id, "a device of this group");
 	return rc < 0 ? rc : 0;
@@ -246,7 +247,7 @@ static void group_release(struct abi_file *f)
 	gf->group->file = NULL;
 	pthread_mutex_unlock(&h->lock);
 	pthread_mutex_destroy(&gf->lock);
-	free(gf);
+	ioas_free(gf);
 	host_put(h);
 }
 
@@ -289,7 +290,7 @@ int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct 
 
 	if (!g)
 		return -ENODEV;
-	gf = calloc(1, sizeof(*gf));
+	gf = ioas_calloc(1, sizeof(*gf));
 	if (!gf)
 		return -ENOMEM;
 	pthread_mutex_lock(&h->lock);
@@ -299,7 +300,7 @@ int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct 
 		g->file = gf;
 	pthread_mutex_unlock(&h->lock);
 	if (busy || empty) {
-		free(gf);
+		ioas_free(gf);
 		if (empty)
 			return -ENODEV;
 		return refuse(&h->sink, EBUSY, "GRP.OPEN", "group", group,

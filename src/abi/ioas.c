@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "abi/iommufd.h"
+#include "base/alloc.h"
 
 int abi_destroy(struct call *call)
 {
@@ -47,7 +48,7 @@ static int copy_out_ranges(struct call *call, struct ioas *ioas, struct iommu_io
 	total = space_iova_ranges(ioas->space, NULL, 0, &alignment);
 	if (cmd->num_iovas && total) {
 		room = min_u64(cmd->num_iovas, total);
-		ranges = calloc(room, sizeof(*ranges));
+		ranges = ioas_calloc(room, sizeof(*ranges));
 		if (!ranges)
 			return -ENOMEM;
 		total = space_iova_ranges(ioas->space, ranges, room, &alignment);
@@ -60,7 +61,7 @@ static int copy_out_ranges(struct call *call, struct ioas *ioas, struct iommu_io
 			rc = no(call, EFAULT, "RNG.4", "allowed_iovas", cmd->allowed_iovas,
 				"writable memory for %zu ranges", room);
 	}
-	free(ranges);
+	ioas_free(ranges);
 	if (rc)
 		return rc;
 	rc = total > cmd->num_iovas ? no(call, EMSGSIZE, "RNG.3", "num_iovas", cmd->num_iovas,
@@ -115,7 +116,7 @@ static int read_ranges(struct call *call, const struct iommu_ioas_allow_iovas *c
 
 	while (!rc && n == room && n < cmd->num_iovas) {
 		room = (uint32_t)min_u64(cmd->num_iovas, room ? 2ull * room : 64);
-		more = realloc(ranges, room * sizeof(*ranges));
+		more = ioas_realloc(ranges, room * sizeof(*ranges));
 		if (!more) {
 			rc = -ENOMEM;
 			break;
@@ -129,7 +130,7 @@ static int read_ranges(struct call *call, const struct iommu_ioas_allow_iovas *c
 		rc = no(call, EFAULT, "ALW.3", "allowed_iovas", cmd->allowed_iovas, "%u readable ranges",
 			cmd->num_iovas);
 	if (rc)
-		free(ranges);
+		ioas_free(ranges);
 	else
 		*out = ranges;
 	return rc;
@@ -150,7 +151,7 @@ int abi_ioas_allow_iovas(struct call *call)
 	rc = read_ranges(call, cmd, ioas->space, &ranges);
 	if (!rc) {
 		rc = space_allow(ioas->space, ranges, cmd->num_iovas);
-		free(ranges);
+		ioas_free(ranges);
 	}
 	call_put_ioas(call, ioas);
 	return rc;
@@ -227,7 +228,7 @@ static int collect_spaces(struct iommufd *ctx, struct ioas ***out, size_t *n)
 
 	*n = 0;
 	max = object_count(ctx);
-	all = calloc(max + 1, sizeof(struct ioas *));
+	all = ioas_calloc(max + 1, sizeof(struct ioas *));
 	if (!all)
 		return -ENOMEM;
 	lock_acquire(&ctx->lock);
@@ -256,19 +257,19 @@ int abi_ioas_change_process(struct call *call)
 	rc = collect_spaces(call->ctx, &all, &n);
 	if (rc)
 		return rc;
-	spaces = calloc(n + 1, sizeof(struct space *));
+	spaces = ioas_calloc(n + 1, sizeof(struct space *));
 	if (spaces) {
 		for (size_t i = 0; i < n; i++)
 			spaces[i] = all[i]->space;
 		payer = call_payer(call->ctx, call->caller);
 		rc = space_change_payer(spaces, n, &payer);
-		free(spaces);
+		ioas_free(spaces);
 	} else {
 		rc = -ENOMEM;
 	}
 	for (size_t i = 0; i < n; i++)
 		call_put_ioas(call, all[i]);
-	free(all);
+	ioas_free(all);
 	return rc;
 }
 

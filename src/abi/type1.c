@@ -12,17 +12,18 @@
 
 #include "abi/chain.h"
 #include "abi/type1.h"
+#include "base/alloc.h"
 
 int type1_create(struct host *h, bool v2, struct type1 **out)
 {
-	struct type1 *t = calloc(1, sizeof(*t));
+	struct type1 *t = ioas_calloc(1, sizeof(*t));
 	int rc;
 
 	if (!t)
 		return -ENOMEM;
 	rc = space_create(h->memory, &h->sink, &t->space);
 	if (rc) {
-		free(t);
+		ioas_free(t);
 		return rc;
 	}
 	t->host = h;
@@ -40,7 +41,7 @@ static void free_dmas(struct type1 *t)
 
 	while (range_first(&t->dmas, &r)) {
 		range_erase(&t->dmas, r.start, NULL);
-		free(r.value);
+		ioas_free(r.value);
 		t->avail++;
 	}
 }
@@ -50,9 +51,9 @@ void type1_destroy(struct type1 *t)
 	free_dmas(t);
 	space_destroy(t->space);
 	range_destroy(&t->dmas);
-	free(t->iovas);
+	ioas_free(t->iovas);
 	pthread_mutex_destroy(&t->lock);
-	free(t);
+	ioas_free(t);
 }
 
 static void mirror_invalidate(struct space_mirror *m, uint64_t iova, uint64_t last, struct pt_gather *g)
@@ -100,7 +101,7 @@ static int refresh_iovas(struct type1 *t)
 	size_t n, kept = 0;
 
 	n = space_iova_ranges(t->space, NULL, 0, &alignment);
-	all = calloc(n + 1, sizeof(*all));
+	all = ioas_calloc(n + 1, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
 	n = space_iova_ranges(t->space, all, n, &alignment);
@@ -114,7 +115,7 @@ static int refresh_iovas(struct type1 *t)
 		if (r.start <= r.last)
 			all[kept++] = r;
 	}
-	free(t->iovas);
+	ioas_free(t->iovas);
 	t->iovas = all;
 	t->nr_iovas = kept;
 	return 0;
@@ -237,14 +238,14 @@ static int add_info_caps(struct type1 *t, struct chain *chain)
 		rc = chain_add(chain, VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL, 1, &avail, sizeof(avail));
 	if (rc || !t->nr_iovas)
 		return rc;
-	cap = calloc(1, size);
+	cap = ioas_calloc(1, size);
 	if (!cap)
 		return -ENOMEM;
 	cap->nr_iovas = t->nr_iovas;
 	for (size_t i = 0; i < t->nr_iovas; i++)
 		cap->iova_ranges[i] = (struct vfio_iova_range){t->iovas[i].start, t->iovas[i].last};
 	rc = chain_add(chain, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE, 1, (char *)cap + header, size - header);
-	free(cap);
+	ioas_free(cap);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "abi/type1.h"
+#include "base/alloc.h"
 
 #define no(t, err, rule, field, value, ...) refuse(&(t)->host->sink, err, rule, field, value, __VA_ARGS__)
 
@@ -115,7 +116,7 @@ static int add_dma(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, st
 	if (!iova_is_valid(t, m->iova, last))
 		return no(t, EINVAL, "T1M.13", "iova", m->iova,
 			  "a range within the list of GET_INFO's IOVA_RANGE capability");
-	d = malloc(sizeof(*d));
+	d = ioas_malloc(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	*d = (struct dma){m->iova, m->size, m->vaddr, m->flags & PERMISSIONS, false};
@@ -131,7 +132,7 @@ static int add_dma(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, st
 out_erase:
 	range_erase(&t->dmas, m->iova, NULL);
 out_free:
-	free(d);
+	ioas_free(d);
 	return rc;
 }
 
@@ -224,7 +225,7 @@ static void remove_dma(struct type1 *t, struct dma *d)
 	if (d->vaddr_invalid)
 		t->nr_vaddr_invalid--;
 	t->avail++;
-	free(d);
+	ioas_free(d);
 }
 
 /* 11.3: v1 stops for good at a mapping that begins before the request, which is the first if it is any. */

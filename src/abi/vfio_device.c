@@ -9,6 +9,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/vfio_device.h"
+#include "base/alloc.h"
 
 struct device_file {
 	struct abi_file file;
@@ -53,7 +54,7 @@ static int attach_to_compat(struct vfio_device *d, struct iommufd *ctx)
 
 static int first_open(struct host_device *hdev, struct vfio_device **out)
 {
-	struct vfio_device *d = calloc(1, sizeof(*d));
+	struct vfio_device *d = ioas_calloc(1, sizeof(*d));
 	int rc;
 
 	if (!d)
@@ -65,7 +66,7 @@ static int first_open(struct host_device *hdev, struct vfio_device **out)
 	rc = vfio_irqs_init(d);
 	if (rc) {
 		pthread_mutex_destroy(&d->lock);
-		free(d);
+		ioas_free(d);
 		return rc;
 	}
 	vfio_config_open(d);
@@ -87,7 +88,7 @@ static void last_close(struct vfio_device *d)
 	if (d->idev)
 		idevice_unbind(d->idev);
 	pthread_mutex_destroy(&d->lock);
-	free(d);
+	ioas_free(d);
 }
 
 /* hdev->opened changes under the host's open_lock, which is held across the first open and the last close. */
@@ -458,7 +459,7 @@ static void device_release(struct abi_file *f)
 		pthread_cond_broadcast(&h->closed);
 	pthread_mutex_unlock(&h->open_lock);
 	pthread_mutex_destroy(&df->lock);
-	free(df);
+	ioas_free(df);
 	host_put(h);
 }
 
@@ -486,14 +487,14 @@ static int count_file(struct host_device *hdev)
 
 static int new_file(struct host_device *hdev, struct device_file **out)
 {
-	struct device_file *df = calloc(1, sizeof(*df));
+	struct device_file *df = ioas_calloc(1, sizeof(*df));
 	int rc;
 
 	if (!df)
 		return -ENOMEM;
 	rc = count_file(hdev);
 	if (rc) {
-		free(df);
+		ioas_free(df);
 		return rc;
 	}
 	df->hdev = hdev;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "abi/vfio_device.h"
+#include "base/alloc.h"
 
 #define MAX_IOEVENTFDS 1000
 
@@ -30,7 +31,7 @@ static void remove_ioeventfd(struct ioeventfd *io)
 	io->eventfd->ops->put(io->eventfd);
 	list_del(&io->link);
 	io->d->nr_ioeventfds--;
-	free(io);
+	ioas_free(io);
 }
 
 void vfio_ioeventfds_close(struct vfio_device *d)
@@ -63,7 +64,7 @@ static int add(struct vfio_device *d, const struct vfio_device_ioeventfd *cmd, u
 		return refuse(device_sink(d), ENODEV, "IOE.4", "fd", (uint64_t)cmd->fd, "one that is there");
 	if (d->nr_ioeventfds >= MAX_IOEVENTFDS)
 		return refuse(device_sink(d), ENOSPC, "IOE.5", "fd", (uint64_t)cmd->fd, "at most %d", MAX_IOEVENTFDS);
-	io = calloc(1, sizeof(*io));
+	io = ioas_calloc(1, sizeof(*io));
 	if (!io)
 		return -ENOMEM;
 	*io = (struct ioeventfd){
@@ -76,7 +77,7 @@ static int add(struct vfio_device *d, const struct vfio_device_ioeventfd *cmd, u
 	};
 	rc = c->ops->eventfd_get(c, cmd->fd, &io->eventfd);
 	if (rc) {
-		free(io);
+		ioas_free(io);
 		return refuse(device_sink(d), -rc, "IOE.5", "fd", (uint64_t)cmd->fd, "an eventfd");
 	}
 	list_add_tail(&d->ioeventfds, &io->link);

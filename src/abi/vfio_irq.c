@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "abi/vfio_device.h"
+#include "base/alloc.h"
 
 #define NONE (-1)
 
@@ -76,7 +77,7 @@ static void disable(struct vfio_device *d)
 		pci_irq_enable(d->pci, kind, false);
 	for (unsigned int i = 0; i < n; i++)
 		put_eventfd(vectors[i]);
-	free(vectors);
+	ioas_free(vectors);
 	put_eventfd(unmask);
 }
 
@@ -92,7 +93,7 @@ void vfio_irqs_close(struct vfio_device *d)
 static int enable(struct vfio_device *d, enum pci_irq kind, unsigned int n)
 {
 	struct vfio_irqs *irqs = &d->irqs;
-	struct abi_eventfd **vectors = calloc(n, sizeof(*vectors));
+	struct abi_eventfd **vectors = ioas_calloc(n, sizeof(*vectors));
 
 	if (!vectors)
 		return -ENOMEM;
@@ -144,7 +145,7 @@ static int put_vector(const struct set_irqs *s, unsigned int vector, int32_t fd)
 		return rc;
 	pthread_mutex_lock(&irqs->lock);
 	if (vector >= irqs->nr_vectors) {
-		vectors = realloc(irqs->vectors, (vector + 1) * sizeof(*vectors));
+		vectors = ioas_realloc(irqs->vectors, (vector + 1) * sizeof(*vectors));
 		if (!vectors) {
 			pthread_mutex_unlock(&irqs->lock);
 			put_eventfd(e);
@@ -465,7 +466,7 @@ long vfio_set_irqs(struct vfio_device *d, uint64_t arg, struct caller *c)
 	s.start = h.start;
 	s.count = h.count;
 	s.type = h.flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
-	s.data = malloc(len + 1);
+	s.data = ioas_malloc(len + 1);
 	if (!s.data)
 		return -ENOMEM;
 	if (copy_in(c, s.data, arg + SET_MIN, len)) {
@@ -475,7 +476,7 @@ long vfio_set_irqs(struct vfio_device *d, uint64_t arg, struct caller *c)
 		rc = act(&s, h.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK);
 		pthread_mutex_unlock(&d->lock);
 	}
-	free(s.data);
+	ioas_free(s.data);
 	return rc;
 }
 

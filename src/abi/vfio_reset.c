@@ -7,6 +7,7 @@
 
 #include "abi/iommufd.h"
 #include "abi/vfio_device.h"
+#include "base/alloc.h"
 
 static bool same_bus(const struct pci_dev *a, const struct pci_dev *b)
 {
@@ -201,7 +202,7 @@ long vfio_hot_reset(struct vfio_device *d, bool cdev, uint64_t arg, struct calle
 	for_each_on_bus(d, count_groups, &max);
 	if (cmd.count > max)
 		return refuse(device_sink(d), EINVAL, "HR.3", "count", cmd.count, "at most %u groups", max);
-	o.groups = calloc(cmd.count + 1, sizeof(struct host_group *));
+	o.groups = ioas_calloc(cmd.count + 1, sizeof(struct host_group *));
 	if (!o.groups)
 		return -ENOMEM;
 	rc = get_groups(d, arg + min, &o, cmd.count, c);
@@ -211,6 +212,6 @@ long vfio_hot_reset(struct vfio_device *d, bool cdev, uint64_t arg, struct calle
 	if (!rc)
 		rc = for_each_on_bus(d, reset_one, NULL);
 	pthread_mutex_unlock(&d->hdev->group->host->open_lock);
-	free(o.groups);
+	ioas_free(o.groups);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "abi/iommufd.h"
+#include "base/alloc.h"
 #include "object/viommu.h"
 
 #define VEVENTQ_MAX_DEPTH BIT(19)
@@ -181,7 +182,7 @@ static void file_release(struct abi_file *file)
 	struct iommufd *ctx = f->ctx;
 
 	object_release(ctx, &f->queue->obj);
-	free(f);
+	ioas_free(f);
 	iommufd_put(ctx);
 }
 
@@ -197,7 +198,7 @@ static const struct abi_file_ops veventq_ops = {
 
 static int open_queue(struct iommufd *ctx, struct veventq *queue, struct abi_file **out)
 {
-	struct veventq_file *f = calloc(1, sizeof(*f));
+	struct veventq_file *f = ioas_calloc(1, sizeof(*f));
 
 	if (!f)
 		return -ENOMEM;

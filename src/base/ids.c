@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/ids.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -20,7 +21,7 @@ void ids_init(struct ids *t)
 
 void ids_destroy(struct ids *t)
 {
-	free(t->slots);
+	ioas_free(t->slots);
 	ids_init(t);
 }
 
@@ -29,7 +30,7 @@ static int grow(struct ids *t)
 	size_t size = t->size ? t->size * 2 : FIRST_SIZE;
 	void **slots;
 
-	slots = realloc(t->slots, size * sizeof(*slots));
+	slots = ioas_realloc(t->slots, size * sizeof(*slots));
 	if (!slots)
 		return -ENOMEM;
 	memset(slots + t->size, 0, (size - t->size) * sizeof(*slots));

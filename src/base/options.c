@@ -6,18 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
 
 char *options_name(const char *text)
 {
-	return strndup(text, strcspn(text, ","));
+	return alloc_text(text, strcspn(text, ","));
 }
 
 /* Copies one comma-separated element, undoing doubled commas; *pp moves past it and its comma. */
 static char *next_element(const char **pp)
 {
 	const char *p = *pp;
-	char *out = malloc(strlen(p) + 1), *o = out;
+	char *out = ioas_malloc(strlen(p) + 1), *o = out;
 
 	if (!out)
 		return NULL;
@@ -166,8 +167,8 @@ static int set_element(struct options *o, char *element, char *why, size_t why_l
 			 element, type_words(v->key->type));
 		return -EINVAL;
 	}
-	free(v->string);
-	v->string = strdup(eq ? eq + 1 : "on");
+	ioas_free(v->string);
+	v->string = alloc_text(eq ? eq + 1 : "on", SIZE_MAX);
 	if (!v->string)
 		return -ENOMEM;
 	v->given = true;
@@ -183,7 +184,7 @@ static int set_defaults(struct options *o, const struct option_key *keys)
 		v->key = &keys[i];
 		if (!keys[i].def)
 			continue;
-		v->string = strdup(keys[i].def);
+		v->string = alloc_text(keys[i].def, SIZE_MAX);
 		if (!v->string)
 			return -ENOMEM;
 		if (parse_value(v))
@@ -202,7 +203,7 @@ int options_parse(const char *text, const struct option_key *keys, struct option
 	while (keys[n].name)
 		n++;
 	*out = (struct options){.n = n};
-	out->values = calloc(n + 1, sizeof(*out->values));
+	out->values = ioas_calloc(n + 1, sizeof(*out->values));
 	out->name = next_element(&p);
 	if (!out->values || !out->name)
 		goto fail;
@@ -211,7 +212,7 @@ int options_parse(const char *text, const struct option_key *keys, struct option
 		char *element = next_element(&p);
 
 		rc = element ? set_element(out, element, why, why_len) : -ENOMEM;
-		free(element);
+		ioas_free(element);
 	}
 	if (!rc)
 		return 0;
@@ -225,9 +226,9 @@ fail:
 void options_free(struct options *o)
 {
 	for (size_t i = 0; o->values && i < o->n; i++)
-		free(o->values[i].string);
-	free(o->values);
-	free(o->name);
+		ioas_free(o->values[i].string);
+	ioas_free(o->values);
+	ioas_free(o->name);
 	*o = (struct options){0};
 }
 

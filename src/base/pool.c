@@ -4,6 +4,7 @@
  * is asked to make a huge one indeed: to touch memory for the first time is what growing costs.
  */
 #include "base/pool.h"
+#include "base/alloc.h"
 
 #include <sys/mman.h>
 
@@ -19,7 +20,7 @@ void pool_destroy(struct pool *p)
 {
 	for (struct pool_chunk *c = p->chunks, *next; c; c = next) {
 		next = c->next;
-		free(c);
+		ioas_free(c);
 	}
 	pool_init(p, p->size);
 }
@@ -29,8 +30,8 @@ static struct pool_chunk *chunk_alloc(size_t size)
 	struct pool_chunk *c;
 
 	if (size < CHUNK_LAST)
-		return malloc(size);
-	c = aligned_alloc(CHUNK_LAST, size);
+		return ioas_malloc(size);
+	c = ioas_aligned_alloc(CHUNK_LAST, size);
 	if (c)
 		madvise(c, size, MADV_HUGEPAGE);
 	return c;
@@ -61,7 +62,7 @@ _Static_assert(sizeof(struct list) == 16, "objects stay aligned");
 
 void *pool_sanitized_alloc(struct pool *p)
 {
-	struct list *link = malloc(sizeof(*link) + p->size);
+	struct list *link = ioas_malloc(sizeof(*link) + p->size);
 
 	if (!link)
 		return NULL;
@@ -74,7 +75,7 @@ void pool_sanitized_free(void *object)
 	struct list *link = (struct list *)object - 1;
 
 	list_del(link);
-	free(link);
+	ioas_free(link);
 }
 
 void pool_each(const struct pool *p, void (*cb)(void *arg, void *object), void *arg)

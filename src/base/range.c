@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/alloc.h"
 #include "base/range_node.h"
 
 /* A block is a quarter of what is held already, so that little lies idle, within these sizes. */
@@ -50,7 +51,7 @@ static void leaf_set(struct range_node *n, unsigned int i, const struct range *r
 
 static void *default_alloc(void *arg, size_t size, size_t align)
 {
-	void *p = aligned_alloc(align, size);
+	void *p = ioas_aligned_alloc(align, size);
 
 	if (p && size >= BLOCK_MAX)
 		madvise(p, size, MADV_HUGEPAGE);
@@ -59,7 +60,7 @@ static void *default_alloc(void *arg, size_t size, size_t align)
 
 static void default_free(void *arg, void *block, size_t size)
 {
-	free(block);
+	ioas_free(block);
 }
 
 void range_init(struct range_tree *t, const struct range_allocator *allocator)

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "devices/models.h"
 
 #define MAX_CHANNELS 4
@@ -206,7 +207,7 @@ static int ioat_create(struct pci_dev *dev, const struct options *o, char *why, 
 		.revision = 4,
 		.pcie = true,
 	};
-	struct ioat *io = calloc(1, sizeof(*io));
+	struct ioat *io = ioas_calloc(1, sizeof(*io));
 	int rc;
 
 	if (!io)
@@ -221,7 +222,7 @@ static int ioat_create(struct pci_dev *dev, const struct options *o, char *why, 
 		rc = pci_add_pasid(dev, PASID_BITS);
 	if (rc) {
 		snprintf(why, why_len, "ioat: out of memory");
-		free(io);
+		ioas_free(io);
 		return rc;
 	}
 	pci_set_intx_pin(dev, 1);
@@ -233,7 +234,7 @@ static int ioat_create(struct pci_dev *dev, const struct options *o, char *why, 
 
 static void ioat_destroy(struct pci_dev *dev)
 {
-	free(pci_model_data(dev));
+	ioas_free(pci_model_data(dev));
 }
 
 static void suspend(struct channel *ch)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/alloc.h"
 #include "base/thread.h"
 #include "devices/private.h"
 #include "devices/worker.h"
@@ -125,18 +126,18 @@ static void free_bars(struct pci_dev *dev)
 		if (bar->mem)
 			dev->ops.shm_free(dev->cfg.ops_arg, bar->mem,
 					  align_up(bar->size, PAGE_SIZE));
-		free(bar->pages);
+		ioas_free(bar->pages);
 	}
 }
 
 static void free_dev(struct pci_dev *dev)
 {
 	free_bars(dev);
-	free(dev->sriov.vfs);
+	ioas_free(dev->sriov.vfs);
 	pthread_mutex_destroy(&dev->sriov.lock);
 	pthread_mutex_destroy(&dev->irq_lock);
 	pthread_mutex_destroy(&dev->lock);
-	free(dev);
+	ioas_free(dev);
 }
 
 static void default_missing_ops(struct pci_dev *dev)
@@ -178,7 +179,7 @@ struct origin {
 static int create(const struct origin *from, const struct pci_config *cfg, struct pci_dev **out,
 		  char *why, size_t why_len)
 {
-	struct pci_dev *dev = calloc(1, sizeof(*dev));
+	struct pci_dev *dev = ioas_calloc(1, sizeof(*dev));
 	int rc = -ENOMEM;
 
 	snprintf(why, why_len, "out of memory");
@@ -298,7 +299,7 @@ static int add_bar(struct pci_dev *dev, unsigned int index, const struct pci_bar
 		return -EINVAL;
 	*bar = *want;
 	bar->mem = dev->ops.shm_alloc(dev->cfg.ops_arg, len);
-	bar->pages = calloc(len / PAGE_SIZE, 1);
+	bar->pages = ioas_calloc(len / PAGE_SIZE, 1);
 	if (!bar->mem || !bar->pages)
 		return -ENOMEM;
 	config_add_bar(dev, index);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "devices/models.h"
 
 #define BAR_SIZE    0x10000
@@ -40,7 +41,7 @@ static int scratch_create(struct pci_dev *dev, const struct options *o, char *wh
 		.class_code = 0xff0000,
 		.pcie = true,
 	};
-	struct scratch *s = calloc(1, sizeof(*s));
+	struct scratch *s = ioas_calloc(1, sizeof(*s));
 	int rc;
 
 	if (!s)
@@ -50,7 +51,7 @@ static int scratch_create(struct pci_dev *dev, const struct options *o, char *wh
 	if (!rc)
 		rc = pci_add_bar(dev, 2, PAGE_SIZE, false, false);
 	if (rc) {
-		free(s);
+		ioas_free(s);
 		return rc;
 	}
 	pci_set_page_flags(dev, 2, 0, PAGE_SIZE, PCI_PAGE_TRAP_READS);
@@ -60,7 +61,7 @@ static int scratch_create(struct pci_dev *dev, const struct options *o, char *wh
 
 static void scratch_destroy(struct pci_dev *dev)
 {
-	free(pci_model_data(dev));
+	ioas_free(pci_model_data(dev));
 }
 
 static void scratch_reset(struct pci_dev *dev)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "devices/private.h"
 
 #define VF_OFFSET 0x80 /* functions of the devices 0 to 15 are the configuration's own */
@@ -59,7 +60,7 @@ int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char 
 			dev->name, cfg->total);
 		return -EINVAL;
 	}
-	dev->sriov.vfs = calloc(cfg->total, sizeof(struct pci_dev *));
+	dev->sriov.vfs = ioas_calloc(cfg->total, sizeof(struct pci_dev *));
 	if (!dev->sriov.vfs)
 		return -ENOMEM;
 	dev->sriov.cfg = *cfg;

@@ -11,6 +11,7 @@
  * end, and a pause waits for that.
  */
 #include "devices/worker.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -153,13 +154,13 @@ static void *worker_main(void *arg)
 
 int worker_create(struct pci_dev *dev, struct pci_worker **out)
 {
-	struct pci_worker *w = calloc(1, sizeof(*w));
+	struct pci_worker *w = ioas_calloc(1, sizeof(*w));
 
 	if (!w)
 		return -ENOMEM;
-	w->posted = calloc(MAX_POSTED, sizeof(*w->posted));
+	w->posted = ioas_calloc(MAX_POSTED, sizeof(*w->posted));
 	if (!w->posted) {
-		free(w);
+		ioas_free(w);
 		return -ENOMEM;
 	}
 	w->dev = dev;
@@ -188,8 +189,8 @@ void worker_destroy(struct pci_worker *w)
 	pthread_cond_destroy(&w->quiet);
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->lock);
-	free(w->posted);
-	free(w);
+	ioas_free(w->posted);
+	ioas_free(w);
 }
 
 /* Called with the lock. A worker that cannot be started leaves the work where it is, for the next

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/domain.h"
 #include "iommu/translate.h"
 
@@ -29,12 +30,12 @@ struct atc {
 
 static int atc_create(struct atc **out)
 {
-	struct atc *t = calloc(1, sizeof(*t));
+	struct atc *t = ioas_calloc(1, sizeof(*t));
 
 	if (!t)
 		return -ENOMEM;
 	if (iotlb_init(&t->tlb)) {
-		free(t);
+		ioas_free(t);
 		return -ENOMEM;
 	}
 	for (uint32_t n = 0; n < ATC_PASIDS; n++)
@@ -47,7 +48,7 @@ void atc_free(struct atc *t)
 {
 	if (t)
 		iotlb_fini(&t->tlb);
-	free(t);
+	ioas_free(t);
 }
 
 void atc_forget_everything(struct atc *t)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/nested_cache.h"
 #include "iommu/requester.h"
 #include "iommu/viommu.h"
@@ -36,12 +37,12 @@ static int alloc(struct iommu *i, struct requester *r, uint32_t flags, const str
 	rc = i->make->domain_config(i, r, flags, data, &cfg);
 	if (rc)
 		return rc;
-	d = calloc(1, sizeof(*d));
+	d = ioas_calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	rc = pt_create(i->tables, &cfg.pt, &d->pt);
 	if (rc) {
-		free(d);
+		ioas_free(d);
 		return rc;
 	}
 	init_common(d, i);
@@ -79,7 +80,7 @@ void domain_free(struct domain *d)
 		return;
 	}
 	pt_destroy(d->pt);
-	free(d);
+	ioas_free(d);
 }
 
 struct pt *domain_pt(struct domain *d)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "iommu/requester.h"
 
 static int explain_make(const char *name, char *why, size_t why_len)
@@ -31,7 +32,7 @@ static int parse(const char *text, const struct iommu_make **make, struct option
 	*make = iommu_make_find(name);
 	rc = *make ? options_parse(text, (*make)->keys, o, why, why_len)
 		   : explain_make(name, why, why_len);
-	free(name);
+	ioas_free(name);
 	return rc;
 }
 
@@ -57,7 +58,7 @@ int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu 
 	rc = parse(text, &make, &options, why, why_len);
 	if (rc)
 		return rc;
-	i = calloc(1, sizeof(*i));
+	i = ioas_calloc(1, sizeof(*i));
 	if (!i) {
 		snprintf(why, why_len, "out of memory");
 		rc = -ENOMEM;
@@ -74,7 +75,7 @@ int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu 
 	list_init(&i->requesters);
 	rc = make->init(i, &options, why, why_len);
 	if (rc) {
-		free(i);
+		ioas_free(i);
 		goto out_options;
 	}
 	find_msi_window(i);
@@ -87,7 +88,7 @@ out_options:
 void iommu_destroy(struct iommu *i)
 {
 	i->make->fini(i);
-	free(i);
+	ioas_free(i);
 }
 
 void iommu_invalidate_all(struct iommu *i)

@@ -3,6 +3,7 @@
  * The slow side of the IOTLB: filling, and forgetting pages, ranges or everything.
  */
 #include "iommu/iotlb.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@ void iotlb_context_init(struct iotlb_context *c, uint32_t seed)
 int iotlb_init(struct iotlb *t)
 {
 	*t = (struct iotlb){.next = 1};
-	t->owners = calloc(IOTLB_CONTEXTS, sizeof(struct iotlb_context *));
-	t->sets = aligned_alloc(sizeof(struct iotlb_set), IOTLB_SETS * sizeof(struct iotlb_set));
+	t->owners = ioas_calloc(IOTLB_CONTEXTS, sizeof(struct iotlb_context *));
+	t->sets = ioas_aligned_alloc(sizeof(struct iotlb_set), IOTLB_SETS * sizeof(struct iotlb_set));
 	if (!t->sets || !t->owners) {
 		iotlb_fini(t);
 		return -ENOMEM;
@@ -42,8 +43,8 @@ int iotlb_init(struct iotlb *t)
 
 void iotlb_fini(struct iotlb *t)
 {
-	free(t->sets);
-	free(t->owners);
+	ioas_free(t->sets);
+	ioas_free(t->owners);
 	*t = (struct iotlb){0};
 }
 

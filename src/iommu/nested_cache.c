@@ -3,6 +3,7 @@
  * Spaces and configurations of one requester, and how commands make it forget them.
  */
 #include "iommu/nested_cache.h"
+#include "base/alloc.h"
 
 #include <stdlib.h>
 
@@ -16,7 +17,7 @@ static void space_init(struct nested_space *s, uint32_t seed)
 
 struct nested_cache *nested_cache_create(void)
 {
-	struct nested_cache *c = calloc(1, sizeof(*c));
+	struct nested_cache *c = ioas_calloc(1, sizeof(*c));
 
 	/* Seeds apart from those of the bindings (requester.seed), which count from 0. */
 	for (uint32_t n = 0; c && n < NESTED_SPACES; n++)
@@ -26,7 +27,7 @@ struct nested_cache *nested_cache_create(void)
 
 void nested_cache_free(struct nested_cache *c)
 {
-	free(c);
+	ioas_free(c);
 }
 
 static bool same_tag(const struct nested_tag *a, const struct nested_tag *b)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/requester.h"
 
 struct pasid_table {
@@ -59,7 +60,7 @@ static void put_into(struct pasid_table *t, struct binding *b)
 
 static struct pasid_table *new_table(unsigned int lg2)
 {
-	struct pasid_table *t = calloc(1, sizeof(*t) + sizeof(struct binding *) * BIT(lg2));
+	struct pasid_table *t = ioas_calloc(1, sizeof(*t) + sizeof(struct binding *) * BIT(lg2));
 
 	if (t)
 		t->lg2 = lg2;
@@ -93,7 +94,7 @@ static int rebuild(struct requester *r)
 	__atomic_store_n(&r->pasids, t, __ATOMIC_RELEASE);
 	if (old)
 		quiesce_one(r, false);
-	free(old);
+	ioas_free(old);
 	return 0;
 }
 
@@ -105,7 +106,7 @@ static struct binding *new_binding(struct requester *r)
 		r->free_bindings = b->next_free;
 		return b;
 	}
-	b = malloc(sizeof(*b));
+	b = ioas_malloc(sizeof(*b));
 	if (b)
 		binding_init(b, r, IOMMU_NO_PASID, ++r->seed);
 	return b;
@@ -154,9 +155,9 @@ void pasid_free_all(struct requester *r)
 		struct binding *b = r->free_bindings;
 
 		r->free_bindings = b->next_free;
-		free(b);
+		ioas_free(b);
 	}
-	free(r->pasids);
+	ioas_free(r->pasids);
 }
 
 bool requester_has_pasids(const struct requester *r)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/domain.h"
 #include "iommu/nested_cache.h"
 
@@ -35,7 +36,7 @@ void requester_set_pasid_bits(struct requester *r, unsigned int bits)
 int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 			  struct requester **out)
 {
-	struct requester *r = aligned_alloc(_Alignof(struct requester), sizeof(*r));
+	struct requester *r = ioas_aligned_alloc(_Alignof(struct requester), sizeof(*r));
 	int rc;
 
 	if (!r)
@@ -55,7 +56,7 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 	}
 	rc = iotlb_init(&r->iotlb);
 	if (rc) {
-		free(r);
+		ioas_free(r);
 		return rc;
 	}
 	epoch_init(&r->epoch, i->epochs);
@@ -78,10 +79,10 @@ void requester_destroy(struct requester *r)
 	pasid_free_all(r);
 	iotlb_fini(&r->iotlb);
 	sem_destroy(&r->asking.answered);
-	free(r->commands.many);
+	ioas_free(r->commands.many);
 	nested_cache_free(r->nested);
 	atc_free(r->atc);
-	free(r);
+	ioas_free(r);
 }
 
 uint32_t requester_rid(const struct requester *r)
@@ -285,10 +286,10 @@ int requester_prepare_nested(struct requester *r)
 	if (r->nested)
 		return 0;
 	cache = nested_cache_create();
-	many = calloc(MANY_COMMANDS, sizeof(*many));
+	many = ioas_calloc(MANY_COMMANDS, sizeof(*many));
 	if (!cache || !many) {
 		nested_cache_free(cache);
-		free(many);
+		ioas_free(many);
 		return -ENOMEM;
 	}
 	__atomic_store_n(&r->nested, cache, __ATOMIC_RELEASE);

@@ -6,6 +6,7 @@
  * sorted array.
  */
 #include "iommu/viommu.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ void viommu_setup(struct viommu *v)
 
 void viommu_teardown(struct viommu *v)
 {
-	free(v->vdevices);
+	ioas_free(v->vdevices);
 }
 
 /* The place of @virt_id, or where it would be. */
@@ -64,7 +65,7 @@ static int make_room(struct viommu *v)
 
 	if (v->nr_vdevices < v->room)
 		return 0;
-	all = realloc(v->vdevices, room * sizeof(struct vdevice *));
+	all = ioas_realloc(v->vdevices, room * sizeof(struct vdevice *));
 	if (!all)
 		return -ENOMEM;
 	v->vdevices = all;

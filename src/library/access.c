@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "library/engine.h"
 #include "library/private.h"
 
@@ -54,13 +55,13 @@ int ioas_access_create(struct ioas_context *c, const struct ioas_access_config *
 		return -EOPNOTSUPP;
 	if (cfg->pins && !cfg->unmap)
 		return -EINVAL;
-	a = calloc(1, sizeof(*a));
+	a = ioas_calloc(1, sizeof(*a));
 	if (!a)
 		return -ENOMEM;
 	a->cfg = *cfg;
 	rc = create(c, a);
 	if (rc) {
-		free(a);
+		ioas_free(a);
 		return rc;
 	}
 	*out = a;
@@ -70,7 +71,7 @@ int ioas_access_create(struct ioas_context *c, const struct ioas_access_config *
 void ioas_access_destroy(struct ioas_access *a)
 {
 	access_destroy(a->access);
-	free(a);
+	ioas_free(a);
 }
 
 uint32_t ioas_access_id(const struct ioas_access *a)
@@ -158,7 +159,7 @@ int ioas_access_pin(struct ioas_access *a, uint64_t iova, uint64_t length, uint3
 	rc = space_check_range(&a->host->sink, "ACC.3", iova, length);
 	if (rc)
 		return rc;
-	pas = calloc(length / PAGE_SIZE + 1, sizeof(*pas));
+	pas = ioas_calloc(length / PAGE_SIZE + 1, sizeof(*pas));
 	if (!pas)
 		return -ENOMEM;
 	rc = access_pin(a->access, iova, length, pas, flags & IOAS_ACCESS_WRITE);
@@ -170,7 +171,7 @@ int ioas_access_pin(struct ioas_access *a, uint64_t iova, uint64_t length, uint3
 	if (rc)
 		access_unpin(a->access, iova, length);
 out:
-	free(pas);
+	ioas_free(pas);
 	return rc;
 }
 

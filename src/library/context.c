@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "library/engine.h"
 
 SAME(IOAS_MAP_FIXED, IOMMU_IOAS_MAP_FIXED_IOVA);
@@ -40,7 +41,7 @@ static int open_engine(struct ioas_context *c, const struct ioas_context_config 
 int ioas_context_open(const struct ioas_context_config *cfg, struct ioas_context **out)
 {
 	static const struct ioas_context_config none;
-	struct ioas_context *c = calloc(1, sizeof(*c));
+	struct ioas_context *c = ioas_calloc(1, sizeof(*c));
 	int rc;
 
 	if (!c)
@@ -61,7 +62,7 @@ out_host:
 	if (c->own_host)
 		ioas_host_destroy(c->host);
 out_free:
-	free(c);
+	ioas_free(c);
 	return rc;
 }
 
@@ -70,7 +71,7 @@ void ioas_context_close(struct ioas_context *c)
 	c->ops->close(c, c->file);
 	if (c->own_host)
 		ioas_host_destroy(c->host);
-	free(c);
+	ioas_free(c);
 }
 
 struct ioas_host *ioas_context_host(struct ioas_context *c)

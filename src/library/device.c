@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "library/engine.h"
 
 #define CDEVS "/dev/vfio/devices/"
@@ -49,7 +50,7 @@ static int ask_regions(struct ioas_device *d)
 
 	if (rc)
 		return rc;
-	d->regions = calloc(info.num_regions + 1, sizeof(*d->regions));
+	d->regions = ioas_calloc(info.num_regions + 1, sizeof(*d->regions));
 	if (!d->regions)
 		return -ENOMEM;
 	d->nr_regions = info.num_regions;
@@ -71,7 +72,7 @@ int ioas_device_open(struct ioas_context *c, const char *name, const uint8_t *to
 
 	if (!base && snprintf(path, sizeof(path), CDEVS "%s", name) >= (int)sizeof(path))
 		return -ENOENT;
-	d = calloc(1, sizeof(*d));
+	d = ioas_calloc(1, sizeof(*d));
 	if (!d)
 		return -ENOMEM;
 	d->context = c;
@@ -88,17 +89,17 @@ int ioas_device_open(struct ioas_context *c, const char *name, const uint8_t *to
 
 out_close:
 	c->ops->close(c, d->file);
-	free(d->regions);
+	ioas_free(d->regions);
 out_free:
-	free(d);
+	ioas_free(d);
 	return rc;
 }
 
 void ioas_device_close(struct ioas_device *d)
 {
 	d->context->ops->close(d->context, d->file);
-	free(d->regions);
-	free(d);
+	ioas_free(d->regions);
+	ioas_free(d);
 }
 
 uint32_t ioas_device_id(const struct ioas_device *d)
@@ -223,7 +224,7 @@ int ioas_device_set_irqs(struct ioas_device *d, uint32_t index, uint32_t start, 
 			 const int *fds)
 {
 	const size_t bytes = n * sizeof(*fds);
-	struct vfio_irq_set *set = calloc(1, sizeof(*set) + bytes);
+	struct vfio_irq_set *set = ioas_calloc(1, sizeof(*set) + bytes);
 	int rc;
 
 	if (!set)
@@ -239,7 +240,7 @@ int ioas_device_set_irqs(struct ioas_device *d, uint32_t index, uint32_t start, 
 	if (n)
 		memcpy(set->data, fds, bytes);
 	rc = device_call(d, VFIO_DEVICE_SET_IRQS, set);
-	free(set);
+	ioas_free(set);
 	return rc;
 }
 
@@ -262,7 +263,7 @@ int ioas_device_irq(struct ioas_device *d, uint32_t index, enum ioas_irq_action 
 
 int ioas_device_feature(struct ioas_device *d, uint32_t flags, void *data, size_t len)
 {
-	struct vfio_device_feature *cmd = calloc(1, sizeof(*cmd) + len);
+	struct vfio_device_feature *cmd = ioas_calloc(1, sizeof(*cmd) + len);
 	int rc;
 
 	if (!cmd)
@@ -274,6 +275,6 @@ int ioas_device_feature(struct ioas_device *d, uint32_t flags, void *data, size_
 	rc = device_call(d, VFIO_DEVICE_FEATURE, cmd);
 	if (rc >= 0 && len)
 		memcpy(data, cmd->data, len);
-	free(cmd);
+	ioas_free(cmd);
 	return rc;
 }

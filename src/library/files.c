@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "library/private.h"
 
 /* Bits of file_slot.state, above the number of calls under way. */
@@ -151,7 +152,7 @@ static void eventfd_drop(struct abi_eventfd *e)
 	struct library_eventfd *le = container_of(e, struct library_eventfd, base);
 
 	close(le->fd);
-	free(le);
+	ioas_free(le);
 }
 
 /* The library starts no thread of its own to wait on. */
@@ -168,14 +169,14 @@ static const struct abi_eventfd_ops eventfd_ops = {
 
 static int get_eventfd(struct caller *c, int fd, struct abi_eventfd **out)
 {
-	struct library_eventfd *le = malloc(sizeof(*le));
+	struct library_eventfd *le = ioas_malloc(sizeof(*le));
 
 	if (!le)
 		return -ENOMEM;
 	le->base.ops = &eventfd_ops;
 	le->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (le->fd < 0) {
-		free(le);
+		ioas_free(le);
 		return -EBADF;
 	}
 	*out = &le->base;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/alloc.h"
 #include "base/options.h"
 #include "devices/models.h"
 #include "library/private.h"
@@ -84,7 +85,7 @@ struct ioas_pasid_space *ioas_host_pasids(struct ioas_host *h)
 int ioas_host_create(const struct ioas_host_config *cfg, struct ioas_host **out, char *why,
 		     size_t why_len)
 {
-	struct ioas_host *h = calloc(1, sizeof(*h));
+	struct ioas_host *h = ioas_calloc(1, sizeof(*h));
 	char unwanted[256];
 	struct host_config hc;
 	int rc;
@@ -129,7 +130,7 @@ void ioas_host_destroy(struct ioas_host *h)
 	/* Virtual functions come after those that they belong to. */
 	while (h->nr_devices)
 		pci_destroy(h->devices[--h->nr_devices]);
-	free(h->devices);
+	ioas_free(h->devices);
 	if (h->host)
 		host_put(h->host);
 	if (h->pasids)
@@ -139,7 +140,7 @@ void ioas_host_destroy(struct ioas_host *h)
 	if (h->account)
 		memory_account_put(h->account);
 	pthread_mutex_destroy(&h->lock);
-	free(h);
+	ioas_free(h);
 }
 
 /* A function is created behind its slot: of @text, or virtual function @index of @pf. */
@@ -163,7 +164,7 @@ static int create_pci(const struct wanted *w, const struct pci_config *pc, struc
 	model = pci_model_find(name);
 	if (!model)
 		snprintf(why, why_len, "there is no device model '%s'", name);
-	free(name);
+	ioas_free(name);
 	return model ? pci_create(model, w->text, pc, out, why, why_len) : -EINVAL;
 }
 
@@ -181,7 +182,7 @@ static int add_pci(struct ioas_host *h, const struct wanted *w, uint32_t bdf,
 	struct pci_dev **devices;
 	int rc;
 
-	devices = realloc(h->devices, (h->nr_devices + 1) * sizeof(struct pci_dev *));
+	devices = ioas_realloc(h->devices, (h->nr_devices + 1) * sizeof(struct pci_dev *));
 	if (!devices)
 		return -ENOMEM;
 	h->devices = devices;

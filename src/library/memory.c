@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "library/engine.h"
 #include "library/private.h"
 
@@ -98,7 +99,7 @@ static void release(void *arg)
 
 	if (mem->ops.released)
 		mem->ops.released(mem->arg);
-	free(mem);
+	ioas_free(mem);
 }
 
 static const struct memory_mm_ops memory_mm_ops = {
@@ -118,7 +119,7 @@ int ioas_memory_create(struct ioas_context *c, const struct ioas_memory_ops *ops
 
 	if (!ops->find)
 		return -EINVAL;
-	mem = calloc(1, sizeof(*mem));
+	mem = ioas_calloc(1, sizeof(*mem));
 	if (!mem)
 		return -ENOMEM;
 	mem->ops = *ops;
@@ -126,7 +127,7 @@ int ioas_memory_create(struct ioas_context *c, const struct ioas_memory_ops *ops
 	if (c->host) {
 		rc = memory_mm_create(c->host->host->memory, &memory_mm_ops, mem, &mem->mm);
 		if (rc) {
-			free(mem);
+			ioas_free(mem);
 			return rc;
 		}
 	}

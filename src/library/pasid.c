@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
 #include "base/ids.h"
 #include "base/list.h"
@@ -112,7 +113,7 @@ int ioas_pasid_space_create(unsigned int bits, struct ioas_pasid_space **out)
 
 	if (!bits || bits > PASID_BITS)
 		return -EINVAL;
-	s = calloc(1, sizeof(*s));
+	s = ioas_calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->last = (uint32_t)MASK(bits);
@@ -125,9 +126,9 @@ int ioas_pasid_space_create(unsigned int bits, struct ioas_pasid_space **out)
 void ioas_pasid_space_destroy(struct ioas_pasid_space *s)
 {
 	for (unsigned int i = 0; i < LEAVES; i++)
-		free(s->leaves[i]);
+		ioas_free(s->leaves[i]);
 	ids_destroy(&s->sets);
-	free(s);
+	ioas_free(s);
 }
 
 static void free_set(struct ioas_pasid_set *set)
@@ -135,11 +136,11 @@ static void free_set(struct ioas_pasid_set *set)
 	struct list *pos, *tmp;
 
 	list_for_each (pos, tmp, &set->listeners)
-		free(list_entry(pos, struct listener, link));
+		ioas_free(list_entry(pos, struct listener, link));
 	for (unsigned int i = 0; i < LEAVES; i++)
-		free(set->guests[i]);
+		ioas_free(set->guests[i]);
 	pthread_mutex_destroy(&set->listening);
-	free(set);
+	ioas_free(set);
 }
 
 /* Whether that was the last one. Lock held. */
@@ -202,7 +203,7 @@ int ioas_pasid_set_create(struct ioas_pasid_space *s, const struct ioas_pasid_se
 
 	if (cfg->min > max)
 		return -EINVAL;
-	set = calloc(1, sizeof(*set));
+	set = ioas_calloc(1, sizeof(*set));
 	if (!set)
 		return -ENOMEM;
 	set->space = s;
@@ -282,7 +283,7 @@ static struct leaf *want_leaf(struct ioas_pasid_space *s, uint32_t pasid)
 
 	if (leaf)
 		return leaf;
-	leaf = calloc(1, sizeof(*leaf));
+	leaf = ioas_calloc(1, sizeof(*leaf));
 	__atomic_store_n(&s->leaves[pasid >> LEAF_BITS], leaf, __ATOMIC_RELEASE);
 	return leaf;
 }
@@ -553,7 +554,7 @@ static uint32_t *want_guests(struct ioas_pasid_set *set, uint32_t guest)
 
 	if (leaf)
 		return leaf;
-	leaf = calloc(LEAF, sizeof(*leaf));
+	leaf = ioas_calloc(LEAF, sizeof(*leaf));
 	__atomic_store_n(&set->guests[guest >> LEAF_BITS], leaf, __ATOMIC_RELEASE);
 	return leaf;
 }
@@ -618,7 +619,7 @@ out:
 /* Those of one order run as they came. */
 int ioas_pasid_listen(struct ioas_pasid_set *set, const struct ioas_pasid_listener *l)
 {
-	struct listener *mine = malloc(sizeof(*mine));
+	struct listener *mine = ioas_malloc(sizeof(*mine));
 	struct list *pos, *tmp;
 
 	if (!mine)
@@ -644,7 +645,7 @@ int ioas_pasid_unlisten(struct ioas_pasid_set *set, const struct ioas_pasid_list
 
 		if (other->l.freed == l->freed && other->l.arg == l->arg) {
 			list_del(pos);
-			free(other);
+			ioas_free(other);
 			rc = 0;
 			break;
 		}

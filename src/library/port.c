@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "dma/dma.h"
 #include "library/private.h"
 
@@ -19,7 +20,7 @@ struct ioas_port {
 
 int ioas_port_create(struct ioas_host *h, uint32_t requester_id, struct ioas_port **out)
 {
-	struct ioas_port *p = aligned_alloc(64, align_up(sizeof(*p), 64));
+	struct ioas_port *p = ioas_aligned_alloc(64, align_up(sizeof(*p), 64));
 	char name[16];
 	int rc;
 
@@ -29,7 +30,7 @@ int ioas_port_create(struct ioas_host *h, uint32_t requester_id, struct ioas_por
 	snprintf(name, sizeof(name), "port%x", requester_id);
 	rc = host_add_device(h->host, name, requester_id, -1, &p->slot);
 	if (rc) {
-		free(p);
+		ioas_free(p);
 		return rc;
 	}
 	dma_port_init(&p->dma, p->slot->requester, h->host->memory);
@@ -82,7 +83,7 @@ void library_destroy_ports(struct ioas_host *h)
 
 		h->ports = p->next;
 		ioas_port_unbind(p);
-		free(p);
+		ioas_free(p);
 	}
 }
 

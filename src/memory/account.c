@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "memory/private.h"
 
 struct memory_account {
@@ -18,7 +19,7 @@ struct memory_account {
 
 int memory_account_create(uint64_t (*fn)(void *arg), void *arg, struct memory_account **out)
 {
-	struct memory_account *a = malloc(sizeof(*a));
+	struct memory_account *a = ioas_malloc(sizeof(*a));
 
 	if (!a)
 		return -ENOMEM;
@@ -47,7 +48,7 @@ void memory_account_get(struct memory_account *a)
 void memory_account_put(struct memory_account *a)
 {
 	if (a && __atomic_fetch_sub(&a->refs, 1, __ATOMIC_ACQ_REL) == 1)
-		free(a);
+		ioas_free(a);
 }
 
 uint64_t memory_account_locked(const struct memory_account *a)

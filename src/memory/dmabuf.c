@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "memory/private.h"
 
 struct dmabuf {
@@ -53,14 +54,14 @@ static int make_file(uint64_t size, struct dmabuf *d)
 
 int dmabuf_create(struct memory *m, uint64_t size, struct dmabuf **out)
 {
-	struct dmabuf *d = calloc(1, sizeof(*d));
+	struct dmabuf *d = ioas_calloc(1, sizeof(*d));
 	int rc;
 
 	if (!d)
 		return -ENOMEM;
 	rc = make_file(size, d);
 	if (rc) {
-		free(d);
+		ioas_free(d);
 		return rc;
 	}
 	d->memory = m;
@@ -88,7 +89,7 @@ void dmabuf_put(struct dmabuf *d)
 	list_del(&d->link);
 	lock_release(&m->lock);
 	close(d->fd);
-	free(d);
+	ioas_free(d);
 }
 
 void dmabuf_revoke(struct dmabuf *d, bool revoked)
@@ -135,17 +136,17 @@ int pages_from_dmabuf(struct dmabuf *d, uint64_t start, uint64_t len, bool writa
 		return refuse(d->memory->sink, EINVAL, "MPF.5", "start", start,
 			      "a range within the dma-buf's %llu bytes",
 			      (unsigned long long)d->size);
-	u = malloc(sizeof(*u));
+	u = ioas_malloc(sizeof(*u));
 	fd = u ? dup(d->fd) : -1;
 	rc = fd < 0 ? -ENOMEM : pages_from_file(d->memory, NULL, fd, start, len, writable, &p);
 	if (rc) {
-		free(u);
+		ioas_free(u);
 		return rc;
 	}
 	rc = add_user(d, p, u);
 	if (rc) {
 		pages_put(p);
-		free(u);
+		ioas_free(u);
 		return refuse(d->memory->sink, ENODEV, "MPF.5", "fd", start,
 			      "a dma-buf that its exporter has not taken back");
 	}
@@ -186,5 +187,5 @@ void dmabuf_forget(struct pages *p)
 	list_del(&u->link);
 	lock_release(&p->memory->lock);
 	dmabuf_put(u->dmabuf);
-	free(u);
+	ioas_free(u);
 }

@@ -16,6 +16,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "memory/bitmap.h"
 #include "memory/private.h"
 
@@ -40,13 +41,13 @@ static char *reserve(void)
 int hold_create(struct slot *s)
 {
 	if (s->key.kind == MEMORY_SHARED) {
-		s->held = calloc(SLOT_WORDS, sizeof(*s->held));
+		s->held = ioas_calloc(SLOT_WORDS, sizeof(*s->held));
 		if (!s->held)
 			return -ENOMEM;
 	}
 	s->hold = reserve();
 	if (!s->hold) {
-		free(s->held);
+		ioas_free(s->held);
 		return -ENOMEM;
 	}
 	return 0;
@@ -56,7 +57,7 @@ void hold_destroy(struct slot *s)
 {
 	if (s->hold && !s->holed)
 		munmap(s->hold, MEMORY_SLOT_SIZE);
-	free(s->held);
+	ioas_free(s->held);
 }
 
 /* A failed MAP_FIXED may leave a hole: fill it, or else whoever maps something there first would

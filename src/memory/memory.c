@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "memory/private.h"
 
 int memory_create(const struct memory_config *cfg, struct memory **out)
 {
-	struct memory *m = calloc(1, sizeof(*m));
+	struct memory *m = ioas_calloc(1, sizeof(*m));
 	int rc;
 
 	if (!m)
@@ -32,7 +33,7 @@ int memory_create(const struct memory_config *cfg, struct memory **out)
 	m->sink = cfg->sink;
 	rc = slots_create(m);
 	if (rc) {
-		free(m);
+		ioas_free(m);
 		return rc;
 	}
 	maps_create(&m->maps);
@@ -50,7 +51,7 @@ void memory_destroy(struct memory *m)
 	maps_destroy(&m->maps);
 	origin_destroy(m);
 	pool_destroy(&m->pages);
-	free(m);
+	ioas_free(m);
 }
 
 void memory_set_revoked(struct memory *m, void (*revoked)(void *arg), void *arg)

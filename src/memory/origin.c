@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "memory/private.h"
 
 /* No range begins behind its end. */
@@ -21,7 +22,7 @@ static void drop_vmas(struct memory_mm *mm, uint64_t va, uint64_t last)
 
 	for (bool more = range_first_overlap(&mm->vmas, va, last, &r); more;
 	     more = range_next_overlap(&mm->vmas, last, &r)) {
-		free(r.value);
+		ioas_free(r.value);
 		range_erase(&mm->vmas, r.start, NULL);
 	}
 }
@@ -59,7 +60,7 @@ void origin_destroy(struct memory *m)
 	struct range r;
 
 	while (range_first(&m->registered, &r)) {
-		free(r.value);
+		ioas_free(r.value);
 		range_erase(&m->registered, r.start, NULL);
 	}
 	range_destroy(&m->registered);
@@ -139,14 +140,14 @@ void origin_remember(struct memory_mm *mm, const struct memory_vma *vma, uint64_
 
 	if (!mm->tracked || mm->gone || origin_changed(mm, vma->start, vma->last, changes))
 		return;
-	copy = malloc(sizeof(*copy));
+	copy = ioas_malloc(sizeof(*copy));
 	if (!copy)
 		return;
 	*copy = *vma;
 	/* Neighbours may have been merged with what was mapped beside them. */
 	drop_vmas(mm, vma->start, vma->last);
 	if (range_insert(&mm->vmas, vma->start, vma->last, copy))
-		free(copy);
+		ioas_free(copy);
 }
 
 void origin_count(struct memory *m, uint64_t va, uint64_t last, int n)
@@ -202,7 +203,7 @@ int memory_register(struct memory *m, uint64_t va, uint64_t len)
 	if (!len || !is_aligned(va | len, PAGE_SIZE) || __builtin_add_overflow(va, len - 1, &last))
 		return refuse(m->sink, EINVAL, "MEM.1", "len", len,
 			      "whole pages, at least one, that do not wrap");
-	reg = calloc(1, sizeof(*reg));
+	reg = ioas_calloc(1, sizeof(*reg));
 	if (!reg)
 		return -ENOMEM;
 	lock_acquire(&m->lock);
@@ -210,7 +211,7 @@ int memory_register(struct memory *m, uint64_t va, uint64_t len)
 	lock_release(&m->lock);
 	if (!rc)
 		return 0;
-	free(reg);
+	ioas_free(reg);
 	if (rc == -EEXIST)
 		refuse(m->sink, EEXIST, "MEM.2", "va", va, "a range that meets no registered one");
 	return rc;
@@ -233,7 +234,7 @@ int memory_unregister(struct memory *m, uint64_t va, uint64_t len)
 		m->registered_hint = no_hint;
 	}
 	lock_release(&m->lock);
-	free(reg);
+	ioas_free(reg);
 	if (rc == -ENOENT)
 		refuse(m->sink, ENOENT, "MEM.3", "va", va, "exactly a range that was registered");
 	else if (rc)
@@ -318,7 +319,7 @@ void memory_va_protected(struct memory *m, uint64_t va, uint64_t len)
 int memory_mm_create(struct memory *m, const struct memory_mm_ops *ops, void *arg,
 		     struct memory_mm **out)
 {
-	struct memory_mm *mm = calloc(1, sizeof(*mm));
+	struct memory_mm *mm = ioas_calloc(1, sizeof(*mm));
 
 	if (!mm)
 		return -ENOMEM;
@@ -345,7 +346,7 @@ void mm_free(struct memory_mm *mm)
 {
 	mm_clear(mm);
 	mm->ops->release(mm->arg);
-	free(mm);
+	ioas_free(mm);
 }
 
 void memory_mm_put(struct memory_mm *mm)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "memory/private.h"
 
 static int pages_create(struct memory *m, const struct memory_payer *payer,
@@ -142,7 +143,7 @@ uint64_t pages_start(const struct pages *p)
 static int resolve(struct pin_op *op, uint64_t last)
 {
 	for (uint64_t va = op->need; va <= last; va = op->vmas[op->nr_vmas++].last + 1) {
-		struct memory_vma *vmas = realloc(op->vmas, (op->nr_vmas + 1) * sizeof(*vmas));
+		struct memory_vma *vmas = ioas_realloc(op->vmas, (op->nr_vmas + 1) * sizeof(*vmas));
 
 		if (!vmas)
 			return -ENOMEM;
@@ -261,8 +262,8 @@ static int pin_slowly(struct pages *p, uint64_t first, uint64_t last)
 		dmabuf_key(p, &op.file.key);
 	rc = pin(&op, first, last);
 	lock_release(&p->memory->lock);
-	free(op.runs);
-	free(op.vmas);
+	ioas_free(op.runs);
+	ioas_free(op.vmas);
 	return rc;
 }
 

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "memory/private.h"
 
 /* A node of level n covers 2^level_shift[n] pages; the root of an object in several pieces is on
@@ -167,7 +168,7 @@ static int add_run(struct pin_op *op, const struct slot *slot, uint64_t addr, ui
 	}
 	if (!op->runs || is_pow2(op->nr_runs)) {
 		struct pin_run *runs =
-			realloc(op->runs, (op->nr_runs ? op->nr_runs * 2 : 1) * sizeof(*runs));
+			ioas_realloc(op->runs, (op->nr_runs ? op->nr_runs * 2 : 1) * sizeof(*runs));
 
 		if (!runs)
 			return -ENOMEM;
@@ -232,7 +233,7 @@ static int explode(const struct cursor *c)
 
 	if (n > MAX_CHILDREN)
 		return -ENOMEM;
-	t = calloc(1, sizeof(*t) + n * sizeof(t->child[0]));
+	t = ioas_calloc(1, sizeof(*t) + n * sizeof(t->child[0]));
 	if (!t)
 		return -ENOMEM;
 	*t = (struct pin_table){.n = (uint32_t)n, .first = first};
@@ -258,7 +259,7 @@ static void collapse(const struct cursor *c)
 		     pin_slot_of(&t->child[i]) != pin_slot_of(&t->child[0])))
 			return;
 	pin_set(c->node, pin_pins(&t->child[0]), pin_slot_of(&t->child[0]));
-	free(t);
+	ioas_free(t);
 }
 
 static uint64_t unpin_node(struct pages *p, const struct cursor *c, struct span s);

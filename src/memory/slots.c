@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/alloc.h"
 #include "memory/bitmap.h"
 #include "memory/private.h"
 
@@ -52,9 +53,9 @@ static void slot_free(struct slot *s)
 {
 	hold_destroy(s);
 	memory_mm_put(s->key.mm);
-	free(s->block_pinned);
-	free(s->stale);
-	free(s);
+	ioas_free(s->block_pinned);
+	ioas_free(s->stale);
+	ioas_free(s);
 }
 
 void slots_destroy(struct memory *m)
@@ -133,8 +134,8 @@ static int slot_prepare(struct slot *s)
 	case MEMORY_PRIVATE:
 	case MEMORY_FOREIGN:
 	case MEMORY_DIRECT:
-		s->block_pinned = calloc(SLOT_BLOCKS, sizeof(*s->block_pinned));
-		s->stale = calloc(SLOT_WORDS, sizeof(*s->stale));
+		s->block_pinned = ioas_calloc(SLOT_BLOCKS, sizeof(*s->block_pinned));
+		s->stale = ioas_calloc(SLOT_WORDS, sizeof(*s->stale));
 		return s->block_pinned && s->stale ? 0 : -ENOMEM;
 	case MEMORY_SHARED:
 	case MEMORY_FILE:
@@ -163,7 +164,7 @@ static char *slot_base(const struct slot *s)
 
 static int slot_create(struct memory *m, const struct slot_key *key, struct slot **out)
 {
-	struct slot *s = calloc(1, sizeof(*s));
+	struct slot *s = ioas_calloc(1, sizeof(*s));
 	struct slot **link = bucket(m, key);
 	uint64_t index;
 
@@ -468,13 +469,13 @@ void memory_forget_device(struct memory *m, const void *device)
 int memory_add_tables(struct memory *m, char *base, uint64_t len, uint64_t *pa)
 {
 	uint64_t n = (len + MEMORY_SLOT_MASK) >> MEMORY_SLOT_SHIFT, first;
-	struct slot **s = calloc(n, sizeof(struct slot *));
+	struct slot **s = ioas_calloc(n, sizeof(struct slot *));
 	int rc = -ENOMEM;
 
 	if (!s)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < n; i++) {
-		s[i] = calloc(1, sizeof(struct slot));
+		s[i] = ioas_calloc(1, sizeof(struct slot));
 		if (!s[i])
 			goto out_free;
 		s[i]->key = (struct slot_key){.kind = MEMORY_TABLE};
@@ -497,8 +498,8 @@ int memory_add_tables(struct memory *m, char *base, uint64_t len, uint64_t *pa)
 	lock_release(&m->lock);
 out_free:
 	for (uint64_t i = 0; i < n; i++)
-		free(s[i]);
-	free(s);
+		ioas_free(s[i]);
+	ioas_free(s);
 	return rc;
 }
 

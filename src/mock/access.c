@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "mock/private.h"
 
 #define MAX_LENGTH (16ull << 20)
@@ -34,7 +35,7 @@ static void drop(struct test_access *a, struct item *item)
 {
 	list_del(&item->link);
 	access_unpin(a->access, item->iova, item->length);
-	free(item);
+	ioas_free(item);
 }
 
 static void unmap(void *arg, uint64_t iova, uint64_t length)
@@ -69,7 +70,7 @@ static void access_release(struct abi_file *file)
 	unmap(a, 0, U64MAX);
 	access_destroy(a->access);
 	pthread_mutex_destroy(&a->lock);
-	free(a);
+	ioas_free(a);
 }
 
 static const struct abi_file_ops access_file_ops = {
@@ -82,14 +83,14 @@ static const struct abi_file_ops access_file_ops = {
 static int open_access(struct call *call, uint32_t ioas_id, const struct access_ops *ops,
 		       struct test_access **out)
 {
-	struct test_access *a = calloc(1, sizeof(*a));
+	struct test_access *a = ioas_calloc(1, sizeof(*a));
 	int rc;
 
 	if (!a)
 		return -ENOMEM;
 	rc = access_create(call->ctx, ops, a, &a->access, NULL);
 	if (rc) {
-		free(a);
+		ioas_free(a);
 		return rc;
 	}
 	pthread_mutex_init(&a->lock, NULL);
@@ -208,7 +209,7 @@ static int compare(struct call *call, const uint64_t *pas, uint64_t n, uint64_t 
 static int note_pin(struct call *call, struct test_access *a, struct iommu_test_cmd *cmd,
 		    uint64_t iova)
 {
-	struct item *item = malloc(sizeof(*item));
+	struct item *item = ioas_malloc(sizeof(*item));
 	int rc;
 
 	if (!item)
@@ -217,7 +218,7 @@ static int note_pin(struct call *call, struct test_access *a, struct iommu_test_
 	cmd->access_pages.out_access_pages_id = item->id;
 	rc = call_respond(call);
 	if (rc)
-		free(item);
+		ioas_free(item);
 	else
 		list_add_tail(&a->items, &item->link);
 	return rc;
@@ -256,11 +257,11 @@ static int pin_pages(struct call *call, struct test_access *a, struct iommu_test
 	if (cmd->access_pages.flags & MOCK_FLAGS_ACCESS_SYZ)
 		iova = fuzzed_iova(a, iova);
 	n = ((iova & PAGE_MASK) + cmd->access_pages.length + PAGE_MASK) >> PAGE_SHIFT;
-	pas = calloc(n + 1, sizeof(*pas));
+	pas = ioas_calloc(n + 1, sizeof(*pas));
 	if (!pas)
 		return -ENOMEM;
 	rc = pin(call, a, cmd, iova, pas, n);
-	free(pas);
+	ioas_free(pas);
 	return rc;
 }
 
@@ -343,10 +344,10 @@ int mock_op_access_rw(struct call *call, struct iommu_test_cmd *cmd)
 	a = get_access(call, cmd->id);
 	if (!a)
 		return -EBADFD;
-	buf = calloc(1, cmd->access_rw.length + 1);
+	buf = ioas_calloc(1, cmd->access_rw.length + 1);
 	if (buf)
 		rc = copy(call, a, cmd, buf);
-	free(buf);
+	ioas_free(buf);
 	put_access(a);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "mock/private.h"
 
 struct test_device {
@@ -52,7 +53,7 @@ static void unplug(struct test_device *dev)
 static void test_device_free(struct test_device *dev)
 {
 	mock_device_fini(&dev->mock);
-	free(dev);
+	ioas_free(dev);
 }
 
 static void test_device_destroy(struct iommufd *ctx, struct other_object *o)
@@ -65,7 +66,7 @@ static void test_device_destroy(struct iommufd *ctx, struct other_object *o)
 
 static int test_device_alloc(struct call *call, uint32_t flags, struct test_device **out)
 {
-	struct test_device *dev = calloc(1, sizeof(*dev));
+	struct test_device *dev = ioas_calloc(1, sizeof(*dev));
 	int rc;
 
 	if (!dev)
@@ -320,12 +321,12 @@ struct asked {
 
 static void answered(struct page_group *g, bool success)
 {
-	free(container_of(g, struct asked, group));
+	ioas_free(container_of(g, struct asked, group));
 }
 
 static int ask_for_page(struct idevice *idev, const struct iommu_test_cmd *cmd)
 {
-	struct asked *a = calloc(1, sizeof(*a));
+	struct asked *a = ioas_calloc(1, sizeof(*a));
 
 	if (!a)
 		return -ENOMEM;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "mock/private.h"
 
 #define MAX_DIRTY_BITS (16ull << 20 << 3)
@@ -112,11 +113,11 @@ int mock_op_check_refs(struct call *call, struct iommu_test_cmd *cmd)
 	if (!is_aligned(cmd->check_refs.length | cmd->check_refs.uptr, PAGE_SIZE) ||
 	    __builtin_add_overflow(cmd->check_refs.uptr, cmd->check_refs.length, &end))
 		return mock_no(call, EINVAL, "uptr", cmd->check_refs.uptr, "whole pages");
-	counts = malloc(room * sizeof(*counts));
+	counts = ioas_malloc(room * sizeof(*counts));
 	if (!counts)
 		return -ENOMEM;
 	rc = check_refs(call, counts, room, cmd);
-	free(counts);
+	ioas_free(counts);
 	return rc;
 }
 
@@ -169,11 +170,11 @@ static int dirty(struct call *call, struct hwpt *hwpt, struct iommu_test_cmd *cm
 
 	if (!pt_dirty_tracking(hwpt->mirror.pt))
 		return mock_no(call, EINVAL, "id", cmd->id, "an HWPT whose dirty tracking is on");
-	bitmap = malloc(room);
+	bitmap = ioas_malloc(room);
 	if (!bitmap)
 		return -ENOMEM;
 	rc = write_marked(call, hwpt, cmd, bitmap, room);
-	free(bitmap);
+	ioas_free(bitmap);
 	return rc;
 }
 

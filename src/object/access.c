@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 
 /* In the space that is used now, and in the next one while ioas changes. */
@@ -65,7 +66,7 @@ static const struct space_access_ops access_space_ops = {
 
 static int create(struct iommufd *ctx, const struct access_ops *ops, void *arg, struct access **out)
 {
-	struct access *a = calloc(1, sizeof(*a));
+	struct access *a = ioas_calloc(1, sizeof(*a));
 	int rc;
 
 	if (!a)
@@ -80,7 +81,7 @@ static int create(struct iommufd *ctx, const struct access_ops *ops, void *arg, 
 	}
 	rc = object_reserve(ctx, &a->obj, OBJECT_ACCESS);
 	if (rc) {
-		free(a);
+		ioas_free(a);
 		return rc;
 	}
 	pthread_mutex_init(&a->lock, NULL);
@@ -215,7 +216,7 @@ void access_destroy(struct access *a)
 	object_wait_idle(ctx, &a->obj);
 	access_detach(a);
 	pthread_mutex_destroy(&a->lock);
-	free(a);
+	ioas_free(a);
 	if (!internal)
 		iommufd_put(ctx);
 }
@@ -279,7 +280,7 @@ int access_rw(struct access *a, uint64_t iova, void *buf, uint64_t length, unsig
 /* Only its owner ends an access, so nobody comes here with one that was published. */
 static void access_destroy_object(struct iommufd *ctx, struct object *obj)
 {
-	free(container_of(obj, struct access, obj));
+	ioas_free(container_of(obj, struct access, obj));
 }
 
 const struct object_type_ops access_type_ops = {

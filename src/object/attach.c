@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 
 #define MAX_REGIONS 16
@@ -50,12 +51,12 @@ static struct host_attach *want_attach(struct host_group *g, uint32_t pasid)
 
 	if (at)
 		return at;
-	at = malloc(sizeof(*at));
+	at = ioas_malloc(sizeof(*at));
 	if (!at)
 		return NULL;
 	host_attach_init(at, pasid);
 	if (range_insert(&g->pasids, pasid, pasid, at)) {
-		free(at);
+		ioas_free(at);
 		return NULL;
 	}
 	return at;
@@ -66,7 +67,7 @@ static void drop_unused(struct host_group *g, struct host_attach *at)
 	if (at->nr_members || at == &g->rid)
 		return;
 	range_erase(&g->pasids, at->pasid, NULL);
-	free(at);
+	ioas_free(at);
 }
 
 static struct member *find_member(struct host_attach *at, const struct idevice *idev)
@@ -203,7 +204,7 @@ static int attach_locked(struct host_group *g, struct host_attach *at, const str
 
 	if (rc)
 		return rc;
-	m = malloc(sizeof(*m));
+	m = ioas_malloc(sizeof(*m));
 	if (!m)
 		return -ENOMEM;
 	rc = reserves(c) ? reserve_regions(c->idev, c->hwpt->ioas) : 0;
@@ -219,7 +220,7 @@ out_release:
 	if (reserves(c))
 		space_release(c->hwpt->ioas->space, c->idev);
 out_free:
-	free(m);
+	ioas_free(m);
 	return rc;
 }
 
@@ -313,7 +314,7 @@ static void leave(struct host_group *g, struct host_attach *at, struct member *m
 	struct hwpt *hwpt = at->hwpt;
 
 	list_del(&m->link);
-	free(m);
+	ioas_free(m);
 	if (--at->nr_members == 0) {
 		host_group_attach(g, at->pasid, NULL);
 		at->hwpt = NULL;

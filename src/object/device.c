@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 
 static int bind_device(struct iommufd *ctx, struct host_device *hdev, bool within,
@@ -17,7 +18,7 @@ static int bind_device(struct iommufd *ctx, struct host_device *hdev, bool withi
 	if (rc)
 		return refuse(&ctx->host->sink, -rc, "BIND.8", "iommufd", hdev->group->id,
 			      "a group that no other context or container owns");
-	idev = calloc(1, sizeof(*idev));
+	idev = ioas_calloc(1, sizeof(*idev));
 	if (!idev) {
 		rc = -ENOMEM;
 		goto out_claim;
@@ -39,7 +40,7 @@ static int bind_device(struct iommufd *ctx, struct host_device *hdev, bool withi
 	return 0;
 
 out_free:
-	free(idev);
+	ioas_free(idev);
 out_claim:
 	host_group_release(hdev->group, ctx);
 	return rc;
@@ -69,7 +70,7 @@ void idevice_unbind(struct idevice *idev)
 	idev->hdev->idev = NULL;
 	pthread_mutex_unlock(&g->lock);
 	host_group_release(g, ctx);
-	free(idev);
+	ioas_free(idev);
 	if (!within)
 		iommufd_put(ctx);
 }
@@ -77,7 +78,7 @@ void idevice_unbind(struct idevice *idev)
 /* Only unbinding ends a device, so nobody comes here with one that was published. */
 static void idevice_destroy(struct iommufd *ctx, struct object *obj)
 {
-	free(container_of(obj, struct idevice, obj));
+	ioas_free(container_of(obj, struct idevice, obj));
 }
 
 const struct object_type_ops idevice_type_ops = {

@@ -9,11 +9,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 
 int fault_queue_alloc(struct iommufd *ctx, struct fault_queue **out)
 {
-	struct fault_queue *q = calloc(1, sizeof(*q));
+	struct fault_queue *q = ioas_calloc(1, sizeof(*q));
 	int rc;
 
 	if (!q)
@@ -26,7 +27,7 @@ int fault_queue_alloc(struct iommufd *ctx, struct fault_queue **out)
 	rc = object_reserve(ctx, &q->obj, OBJECT_FAULT);
 	if (rc) {
 		pthread_mutex_destroy(&q->lock);
-		free(q);
+		ioas_free(q);
 		return rc;
 	}
 	*out = q;
@@ -201,7 +202,7 @@ static void fault_destroy(struct iommufd *ctx, struct object *obj)
 
 	ids_destroy(&q->cookies);
 	pthread_mutex_destroy(&q->lock);
-	free(q);
+	ioas_free(q);
 }
 
 const struct object_type_ops fault_type_ops = {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/alloc.h"
 #include "object/private.h"
 
 #include <errno.h>
@@ -82,7 +83,7 @@ static void free_group(struct host_group *g)
 {
 	range_destroy(&g->pasids);
 	pthread_mutex_destroy(&g->lock);
-	free(g);
+	ioas_free(g);
 }
 
 static void destroy(struct host *h)
@@ -93,7 +94,7 @@ static void destroy(struct host *h)
 		struct host_device *d = list_entry(pos, struct host_device, link);
 
 		requester_destroy(d->requester);
-		free(d);
+		ioas_free(d);
 	}
 	list_for_each(pos, tmp, &h->groups) {
 		struct host_group *g = list_entry(pos, struct host_group, link);
@@ -110,12 +111,12 @@ static void destroy(struct host *h)
 	pthread_mutex_destroy(&h->vf_lock);
 	pthread_mutex_destroy(&h->open_lock);
 	pthread_mutex_destroy(&h->lock);
-	free(h);
+	ioas_free(h);
 }
 
 int host_create(const struct host_config *cfg, struct host **out, char *why, size_t why_len)
 {
-	struct host *h = calloc(1, sizeof(*h));
+	struct host *h = ioas_calloc(1, sizeof(*h));
 	int rc;
 
 	if (!h) {
@@ -253,7 +254,7 @@ static struct host_group *add_group(struct host *h, int wanted)
 
 	if (g)
 		return g;
-	g = calloc(1, sizeof(*g));
+	g = ioas_calloc(1, sizeof(*g));
 	if (!g)
 		return NULL;
 	g->id = id;
@@ -294,7 +295,7 @@ out_unlock:
 
 int host_add_device_with(struct host *h, const struct host_device_config *cfg, struct host_device **out)
 {
-	struct host_device *d = calloc(1, sizeof(*d));
+	struct host_device *d = ioas_calloc(1, sizeof(*d));
 	int rc;
 
 	if (!d)
@@ -320,7 +321,7 @@ int host_add_device_with(struct host *h, const struct host_device_config *cfg, s
 out_requester:
 	requester_destroy(d->requester);
 out_free:
-	free(d);
+	ioas_free(d);
 	return rc;
 }
 
@@ -372,7 +373,7 @@ void host_remove_device(struct host_device *d)
 	if (empty)
 		free_group(g);
 	requester_destroy(d->requester);
-	free(d);
+	ioas_free(d);
 }
 
 void host_attach_init(struct host_attach *at, uint32_t pasid)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/access.h"
 #include "object/private.h"
 #include "object/viommu.h"
@@ -47,7 +48,7 @@ static int check_contiguous(const struct refuse_sink *sink, const struct span *s
 
 static int pin(struct access *a, const struct span *s, const struct refuse_sink *sink, uint64_t *pa)
 {
-	uint64_t *pas = calloc(s->pages, sizeof(*pas));
+	uint64_t *pas = ioas_calloc(s->pages, sizeof(*pas));
 	int rc;
 
 	if (!pas)
@@ -60,7 +61,7 @@ static int pin(struct access *a, const struct span *s, const struct refuse_sink 
 		access_unpin(a, s->start, s->len);
 	*pa = pas[0];
 out_free:
-	free(pas);
+	ioas_free(pas);
 	return rc;
 }
 
@@ -135,11 +136,11 @@ int hw_queue_alloc(struct viommu_object *v, const struct hw_queue_params *p,
 	if (!size)
 		return refuse(&v->ctx->host->sink, EOPNOTSUPP, "HWQ.5", "type", p->type,
 			      "a type of queue that this vIOMMU has");
-	qo = calloc(1, sizeof(*qo));
+	qo = ioas_calloc(1, sizeof(*qo));
 	if (!qo)
 		return rc;
 	qo->viommu = v;
-	qo->queue = calloc(1, size);
+	qo->queue = ioas_calloc(1, size);
 	if (!qo->queue)
 		goto out_free;
 	rc = object_reserve(v->ctx, &qo->obj, OBJECT_HW_QUEUE);
@@ -155,9 +156,9 @@ int hw_queue_alloc(struct viommu_object *v, const struct hw_queue_params *p,
 out_id:
 	object_abort(v->ctx, &qo->obj);
 out_queue:
-	free(qo->queue);
+	ioas_free(qo->queue);
 out_free:
-	free(qo);
+	ioas_free(qo);
 	return rc;
 }
 
@@ -170,8 +171,8 @@ static void hw_queue_destroy(struct iommufd *ctx, struct object *obj)
 		ops->hw_queue_fini(qo->queue);
 	unpin_queue(qo);
 	object_release(ctx, &qo->viommu->obj);
-	free(qo->queue);
-	free(qo);
+	ioas_free(qo->queue);
+	ioas_free(qo);
 }
 
 const struct object_type_ops hw_queue_type_ops = {

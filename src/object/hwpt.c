@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/user.h"
 #include "object/private.h"
 #include "object/viommu.h"
@@ -81,7 +82,7 @@ int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, ui
 	rc = check_flags(r, flags);
 	if (rc)
 		return rc;
-	hwpt = calloc(1, sizeof(*hwpt));
+	hwpt = ioas_calloc(1, sizeof(*hwpt));
 	if (!hwpt)
 		return -ENOMEM;
 	hwpt->ioas = ioas;
@@ -100,7 +101,7 @@ int hwpt_create(struct iommufd *ctx, struct ioas *ioas, struct idevice *idev, ui
 out_id:
 	object_abort(ctx, &hwpt->obj);
 out_free:
-	free(hwpt);
+	ioas_free(hwpt);
 	return rc;
 }
 
@@ -147,7 +148,7 @@ static int check_nested(const struct refuse_sink *sink, const char *rule, uint32
 static int nested_create(struct iommufd *ctx, struct hwpt *parent, uint32_t flags,
 			 struct hwpt **out)
 {
-	struct hwpt *hwpt = calloc(1, sizeof(*hwpt));
+	struct hwpt *hwpt = ioas_calloc(1, sizeof(*hwpt));
 	int rc;
 
 	if (!hwpt)
@@ -158,7 +159,7 @@ static int nested_create(struct iommufd *ctx, struct hwpt *parent, uint32_t flag
 	list_init(&hwpt->link);
 	rc = object_reserve(ctx, &hwpt->obj, OBJECT_HWPT_NESTED);
 	if (rc) {
-		free(hwpt);
+		ioas_free(hwpt);
 		return rc;
 	}
 	*out = hwpt;
@@ -171,7 +172,7 @@ static int nested_finish(struct iommufd *ctx, struct hwpt *hwpt, struct object *
 {
 	if (rc) {
 		object_abort(ctx, &hwpt->obj);
-		free(hwpt);
+		ioas_free(hwpt);
 		return refuse(&ctx->host->sink, -rc, rule, "data_type", data->type,
 			      "data that this IOMMU takes");
 	}
@@ -262,7 +263,7 @@ static void hwpt_destroy(struct iommufd *ctx, struct object *obj)
 	if (hwpt->fault)
 		object_release(ctx, &hwpt->fault->obj);
 	object_release(ctx, &hwpt->ioas->obj);
-	free(hwpt);
+	ioas_free(hwpt);
 }
 
 const struct object_type_ops hwpt_type_ops = {
@@ -277,7 +278,7 @@ static void nested_destroy(struct iommufd *ctx, struct object *obj)
 	if (hwpt->fault)
 		object_release(ctx, &hwpt->fault->obj);
 	object_release(ctx, hwpt->viommu ? &hwpt->viommu->obj : &hwpt->parent->obj);
-	free(hwpt);
+	ioas_free(hwpt);
 }
 
 const struct object_type_ops nested_type_ops = {

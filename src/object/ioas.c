@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 
 int ioas_alloc(struct iommufd *ctx, struct ioas **out)
 {
-	struct ioas *ioas = calloc(1, sizeof(*ioas));
+	struct ioas *ioas = ioas_calloc(1, sizeof(*ioas));
 	int rc;
 
 	if (!ioas)
@@ -30,7 +31,7 @@ out_space:
 	pthread_mutex_destroy(&ioas->lock);
 	space_destroy(ioas->space);
 out_free:
-	free(ioas);
+	ioas_free(ioas);
 	return rc;
 }
 
@@ -45,7 +46,7 @@ static void ioas_destroy(struct iommufd *ctx, struct object *obj)
 	lock_release(&ctx->lock);
 	space_destroy(ioas->space);
 	pthread_mutex_destroy(&ioas->lock);
-	free(ioas);
+	ioas_free(ioas);
 }
 
 const struct object_type_ops ioas_type_ops = {

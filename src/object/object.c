@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 
 /* DESTROY gives up on a command that does not end after this long (2.3). */
@@ -43,7 +44,7 @@ static const struct object_type_ops *const type_ops[OBJECT_TYPES] = {
 
 int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
 {
-	struct iommufd *ctx = calloc(1, sizeof(*ctx));
+	struct iommufd *ctx = ioas_calloc(1, sizeof(*ctx));
 	pthread_condattr_t clock;
 
 	if (!ctx)
@@ -97,7 +98,7 @@ void iommufd_put(struct iommufd *ctx)
 	pthread_mutex_destroy(&ctx->idle_lock);
 	pthread_cond_destroy(&ctx->idle);
 	host_put(ctx->host);
-	free(ctx);
+	ioas_free(ctx);
 }
 
 int object_reserve(struct iommufd *ctx, struct object *obj, enum object_type type)

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 #include "object/viommu.h"
 
@@ -31,7 +32,7 @@ int region_add(struct iommufd *ctx, struct object *owner, void *mem, size_t len,
 
 	if (!len || !is_aligned(len, PAGE_SIZE) || !is_aligned((uintptr_t)mem, PAGE_SIZE))
 		return -EINVAL;
-	region = malloc(sizeof(*region));
+	region = ioas_malloc(sizeof(*region));
 	if (!region)
 		return -ENOMEM;
 	*region = (struct region){.len = len, .mem = mem, .owner = owner};
@@ -42,7 +43,7 @@ int region_add(struct iommufd *ctx, struct object *owner, void *mem, size_t len,
 	*offset = region->offset;
 	pthread_mutex_unlock(&ctx->regions_lock);
 	if (rc)
-		free(region);
+		ioas_free(region);
 	return rc;
 }
 
@@ -52,7 +53,7 @@ void region_remove(struct iommufd *ctx, uint64_t offset)
 
 	pthread_mutex_lock(&ctx->regions_lock);
 	if (!range_erase(&ctx->regions, offset, &r))
-		free(r.value);
+		ioas_free(r.value);
 	pthread_mutex_unlock(&ctx->regions_lock);
 }
 

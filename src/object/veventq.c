@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 #include "object/viommu.h"
 
@@ -34,7 +35,7 @@ static struct veventq *find(struct viommu_object *v, uint32_t type)
 
 static int create(struct viommu_object *v, uint32_t type, uint32_t depth, struct veventq **out)
 {
-	struct veventq *q = calloc(1, sizeof(*q));
+	struct veventq *q = ioas_calloc(1, sizeof(*q));
 	int rc;
 
 	if (!q)
@@ -46,7 +47,7 @@ static int create(struct viommu_object *v, uint32_t type, uint32_t depth, struct
 	list_init(&q->lost.link);
 	rc = object_reserve(v->ctx, &q->obj, OBJECT_VEVENTQ);
 	if (rc) {
-		free(q);
+		ioas_free(q);
 		return rc;
 	}
 	pthread_mutex_init(&q->lock, NULL);
@@ -79,7 +80,7 @@ static void free_events(struct veventq *q)
 		struct vevent *e = list_entry(pos, struct vevent, link);
 
 		if (e != &q->lost)
-			free(e);
+			ioas_free(e);
 	}
 }
 
@@ -90,7 +91,7 @@ static void drop(struct veventq *q)
 	object_release(q->viommu->ctx, &q->viommu->obj);
 	free_events(q);
 	pthread_mutex_destroy(&q->lock);
-	free(q);
+	ioas_free(q);
 }
 
 int veventq_finish(struct veventq *q, int rc)
@@ -154,7 +155,7 @@ static void append(struct veventq *q, struct vevent *e)
 
 static int add(struct veventq *q, const void *data, size_t len)
 {
-	struct vevent *e = malloc(sizeof(*e) + len);
+	struct vevent *e = ioas_malloc(sizeof(*e) + len);
 
 	if (e) {
 		list_init(&e->link);
@@ -170,7 +171,7 @@ static int add(struct veventq *q, const void *data, size_t len)
 	}
 	append(q, &q->lost);
 	pthread_mutex_unlock(&q->lock);
-	free(e);
+	ioas_free(e);
 	return e ? 0 : -ENOMEM;
 }
 
@@ -230,7 +231,7 @@ static void done_with(struct veventq *q, const struct taken *t)
 	if (list_empty(&q->queued))
 		tell(q);
 	pthread_mutex_unlock(&q->lock);
-	free(t->event);
+	ioas_free(t->event);
 }
 
 ssize_t veventq_read(struct veventq *q, size_t room,

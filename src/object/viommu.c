@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "object/private.h"
 
 static struct viommu_object *object_of(const struct viommu *v)
@@ -81,7 +82,7 @@ struct recipe {
 /* VIO.A6: the make's part. */
 static int init_part(struct viommu_object *vo, const struct recipe *r)
 {
-	struct viommu *v = calloc(1, r->ops->size);
+	struct viommu *v = ioas_calloc(1, r->ops->size);
 	int rc;
 
 	if (!v)
@@ -97,7 +98,7 @@ static int init_part(struct viommu_object *vo, const struct recipe *r)
 	rc = r->ops->init(v, r->data);
 	if (rc) {
 		viommu_teardown(v);
-		free(v);
+		ioas_free(v);
 		return refuse(&vo->ctx->host->sink, -rc, "VIO.A6", "data_uptr", r->type,
 			      "what a vIOMMU of this type takes");
 	}
@@ -107,7 +108,7 @@ static int init_part(struct viommu_object *vo, const struct recipe *r)
 static int create(struct iommufd *ctx, struct hwpt *parent, const struct recipe *r,
 		  struct viommu_object **out)
 {
-	struct viommu_object *vo = calloc(1, sizeof(*vo));
+	struct viommu_object *vo = ioas_calloc(1, sizeof(*vo));
 	int rc;
 
 	if (!vo)
@@ -130,7 +131,7 @@ out_id:
 	object_abort(ctx, &vo->obj);
 out_free:
 	pthread_mutex_destroy(&vo->lock);
-	free(vo);
+	ioas_free(vo);
 	return rc;
 }
 
@@ -170,10 +171,10 @@ static void viommu_destroy(struct iommufd *ctx, struct object *obj)
 	if (vo->viommu->ops->fini)
 		vo->viommu->ops->fini(vo->viommu);
 	viommu_teardown(vo->viommu);
-	free(vo->viommu);
+	ioas_free(vo->viommu);
 	object_release(ctx, &vo->parent->obj);
 	pthread_mutex_destroy(&vo->lock);
-	free(vo);
+	ioas_free(vo);
 }
 
 const struct object_type_ops viommu_type_ops = {
@@ -203,7 +204,7 @@ static int vdevice_init_part(struct vdevice_object *vd, uint64_t virt_id)
 	size_t size = v->ops->vdevice_size ? v->ops->vdevice_size : sizeof(struct vdevice);
 	int rc;
 
-	vd->vdevice = calloc(1, size);
+	vd->vdevice = ioas_calloc(1, size);
 	if (!vd->vdevice)
 		return -ENOMEM;
 	*vd->vdevice = (struct vdevice){
@@ -211,7 +212,7 @@ static int vdevice_init_part(struct vdevice_object *vd, uint64_t virt_id)
 	rc = viommu_add(v, vd->vdevice);
 	if (!rc)
 		return 0;
-	free(vd->vdevice);
+	ioas_free(vd->vdevice);
 	return refuse(&vd->viommu->ctx->host->sink, -rc, rc == -EEXIST ? "VDV.7" : "VDV.8",
 		      "virt_id", virt_id,
 		      "a name that is free in this vIOMMU and that its IOMMU can use");
@@ -221,7 +222,7 @@ static int vdevice_init_part(struct vdevice_object *vd, uint64_t virt_id)
 static int vdevice_create(struct viommu_object *v, struct idevice *idev, uint64_t virt_id,
 			  struct vdevice_object **out)
 {
-	struct vdevice_object *vd = calloc(1, sizeof(*vd));
+	struct vdevice_object *vd = ioas_calloc(1, sizeof(*vd));
 	int rc;
 
 	if (!vd)
@@ -242,7 +243,7 @@ static int vdevice_create(struct viommu_object *v, struct idevice *idev, uint64_
 out_id:
 	object_abort(v->ctx, &vd->obj);
 out_free:
-	free(vd);
+	ioas_free(vd);
 	return rc;
 }
 
@@ -270,7 +271,7 @@ static void undo(struct vdevice_object *vd)
 	viommu_remove(vd->viommu->viommu, vd->vdevice);
 	object_release(vd->viommu->ctx, &vd->viommu->obj);
 	vd->idev->vdevice = NULL;
-	free(vd->vdevice);
+	ioas_free(vd->vdevice);
 }
 
 int vdevice_finish(struct vdevice_object *vd, int rc)
@@ -280,7 +281,7 @@ int vdevice_finish(struct vdevice_object *vd, int rc)
 	if (rc) {
 		object_abort(vd->viommu->ctx, &vd->obj);
 		undo(vd);
-		free(vd);
+		ioas_free(vd);
 	} else {
 		object_publish(vd->viommu->ctx, &vd->obj);
 	}
@@ -297,7 +298,7 @@ static void vdevice_destroy(struct iommufd *ctx, struct object *obj)
 	pthread_mutex_lock(&g->lock);
 	undo(vd);
 	pthread_mutex_unlock(&g->lock);
-	free(vd);
+	ioas_free(vd);
 	/* From here on the device may be gone. */
 	object_put(ctx, &idev->obj);
 }

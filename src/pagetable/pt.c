@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "pagetable/table.h"
 
 static unsigned int width(unsigned int wanted, unsigned int most)
@@ -136,7 +137,7 @@ static void empty_root(struct pt *pt)
 
 int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out)
 {
-	struct pt *pt = calloc(1, sizeof(*pt));
+	struct pt *pt = ioas_calloc(1, sizeof(*pt));
 	struct pt_gather g = {0};
 	int rc;
 
@@ -158,7 +159,7 @@ int pt_create(struct pt_mem *m, const struct pt_config *cfg, struct pt **out)
 	*out = pt;
 	return 0;
 out_free:
-	free(pt);
+	ioas_free(pt);
 	return rc;
 }
 
@@ -168,7 +169,7 @@ void pt_destroy(struct pt *pt)
 
 	pt->ops->gather_all(pt, &g);
 	pt_gather_free(pt->mem, &g);
-	free(pt);
+	ioas_free(pt);
 }
 
 uint64_t pt_root_pa(const struct pt *pt)

@@ -4,6 +4,7 @@
  * everything has been used.
  */
 #include "pagetable/table.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static int open_more(struct pt_mem *m)
 
 int pt_mem_create(struct pt_mem **out)
 {
-	struct pt_mem *m = calloc(1, sizeof(*m));
+	struct pt_mem *m = ioas_calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
@@ -85,7 +86,7 @@ out_unmap_tables:
 out_unmap:
 	munmap(m->base, m->size);
 out_free:
-	free(m);
+	ioas_free(m);
 	return -ENOMEM;
 }
 
@@ -93,7 +94,7 @@ void pt_mem_destroy(struct pt_mem *m)
 {
 	munmap(m->tables, (m->size >> TABLE_LG2) * sizeof(*m->tables));
 	munmap(m->base, m->size);
-	free(m);
+	ioas_free(m);
 }
 
 char *pt_mem_base(const struct pt_mem *m)

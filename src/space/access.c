@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "space/private.h"
 
 /* So much is copied before the lock is given to others. */
@@ -80,7 +81,7 @@ void pinned_forget(struct space *s, const struct range *r)
 		return;
 	assert(!p->pins);
 	range_erase(&s->pinned, r->start, NULL);
-	free(p);
+	ioas_free(p);
 }
 
 /* The access with the lowest number above @number that can be asked. */
@@ -134,7 +135,7 @@ static int remember_pin(struct space *s, uint64_t start, uint64_t last)
 		(*at)->users++;
 		return 0;
 	}
-	p = malloc(sizeof(*p));
+	p = ioas_malloc(sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	*p = (struct pin){last, 1, NULL};
@@ -144,7 +145,7 @@ static int remember_pin(struct space *s, uint64_t start, uint64_t last)
 	}
 	rc = range_insert(&s->pins, start, start, p);
 	if (rc)
-		free(p);
+		ioas_free(p);
 	return rc;
 }
 
@@ -171,7 +172,7 @@ static void forget_pin(struct space *s, uint64_t start, uint64_t last)
 	if (!p || --p->users)
 		return;
 	*at = p->next;
-	free(p);
+	ioas_free(p);
 	if (!first)
 		range_erase(&s->pins, start, NULL);
 	else
@@ -184,12 +185,12 @@ static int count_pin(struct space *s, const struct range *r, bool lock)
 	int rc;
 
 	if (!p) {
-		p = calloc(1, sizeof(*p));
+		p = ioas_calloc(1, sizeof(*p));
 		if (!p)
 			return -ENOMEM;
 		rc = range_insert(&s->pinned, r->start, r->last, p);
 		if (rc) {
-			free(p);
+			ioas_free(p);
 			return rc;
 		}
 	}

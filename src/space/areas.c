@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "space/private.h"
 
 bool areas_misaligned(struct space *s, uint64_t align, struct range *which)
@@ -228,7 +229,7 @@ static void put_pieces(struct piece *pieces, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		pages_put(pieces[i].pages);
-	free(pieces);
+	ioas_free(pieces);
 }
 
 /* What [iova, last] is made of, with references. -ENOENT: not all of it is mapped. */
@@ -248,7 +249,7 @@ static int get_pieces(struct space *s, uint64_t iova, uint64_t last, struct piec
 			break;
 		}
 		if (!*n || is_pow2(*n)) {
-			grown = realloc(pieces, (*n ? *n * 2 : 1) * sizeof(*pieces));
+			grown = ioas_realloc(pieces, (*n ? *n * 2 : 1) * sizeof(*pieces));
 			if (!grown) {
 				rc = -ENOMEM;
 				break;

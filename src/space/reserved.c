@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "space/private.h"
 
 /* The first range of @l that ends at or behind @point. */
@@ -71,13 +72,13 @@ static void update_blocked(struct space *s)
 
 static int make_room(struct space *s, size_t n)
 {
-	struct reserved *reserved = realloc(s->reserved, (s->nr_reserved + n) * sizeof(*reserved));
+	struct reserved *reserved = ioas_realloc(s->reserved, (s->nr_reserved + n) * sizeof(*reserved));
 	struct space_range *blocked;
 
 	if (!reserved)
 		return -ENOMEM;
 	s->reserved = reserved;
-	blocked = realloc(s->blocked.r, (s->nr_reserved + n) * sizeof(*blocked));
+	blocked = ioas_realloc(s->blocked.r, (s->nr_reserved + n) * sizeof(*blocked));
 	if (!blocked)
 		return -ENOMEM;
 	s->blocked.r = blocked;
@@ -181,7 +182,7 @@ int space_allow(struct space *s, const struct space_range *r, size_t n)
 	if (rc)
 		return rc;
 	if (n) {
-		list.r = malloc(n * sizeof(*list.r));
+		list.r = ioas_malloc(n * sizeof(*list.r));
 		if (!list.r)
 			return -ENOMEM;
 		memcpy(list.r, r, n * sizeof(*list.r));
@@ -198,7 +199,7 @@ int space_allow(struct space *s, const struct space_range *r, size_t n)
 		s->allowed = list;
 	}
 	lock_release(&s->lock);
-	free(old.r);
+	ioas_free(old.r);
 	return rc;
 }
 

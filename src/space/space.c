@@ -6,11 +6,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "space/private.h"
 
 int space_create(struct memory *m, const struct refuse_sink *sink, struct space **out)
 {
-	struct space *s = calloc(1, sizeof(*s));
+	struct space *s = ioas_calloc(1, sizeof(*s));
 
 	if (!s)
 		return -ENOMEM;
@@ -36,10 +37,10 @@ void space_destroy(struct space *s)
 	range_destroy(&s->areas);
 	access_fini(s);
 	pool_destroy(&s->far_areas);
-	free(s->reserved);
-	free(s->blocked.r);
-	free(s->allowed.r);
-	free(s);
+	ioas_free(s->reserved);
+	ioas_free(s->blocked.r);
+	ioas_free(s->allowed.r);
+	ioas_free(s);
 }
 
 /* Questions. */
@@ -147,7 +148,7 @@ static int move_charges(struct space *s, struct pages **all, size_t n,
 static int change_payer(struct space **spaces, size_t n, size_t nr_areas,
 			const struct memory_payer *payer)
 {
-	struct pages **all = malloc(nr_areas * sizeof(struct pages *));
+	struct pages **all = ioas_malloc(nr_areas * sizeof(struct pages *));
 	size_t nr_pages = 0;
 	int rc = 0;
 
@@ -157,7 +158,7 @@ static int change_payer(struct space **spaces, size_t n, size_t nr_areas,
 		rc = collect_pages(spaces[i], all, &nr_pages);
 	if (!rc)
 		rc = move_charges(spaces[0], all, unique_pages(all, nr_pages), payer);
-	free(all);
+	ioas_free(all);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "devices/nvme/nvme.h"
 
 #define DEVICE_ID    0x0010
@@ -77,9 +78,9 @@ void nvme_destroy(struct pci_dev *dev)
 		nvme_ns_flush(&n->own_ns[i]);
 		nvme_ns_close(&n->own_ns[i]);
 	}
-	free(n->buffer);
-	free(n->compare);
-	free(n);
+	ioas_free(n->buffer);
+	ioas_free(n->compare);
+	ioas_free(n);
 }
 
 static int setup_function(struct nvme *n, unsigned int msi)
@@ -144,7 +145,7 @@ static int set_serial(struct nvme *n, const char *text, char *why, size_t why_le
 
 static struct nvme *new_controller(struct pci_dev *dev, unsigned int nr_queues)
 {
-	struct nvme *n = calloc(1, sizeof(*n));
+	struct nvme *n = ioas_calloc(1, sizeof(*n));
 
 	if (!n)
 		return NULL;
@@ -154,8 +155,8 @@ static struct nvme *new_controller(struct pci_dev *dev, unsigned int nr_queues)
 	for (unsigned int i = 0; i < NVME_MAX_NAMESPACES; i++)
 		n->own_ns[i].fd = -1;
 	pci_set_model_data(dev, n);
-	n->buffer = malloc(NVME_MAX_TRANSFER);
-	n->compare = malloc(NVME_MAX_TRANSFER);
+	n->buffer = ioas_malloc(NVME_MAX_TRANSFER);
+	n->compare = ioas_malloc(NVME_MAX_TRANSFER);
 	if (n->buffer && n->compare)
 		return n;
 	nvme_destroy(dev);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/bits.h"
 #include "base/list.h"
 
@@ -36,7 +37,7 @@ struct net_hubs {
 
 int net_hubs_create(struct net_hubs **out)
 {
-	struct net_hubs *h = calloc(1, sizeof(*h));
+	struct net_hubs *h = ioas_calloc(1, sizeof(*h));
 	pthread_rwlockattr_t attr;
 
 	if (!h)
@@ -58,11 +59,11 @@ void net_hubs_destroy(struct net_hubs *h)
 	list_for_each (pos, tmp, &h->hubs) {
 		struct hub *hub = list_entry(pos, struct hub, link);
 
-		free(hub->name);
-		free(hub);
+		ioas_free(hub->name);
+		ioas_free(hub);
 	}
 	pthread_rwlock_destroy(&h->lock);
-	free(h);
+	ioas_free(h);
 }
 
 static struct hub *find_hub(struct net_hubs *h, const char *name)
@@ -75,12 +76,12 @@ static struct hub *find_hub(struct net_hubs *h, const char *name)
 		if (!strcmp(hub->name, name))
 			return hub;
 	}
-	hub = calloc(1, sizeof(*hub));
+	hub = ioas_calloc(1, sizeof(*hub));
 	if (!hub)
 		return NULL;
-	hub->name = strdup(name);
+	hub->name = alloc_text(name, SIZE_MAX);
 	if (!hub->name) {
-		free(hub);
+		ioas_free(hub);
 		return NULL;
 	}
 	hub->hubs = h;
@@ -92,11 +93,11 @@ static struct hub *find_hub(struct net_hubs *h, const char *name)
 int hub_join(struct net_hubs *h, const char *name, void (*arrived)(void *arg), void *arg,
 	     struct hub_port **out)
 {
-	struct hub_port *p = calloc(1, sizeof(*p));
+	struct hub_port *p = ioas_calloc(1, sizeof(*p));
 
 	if (!p)
 		return -ENOMEM;
-	p->ring = malloc(QUEUE_BYTES);
+	p->ring = ioas_malloc(QUEUE_BYTES);
 	if (!p->ring)
 		goto out_free;
 	p->arrived = arrived;
@@ -114,9 +115,9 @@ int hub_join(struct net_hubs *h, const char *name, void (*arrived)(void *arg), v
 
 out_ring:
 	pthread_mutex_destroy(&p->lock);
-	free(p->ring);
+	ioas_free(p->ring);
 out_free:
-	free(p);
+	ioas_free(p);
 	return -ENOMEM;
 }
 
@@ -128,8 +129,8 @@ void hub_leave(struct hub_port *p)
 	list_del(&p->link);
 	pthread_rwlock_unlock(&h->lock);
 	pthread_mutex_destroy(&p->lock);
-	free(p->ring);
-	free(p);
+	ioas_free(p->ring);
+	ioas_free(p);
 }
 
 static void ring_put(struct hub_port *p, const void *data, uint32_t len)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "devices/models.h"
 #include "devices/virtio/hub.h"
 #include "devices/virtio/virtio.h"
@@ -250,7 +251,7 @@ static int parse_mac(struct virtio_net *n, const char *text, uint16_t rid)
 
 static int net_create(struct pci_dev *dev, const struct options *o, char *why, size_t why_len)
 {
-	struct virtio_net *n = calloc(1, sizeof(*n));
+	struct virtio_net *n = ioas_calloc(1, sizeof(*n));
 	int rc;
 
 	if (!n)
@@ -276,7 +277,7 @@ static int net_create(struct pci_dev *dev, const struct options *o, char *why, s
 		return 0;
 	hub_leave(n->port);
 out_free:
-	free(n);
+	ioas_free(n);
 	return rc;
 }
 
@@ -286,7 +287,7 @@ static void net_destroy(struct pci_dev *dev)
 		container_of((struct virtio_dev *)pci_model_data(dev), struct virtio_net, v);
 
 	hub_leave(n->port);
-	free(n);
+	ioas_free(n);
 }
 
 const struct pci_model virtio_net_model = {

@@ -3,6 +3,7 @@
  * The AMD make: what its domains are, and how it numbers faults.
  */
 #include "iommu/amd/amd.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,14 +38,14 @@ static unsigned int guest_width(const struct amd *a)
 
 static int amd_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
-	struct amd *a = calloc(1, sizeof(*a));
+	struct amd *a = ioas_calloc(1, sizeof(*a));
 	int rc;
 
 	if (!a)
 		return -ENOMEM;
 	rc = amd_init_caps(a, o, why, why_len);
 	if (rc) {
-		free(a);
+		ioas_free(a);
 		return rc;
 	}
 	i->make_data = a;
@@ -63,7 +64,7 @@ static int amd_init(struct iommu *i, const struct options *o, char *why, size_t 
 
 static void amd_fini(struct iommu *i)
 {
-	free(i->make_data);
+	ioas_free(i->make_data);
 }
 
 static int amd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)

@@ -4,6 +4,7 @@
  * attached.
  */
 #include "iommu/mock/mock.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ static const struct option_key no_options[] = {{0}};
 
 static int mock_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
-	struct mock_iommu *m = calloc(1, sizeof(*m));
+	struct mock_iommu *m = ioas_calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
@@ -37,7 +38,7 @@ static int mock_init(struct iommu *i, const struct options *o, char *why, size_t
 
 static void mock_fini(struct iommu *i)
 {
-	free(i->make_data);
+	ioas_free(i->make_data);
 }
 
 static int mock_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)

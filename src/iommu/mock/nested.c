@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/mock/mock.h"
 
 struct mock_nested {
@@ -20,7 +21,7 @@ static struct mock_nested *nested_of(struct domain *d)
 
 static void nested_free(struct domain *d)
 {
-	free(nested_of(d));
+	ioas_free(nested_of(d));
 }
 
 static int invalidate_one(struct mock_nested *n, const struct user_array *a, uint32_t index)
@@ -70,7 +71,7 @@ static int alloc(struct iommu *i, struct domain *parent, struct viommu *v, uint3
 		      user_min(struct iommu_hwpt_selftest, iotlb));
 	if (rc)
 		return rc;
-	n = calloc(1, sizeof(*n));
+	n = ioas_calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	domain_init_nested(&n->domain, i, parent, &mock_nested_ops);

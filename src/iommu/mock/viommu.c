@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/mock/mock.h"
 
 #define REGION_SIZE (2 * PAGE_SIZE)
@@ -112,7 +113,7 @@ static int mock_viommu_invalidate(struct viommu *v, const struct user_array *a, 
 
 	if (!a->entry_num && a->type == IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST)
 		return 0;
-	all = calloc(a->entry_num + 1ull, sizeof(*all));
+	all = ioas_calloc(a->entry_num + 1ull, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
 	rc = user_get_all(a, IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST, all, sizeof(*all));
@@ -120,7 +121,7 @@ static int mock_viommu_invalidate(struct viommu *v, const struct user_array *a, 
 		rc = invalidate_one(v, &all[k]);
 		*done += !rc;
 	}
-	free(all);
+	ioas_free(all);
 	return rc;
 }
 

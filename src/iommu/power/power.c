@@ -3,20 +3,21 @@
  * The POWER make: what its domains are, and how it numbers faults.
  */
 #include "iommu/power/power.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 static int power_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
-	struct power *p = calloc(1, sizeof(*p));
+	struct power *p = ioas_calloc(1, sizeof(*p));
 	int rc;
 
 	if (!p)
 		return -ENOMEM;
 	rc = power_init_caps(p, o, why, why_len);
 	if (rc) {
-		free(p);
+		ioas_free(p);
 		return rc;
 	}
 	i->make_data = p;
@@ -32,7 +33,7 @@ static int power_init(struct iommu *i, const struct options *o, char *why, size_
 
 static void power_fini(struct iommu *i)
 {
-	free(i->make_data);
+	ioas_free(i->make_data);
 }
 
 static int power_domain_config(struct iommu *i, struct requester *r, uint32_t flags,

@@ -3,20 +3,21 @@
  * The RISC-V make: what its domains are, and how it numbers faults.
  */
 #include "iommu/riscv/riscv.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 static int riscv_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
-	struct riscv *v = calloc(1, sizeof(*v));
+	struct riscv *v = ioas_calloc(1, sizeof(*v));
 	int rc;
 
 	if (!v)
 		return -ENOMEM;
 	rc = riscv_init_caps(v, o, why, why_len);
 	if (rc) {
-		free(v);
+		ioas_free(v);
 		return rc;
 	}
 	i->make_data = v;
@@ -32,7 +33,7 @@ static int riscv_init(struct iommu *i, const struct options *o, char *why, size_
 
 static void riscv_fini(struct iommu *i)
 {
-	free(i->make_data);
+	ioas_free(i->make_data);
 }
 
 /* 4.2. */

@@ -3,6 +3,7 @@
  * The s390 make: what its domains are, and how it numbers faults.
  */
 #include "iommu/s390/s390.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,14 +11,14 @@
 
 static int s390_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
-	struct s390 *s = calloc(1, sizeof(*s));
+	struct s390 *s = ioas_calloc(1, sizeof(*s));
 	int rc;
 
 	if (!s)
 		return -ENOMEM;
 	rc = s390_init_caps(s, o, why, why_len);
 	if (rc) {
-		free(s);
+		ioas_free(s);
 		return rc;
 	}
 	i->make_data = s;
@@ -33,7 +34,7 @@ static int s390_init(struct iommu *i, const struct options *o, char *why, size_t
 
 static void s390_fini(struct iommu *i)
 {
-	free(i->make_data);
+	ioas_free(i->make_data);
 }
 
 /* Linux uses no pages of 1 MiB. */

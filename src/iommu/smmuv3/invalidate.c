@@ -10,6 +10,7 @@
 #include <ioas/abi/iommufd.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/requester.h"
 #include "iommu/smmuv3/viommu.h"
 
@@ -267,7 +268,7 @@ int smmuv3_invalidate(struct viommu *v, const struct user_array *a, uint32_t *do
 	struct iommu_viommu_arm_smmuv3_invalidate *all;
 	int rc;
 
-	all = calloc(a->entry_num + 1ull, sizeof(*all));
+	all = ioas_calloc(a->entry_num + 1ull, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
 	rc = user_get_all(a, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, all, sizeof(*all));
@@ -278,6 +279,6 @@ int smmuv3_invalidate(struct viommu *v, const struct user_array *a, uint32_t *do
 		*done += !rc;
 	}
 	smmuv3_batch_end(&b);
-	free(all);
+	ioas_free(all);
 	return rc;
 }

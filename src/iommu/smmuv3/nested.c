@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "iommu/requester.h"
 #include "iommu/smmuv3/viommu.h"
 
@@ -41,7 +42,7 @@ struct smmuv3_viommu *smmuv3_domain_viommu(struct domain *d)
 
 static void nested_free(struct domain *d)
 {
-	free(nested_of(d));
+	ioas_free(nested_of(d));
 }
 
 /* ---- from a stream to its tables ---- */
@@ -303,7 +304,7 @@ int smmuv3_domain_alloc(struct viommu *v, uint32_t flags, const struct user_data
 	rc = sv->own ? get_own(data) : get_vste(data, ste);
 	if (rc)
 		return rc;
-	n = calloc(1, sizeof(*n));
+	n = ioas_calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	domain_init_nested(&n->domain, v->iommu, v->parent, &smmuv3_nested_ops);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "iommu/requester.h"
 #include "iommu/smmuv3/viommu.h"
 
@@ -26,14 +27,14 @@
 
 static int smmuv3_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
-	struct smmuv3 *s = calloc(1, sizeof(*s));
+	struct smmuv3 *s = ioas_calloc(1, sizeof(*s));
 	int rc;
 
 	if (!s)
 		return -ENOMEM;
 	rc = smmuv3_init_caps(s, o, why, why_len);
 	if (rc) {
-		free(s);
+		ioas_free(s);
 		return rc;
 	}
 	i->make_data = s;
@@ -54,7 +55,7 @@ static int smmuv3_init(struct iommu *i, const struct options *o, char *why, size
 
 static void smmuv3_fini(struct iommu *i)
 {
-	free(i->make_data);
+	ioas_free(i->make_data);
 }
 
 static int cmdqv_hw_info(uint32_t *type, void *buf, size_t *len)

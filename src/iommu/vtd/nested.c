@@ -10,6 +10,7 @@
 #include <ioas/abi/iommufd.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/requester.h"
 #include "iommu/vtd/stage.h"
 
@@ -27,7 +28,7 @@ static struct vtd_nested *nested_of(const struct domain *d)
 
 static void s1_free(struct domain *d)
 {
-	free(nested_of(d));
+	ioas_free(nested_of(d));
 }
 
 /* 6.5.2.5: what page-selective invalidation of [@addr, + @npages) covers, a naturally aligned
@@ -194,12 +195,12 @@ int vtd_alloc_nested(struct requester *r, struct domain *parent, uint32_t flags,
 		return -EOPNOTSUPP;
 	if (parent->pt->ops != &pt_vtd_ss || !(parent->flags & DOMAIN_NEST_PARENT))
 		return -EINVAL;
-	n = calloc(1, sizeof(*n));
+	n = ioas_calloc(1, sizeof(*n));
 	if (!n)
 		return -ENOMEM;
 	rc = user_get(data, IOMMU_HWPT_DATA_VTD_S1, &n->wish, sizeof(n->wish), sizeof(n->wish));
 	if (rc) {
-		free(n);
+		ioas_free(n);
 		return rc;
 	}
 	domain_init_nested(&n->domain, i, parent, &s1_ops);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "iommu/domain.h"
 
 #define HW_INFO_INTEL_VTD 1 /* 16.4 */
@@ -29,14 +30,14 @@ _Static_assert(sizeof(struct hw_info_vtd) == 24, "ABI");
 
 static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t why_len)
 {
-	struct vtd *v = calloc(1, sizeof(*v));
+	struct vtd *v = ioas_calloc(1, sizeof(*v));
 	int rc;
 
 	if (!v)
 		return -ENOMEM;
 	rc = vtd_init_caps(v, o, why, why_len);
 	if (rc) {
-		free(v);
+		ioas_free(v);
 		return rc;
 	}
 	i->make_data = v;
@@ -55,7 +56,7 @@ static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t 
 
 static void vtd_fini(struct iommu *i)
 {
-	free(i->make_data);
+	ioas_free(i->make_data);
 }
 
 static int vtd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)

@@ -3,6 +3,7 @@
  * What the system refuses: memory while a device is made, and what a file system cannot do.
  */
 #include "nvme_driver.h"
+#include "base/alloc.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -79,7 +80,7 @@ static void every_allocation_of_a_device(void **state)
 		const struct pci_model *model = pci_model_find(name);
 		int n, rc = -1;
 
-		free(name);
+		ioas_free(name);
 		for (n = 0; rc; n++) {
 			const struct pci_config cfg = {.rid = 0x500,
 						       .requester = req,

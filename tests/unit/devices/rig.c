@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "rig.h"
+#include "base/alloc.h"
 
 #include <linux/pci_regs.h>
 #include <sched.h>
@@ -211,7 +212,7 @@ static const struct pci_model *model_of(const char *text)
 	const struct pci_model *model = pci_model_find(name);
 
 	assert_non_null(model);
-	free(name);
+	ioas_free(name);
 	return model;
 }
 

@@ -31,6 +31,7 @@
 #define CMD_TG	     FIELD(11, 10)
 #define CMD_ADDR     FIELD(63, 12)
 #define CMD_ATC_SIZE FIELD(5, 0)
+#define CMD_RANGE    FIELD(4, 0)
 
 /* ---- a batch ---- */
 
@@ -213,9 +214,18 @@ static bool allow_address(const struct smmuv3_ids *ids, const uint64_t raw[2], u
 	return range_ok(raw);
 }
 
-/* 4.6.1. */
-static bool allow(const struct smmuv3_ids *ids, const uint64_t raw[2], uint64_t allowed[2])
+/* Of our own vIOMMU, whose stream table is the guest's. */
+static bool allow_stes(const uint64_t raw[2], uint64_t allowed[2])
 {
+	allowed[0] |= CMD_SID;
+	allowed[1] |= (raw[0] & CMD_OP) == SMMUV3_CMD_CFGI_STE ? CMD_LEAF : CMD_RANGE;
+	return true;
+}
+
+/* 4.6.1. */
+static bool allow(const struct smmuv3_viommu *sv, const uint64_t raw[2], uint64_t allowed[2])
+{
+	const struct smmuv3_ids *ids = &sv->ids;
 	const uint64_t asid = ids->idr[0] & SMMUV3_IDR0_ASID16 ? CMD_ASID : CMD_ASID_8;
 	const bool substreams = field_get(SMMUV3_IDR1_SSIDSIZE, ids->idr[1]);
 
@@ -244,6 +254,9 @@ static bool allow(const struct smmuv3_ids *ids, const uint64_t raw[2], uint64_t 
 	case SMMUV3_CMD_CFGI_CD_ALL:
 		allowed[0] |= CMD_SID;
 		return true;
+	case SMMUV3_CMD_CFGI_STE:
+	case SMMUV3_CMD_CFGI_STE_RANGE:
+		return sv->own && allow_stes(raw, allowed);
 	default:
 		return false;
 	}
@@ -255,7 +268,7 @@ static int handle(struct smmuv3_batch *b, const uint64_t raw[SMMUV3_CMD_WORDS])
 	uint64_t allowed[2] = {CMD_OP, 0};
 	struct smmuv3_command c;
 
-	if (!allow(&b->v->ids, raw, allowed) || raw[0] & ~allowed[0] || raw[1] & ~allowed[1])
+	if (!allow(b->v, raw, allowed) || raw[0] & ~allowed[0] || raw[1] & ~allowed[1])
 		return -EIO;
 	if (smmuv3_command_decode(&b->v->ids, raw, &c))
 		return -EIO;

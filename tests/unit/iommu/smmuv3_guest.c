@@ -2,6 +2,7 @@
 #include "smmuv3_guest.h"
 
 #include <errno.h>
+#include <ioas/abi/extensions.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,6 +92,8 @@ void guest_begin(struct guest *g, const char *options)
 	*g = (struct guest){.free = GUEST_GPA};
 	bed_create(&g->bed, options, false);
 	g->mem = bed_memory(GUEST_SIZE);
+	/* Stays, so it is reached by plain loads and stores: the sanitizers see what is atomic. */
+	assert_int_equal(memory_register(g->bed.memory, (uintptr_t)g->mem, GUEST_SIZE), 0);
 	assert_int_equal(domain_alloc(g->bed.iommu, DOMAIN_NEST_PARENT, &g->parent), 0);
 	bed_map(&g->bed, &g->map, g->parent, GUEST_GPA, g->mem, GUEST_SIZE, PT_READ | PT_WRITE);
 	assert_int_equal(requester_create_with(
@@ -136,6 +139,7 @@ void guest_end(struct guest *g)
 	requester_destroy(g->r);
 	bed_unmap(&g->bed, &g->map);
 	domain_free(g->parent);
+	assert_int_equal(memory_unregister(g->bed.memory, (uintptr_t)g->mem, GUEST_SIZE), 0);
 	munmap(g->mem, GUEST_SIZE);
 	bed_destroy(&g->bed);
 }
@@ -208,6 +212,23 @@ int guest_attach(struct guest *g, uint64_t ste0, uint64_t ste1)
 {
 	struct domain *d;
 	int rc = guest_domain(g, ste0, ste1, &d);
+
+	return rc ? rc : attach_new(g, d);
+}
+
+int guest_own_viommu(struct guest *g, uint64_t strtab, uint32_t cfg)
+{
+	struct iommu_viommu_ioas_smmuv3 data = {.strtab_base = strtab, .strtab_base_cfg = cfg};
+
+	return guest_viommu(g, GUEST_OWN, &data, sizeof(data));
+}
+
+int guest_own_attach(struct guest *g)
+{
+	struct iommu_hwpt_ioas_smmuv3 data = {0};
+	struct user_data ud = {&here, NULL, GUEST_OWN, (uintptr_t)&data, sizeof(data)};
+	struct domain *d;
+	int rc = g->v->ops->domain_alloc(g->v, 0, &ud, &d);
 
 	return rc ? rc : attach_new(g, d);
 }

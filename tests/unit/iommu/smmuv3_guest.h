@@ -91,6 +91,12 @@ void guest_cd(struct guest *g, uint64_t at, const struct guest_table *t, uint16_
 /* Where a DMA of one byte goes: the GPA; -1: a fault. */
 int64_t guest_dma(struct guest *g, uint32_t pasid, uint64_t iova, unsigned int access);
 
+/* The type of our own, whose stream table of 2^@log2size entries is linear and lies at @strtab. */
+#define GUEST_OWN 0x494f0003u
+int guest_own_viommu(struct guest *g, uint64_t strtab, uint32_t cfg);
+/* A nested domain of it, attached. */
+int guest_own_attach(struct guest *g);
+
 /* HWPT_INVALIDATE with native commands; *done. */
 int guest_invalidate(struct guest *g, const uint64_t (*cmds)[2], uint32_t n, uint32_t *done);
 

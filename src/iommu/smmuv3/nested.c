@@ -28,6 +28,7 @@ struct smmuv3_nested {
 	struct domain domain;
 	struct smmuv3_viommu *viommu; /* it was made from, which outlives it */
 	uint64_t ste[2];	      /* not of one that reads the guest's table */
+	bool ats;		      /* the device may use ATS */
 };
 
 static struct smmuv3_nested *nested_of(const struct domain *d)
@@ -235,7 +236,10 @@ static int nested_attach(struct domain *d, struct requester *r, uint32_t pasid, 
 	vd = viommu_find_requester(v, r);
 	*virt_id = vd ? vd->virt_id : 0;
 	lock_release(&v->lock);
-	return vd || !needs_name(n) ? 0 : -ENOENT;
+	if (!vd && needs_name(n))
+		return -ENOENT;
+	requester_set_ats(r, n->ats);
+	return 0;
 }
 
 static const struct nested_ops smmuv3_nested_ops = {
@@ -252,7 +256,7 @@ static const struct nested_ops smmuv3_nested_ops = {
 /* ---- making one ---- */
 
 /* 4.3. */
-static int check_vste(uint64_t ste[2])
+static int check_vste(uint64_t ste[2], bool *ats)
 {
 	uint64_t config = field_get(SMMUV3_STE_CONFIG, ste[0]);
 	uint64_t eats = field_get(SMMUV3_STE_EATS, ste[1]);
@@ -268,10 +272,11 @@ static int check_vste(uint64_t ste[2])
 	if (eats != SMMUV3_EATS_ABORT && eats != SMMUV3_EATS_FULL)
 		return -EIO;
 	ste[1] &= ~SMMUV3_STE_EATS;
+	*ats = config != CONFIG_S1 || eats == SMMUV3_EATS_FULL;
 	return 0;
 }
 
-static int get_vste(const struct user_data *data, uint64_t ste[2])
+static int get_vste(const struct user_data *data, uint64_t ste[2], bool *ats)
 {
 	struct iommu_hwpt_arm_smmuv3 given;
 	int rc = user_get(data, IOMMU_HWPT_DATA_ARM_SMMUV3, &given, sizeof(given), sizeof(given));
@@ -280,7 +285,7 @@ static int get_vste(const struct user_data *data, uint64_t ste[2])
 		return rc;
 	ste[0] = given.ste[0];
 	ste[1] = given.ste[1];
-	return check_vste(ste);
+	return check_vste(ste, ats);
 }
 
 static int get_own(const struct user_data *data)
@@ -297,11 +302,12 @@ int smmuv3_domain_alloc(struct viommu *v, uint32_t flags, const struct user_data
 	struct smmuv3_viommu *sv = smmuv3_viommu_of(v);
 	uint64_t ste[2] = {0};
 	struct smmuv3_nested *n;
+	bool ats = true;
 	int rc;
 
 	if (flags)
 		return -EOPNOTSUPP;
-	rc = sv->own ? get_own(data) : get_vste(data, ste);
+	rc = sv->own ? get_own(data) : get_vste(data, ste, &ats);
 	if (rc)
 		return rc;
 	n = ioas_calloc(1, sizeof(*n));
@@ -309,6 +315,7 @@ int smmuv3_domain_alloc(struct viommu *v, uint32_t flags, const struct user_data
 		return -ENOMEM;
 	domain_init_nested(&n->domain, v->iommu, v->parent, &smmuv3_nested_ops);
 	n->viommu = sv;
+	n->ats = ats;
 	memcpy(n->ste, ste, sizeof(ste));
 	*out = &n->domain;
 	return 0;

@@ -46,6 +46,7 @@ static int smmuv3_init(struct iommu *i, const struct options *o, char *why, size
 		.max_pasid_log2 = (uint8_t)s->pasid_bits,
 		.coherent_walk = true,
 		.user_pasid_table = s->nesting,
+		.ats = smmuv3_has(s, 0, SMMUV3_IDR0_ATS),
 		.ias = STAGE1_WIDTH,
 		.oas = (uint8_t)s->oas,
 		.page_sizes = SIZES,
@@ -160,7 +161,10 @@ static int smmuv3_attach(struct requester *r, uint32_t pasid, struct domain *d, 
 		return 0;
 	if (pasid != IOMMU_NO_PASID)
 		return is_stage1(d) && (!rid || is_stage1(rid)) ? 0 : -EINVAL;
-	return !is_stage1(d) && requester_has_pasids(r) ? -EBUSY : 0;
+	if (!is_stage1(d) && requester_has_pasids(r))
+		return -EBUSY;
+	requester_set_ats(r, true);
+	return 0;
 }
 
 static size_t smmuv3_regions(struct iommu *i, struct iommu_region *out, size_t max)

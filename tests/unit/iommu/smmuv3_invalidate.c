@@ -244,25 +244,22 @@ static void test_illegal(void **state)
 	}
 }
 
-/* The device's own cache, which tells what the IOTLB has forgotten when it is asked. */
-static struct fixture *watched;
-static unsigned int asked, stale_when_asked;
-static uint32_t asked_pasid;
-static uint64_t asked_first, asked_last;
-
-static void atc_forget(void *arg, uint32_t pasid, uint64_t first, uint64_t last)
+/* Where the device's own cache, filled when need be, sends a DMA; -1: nowhere. */
+static int64_t ats(struct fixture *f, uint32_t pasid)
 {
-	asked++;
-	asked_pasid = pasid;
-	asked_first = first;
-	asked_last = last;
-	stale_when_asked = stale(watched);
+	struct translation t;
+	int64_t at = -1;
+
+	epoch_enter(requester_epoch(f->g.r));
+	if (!iommu_translate_ats(f->g.r, pasid, VA, 1, IOMMU_READ, &t))
+		at = (int64_t)(GUEST_GPA + (uint64_t)(t.ptr - f->g.mem));
+	epoch_exit(requester_epoch(f->g.r));
+	return at;
 }
 
 /* One order for all kinds of commands; what stands behind a bad one is not done. */
 static void test_order(void **state)
 {
-	static const struct atc_ops ops = {atc_forget};
 	const uint64_t batch[][2] = {
 		{CMD_TLBI_NH_ASID | CMD_ASID(10), 0},
 		{CMD_ATC_INV | CMD_SID(GUEST_SID) | 1 << 11 | CMD_SSID(2), VA | 1},
@@ -274,16 +271,9 @@ static void test_order(void **state)
 	uint32_t done;
 
 	begin(&f, "smmuv3");
-	watched = &f;
-	requester_set_atc(f.g.r, &ops, NULL);
 	fill_and_change(&f);
 	assert_int_equal(guest_invalidate(&f.g, batch, 5, &done), -EIO);
 	assert_int_equal(done, 3);
-	assert_int_equal(asked, 1);
-	assert_int_equal(asked_pasid, 2);
-	assert_int_equal(asked_first, VA & ~0x1fffull);
-	assert_int_equal(asked_last, VA | 0x1fff);
-	assert_int_equal(stale_when_asked, 076); /* the first was over, the third not begun */
 	assert_int_equal(stale(&f), 074);
 	/* Neighbours are one range, and nothing beside it goes. */
 	fill_and_change(&f);
@@ -302,7 +292,48 @@ static void test_order(void **state)
 	assert_int_equal(guest_invalidate(&f.g, batch, 0, &done), -EINVAL); /* none at all */
 	guest_drop_vdevice(&f.g);
 	assert_int_equal(guest_invalidate(&f.g, &batch[1], 1, &done), -EIO);
-	requester_set_atc(f.g.r, NULL, NULL);
+	guest_end(&f.g);
+}
+
+/* The device's own cache: EATS switches it, ATC_INV of its PASID empties it, a TLBI does not. */
+static void test_ats(void **state)
+{
+	const uint64_t tlbi[][2] = {{CMD_TLBI_NSNH_ALL, 0}};
+	const uint64_t two[][2] = {
+		{CMD_ATC_INV | CMD_SID(GUEST_SID) | 1 << 11 | CMD_SSID(2), VA | 1}};
+	const uint64_t none[][2] = {{CMD_ATC_INV | CMD_SID(GUEST_SID) | CMD_SSID(2), 52}};
+	const uint64_t both[][2] = {{CMD_TLBI_NH_ASID | CMD_ASID(12), 0},
+				    {CMD_ATC_INV | CMD_SID(GUEST_SID) | 1 << 11 | 1 << 9, 52}};
+	struct fixture f;
+	uint32_t done;
+
+	begin(&f, "smmuv3");
+	assert_int_equal(requester_add_ats(f.g.r, false), 0);
+	assert_true(requester_has_ats(f.g.r));
+	assert_int_equal(guest_attach(&f.g, STE_V | STE_S1 | f.cds | 2ull << 59, 2), 0);
+	assert_false(requester_has_ats(f.g.r));
+	assert_int_equal(guest_attach(&f.g, STE_V | STE_S1 | f.cds | 2ull << 59, 2 | 1 << 28), 0);
+	assert_true(requester_has_ats(f.g.r));
+	fill_and_change(&f);
+	assert_int_equal(guest_invalidate(&f.g, tlbi, 1, &done), 0);
+	for (uint32_t pasid = 0; pasid < 3; pasid++) {
+		assert_int_equal(ats(&f, pasid), f.other);
+		guest_map(&f.g, &f.t[pasid], VA, f.page[pasid], S1_DEFAULT);
+	}
+	assert_int_equal(guest_invalidate(&f.g, tlbi, 1, &done), 0);
+	assert_int_equal(ats(&f, 0), f.other);
+	assert_int_equal(ats(&f, 2), f.other);
+	assert_int_equal(guest_invalidate(&f.g, two, 1, &done), 0);
+	assert_int_equal(ats(&f, 0), f.other);
+	assert_int_equal(ats(&f, 2), f.page[2]);
+	assert_int_equal(guest_invalidate(&f.g, none, 1, &done), 0);
+	assert_int_equal(ats(&f, 0), f.page[0]);
+	assert_int_equal(ats(&f, 1), f.other);
+	/* In this order the cache cannot be filled again from what is old. */
+	guest_map(&f.g, &f.t[2], VA, f.other, S1_DEFAULT);
+	assert_int_equal(guest_invalidate(&f.g, both, 2, &done), 0);
+	assert_int_equal(ats(&f, 2), f.other);
+	assert_int_equal(ats(&f, 1), f.page[1]);
 	guest_end(&f.g);
 }
 
@@ -362,6 +393,7 @@ int main(void)
 		cmocka_unit_test(test_reach),  cmocka_unit_test(test_cds),
 		cmocka_unit_test(test_fields), cmocka_unit_test(test_illegal),
 		cmocka_unit_test(test_order),  cmocka_unit_test(test_strtab),
+		cmocka_unit_test(test_ats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# usage: tests/on-linux.sh BUILD [abi|selftests|fuzz]...
+# usage: tests/on-linux.sh BUILD [abi|library|selftests|fuzz]...
 # Runs our ABI tests on a real kernel and under `ioas run` and compares row by row; the same for random
-# sequences of calls (tests/fuzz/); and counts what the kernel's own tests say there. The kernels are
-# built from Debian's newest linux-source (scripts/cache linux-kernel), which takes minutes once, and
-# run in QEMU with an emulated VT-d and devices. Every answer is left in BUILD/on-linux/.
+# sequences of calls (tests/fuzz/); runs the library's two engines there side by side (tests/library/);
+# and counts what the kernel's own tests say. The kernels are built from Debian's newest linux-source
+# (scripts/cache linux-kernel), which takes minutes once, and run in QEMU with an emulated VT-d and
+# devices. Every answer is left in BUILD/on-linux/.
 # shellcheck disable=SC2317 # the parts are called by name
 set -euo pipefail
 
@@ -14,7 +15,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=$(cd "$1" && pwd)
 shift
 parts=("${@:-abi}")
-[[ $# -gt 0 ]] || parts=(abi selftests fuzz)
+[[ $# -gt 0 ]] || parts=(abi library selftests fuzz)
 out=$build/on-linux
 boot=$top/tests/on-linux/boot
 failed=0
@@ -125,6 +126,22 @@ part_abi()
 		abi_here "$kind" "$out/abi-$kind"
 		"$top/tests/on-linux/compare" "$out/abi-$kind"/{linux,ioas} "$top/tests/on-linux/accepted" || failed=1
 	done
+}
+
+# --- The library's engines ---------------------------------------------------------------------------
+
+# The kernel's answers to the library's typed calls, and those of a host of the library's, there as well. QEMU's VT-d has no PASIDs.
+part_library()
+{
+	local work=$out/library
+
+	say "the library on the kernel, and beside it"
+	fresh "$work/root"
+	cp "$build/tests/library/engines" "$work/root/"
+	echo 'timeout 300 /engines vtd,dirty=off,pasid-bits=0 >/results/engines 2>&1; echo $? >/results/status' >"$work/root/run"
+	on_kernel 600 type1 "$work/root" "$work/linux"
+	sed 's/^/    /' "$work/linux/engines"
+	[[ $(<"$work/linux/status") == 0 ]] || failed=1
 }
 
 # --- The kernel's own tests ------------------------------------------------------------------------

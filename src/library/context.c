@@ -219,12 +219,14 @@ static int map_each(struct ioas_context *c, uint32_t ioas, uint32_t flags, struc
 static int unmap_each(struct ioas_context *c, uint32_t ioas, struct ioas_map_range *r, uint32_t n,
 		      uint32_t *done)
 {
+	uint64_t bytes;
 	int rc = 0;
 
 	for (*done = 0; *done < n; ++*done, r++) {
-		rc = ioas_unmap(c, ioas, r->iova, r->length, &r->length);
+		rc = ioas_unmap(c, ioas, r->iova, r->length, &bytes);
 		if (rc)
 			return rc;
+		r->length = bytes;
 	}
 	return 0;
 }

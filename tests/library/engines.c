@@ -241,7 +241,7 @@ static void about(struct side *s, struct ioas_device *d)
 	SAYS(ioas_device_get_region(d, 0, &bar), 0);
 	HOLDS(bar.size >= 0x2000 && (bar.flags & 3) == 3);
 	SAYS(ioas_device_get_region(d, CONFIG, &config), 0);
-	GIVES(config.size);
+	HOLDS(config.size >= 256);
 	SAYS(ioas_device_get_region(d, 99, &config), -EINVAL);
 	SAYS(ioas_device_read(d, 99, 0, &byte, 1), -EINVAL);
 	SAYS(ioas_device_read(d, 0, bar.size, &byte, 1), -EINVAL);
@@ -428,13 +428,21 @@ static void compare(const struct side *a, const struct side *b)
 	}
 }
 
+static void tell_fault(void *arg, const struct ioas_fault *f)
+{
+	printf("embedded: a DMA fault at %#" PRIx64 ": %s\n", f->iova, f->reason);
+}
+
 static void run_embedded(struct side *s, const char *iommu)
 {
-	const struct ioas_host_config host = {.iommu = iommu};
+	const struct ioas_host_config host = {.iommu = iommu, .fault = tell_fault};
 	struct ioas_context_config cfg = {0};
 	char why[256] = "", name[16];
 	int n = ioas_host_create(&host, &cfg.host, why, sizeof(why));
 
+	/* The tests' kernel has no process_vm_readv(), which DMA to other memory would need. */
+	if (!n)
+		n = ioas_memory_register(cfg.host, s->memory, LEN);
 	if (!n)
 		n = ioas_add_model(cfg.host, "nvme", 0x100, -1, why, sizeof(why));
 	if (n < 0)

@@ -6,9 +6,10 @@
  *
  *     engines [-v] IOMMU        -v: each answer; IOMMU: the embedded host's make and options
  *
- * The kernel's side wants an NVMe device bound to vfio-pci. What a machine has of its own (sizes of
- * BARs, numbers of vectors) is looked at only for what every NVMe controller has. Exit status: 0, 1
- * when anything differed, 77 when there is no /dev/iommu or no device.
+ * The kernel's side wants an NVMe device bound to vfio-pci; an I/OAT with our register for PASIDs
+ * is looked at where there is one. What a machine has of its own (sizes of BARs, numbers of
+ * vectors) is looked at only for what every NVMe controller has. Exit status: 0, 1 when anything
+ * differed, 77 when there is no /dev/iommu or no device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,8 @@
 struct side {
 	const char *name;
 	struct ioas_context *c;
-	const char *device;
+	const char *nvme;
+	const char *ioat; /* NULL: the kernel's side has none */
 	char *memory;
 	uint32_t ioas;
 	struct {
@@ -377,11 +379,11 @@ static void device(struct side *s)
 	struct ioas_device *d = NULL, *again;
 
 	SAYS(ioas_device_open(s->c, "vfio4242", NULL, &d), -ENOENT);
-	SAYS(ioas_device_open(s->c, s->device, NULL, &d), 0);
+	SAYS(ioas_device_open(s->c, s->nvme, NULL, &d), 0);
 	if (!d)
 		return;
 	GIVES(ioas_device_id(d));
-	HOLDS(ioas_device_open(s->c, s->device, NULL, &again) < 0);
+	HOLDS(ioas_device_open(s->c, s->nvme, NULL, &again) < 0);
 	SAYS(ioas_destroy(s->c, ioas_device_id(d)), -EBUSY);
 	about(s, d);
 	interrupts(s, d);
@@ -389,6 +391,125 @@ static void device(struct side *s)
 	dma(s, d);
 	ioas_device_close(d);
 	SAYS(ioas_destroy(s->c, s->ioas), 0);
+}
+
+/* --- A device that two VMs share, by PASIDs
+ * --------------------------------------------------------- */
+
+#define GUEST 101u /* both guests' number */
+
+struct vm {
+	struct ioas_pasid_set *set;
+	uint32_t ioas, hwpt, pasid;
+	char *memory;
+};
+
+static struct ioas_pasid_space *pasid_space(struct side *s, unsigned int bits)
+{
+	struct ioas_pasid_space *space = NULL;
+
+	if (ioas_context_host(s->c))
+		return ioas_host_pasids(ioas_context_host(s->c));
+	SAYS(ioas_pasid_space_create(bits, &space), 0);
+	return space;
+}
+
+/* The VM's half of the memory at IOVA, and a PASID for its guest's. The result of attaching that.
+ */
+static int start_vm(struct side *s, struct ioas_device *d, struct ioas_pasid_space *space,
+		    struct vm *vm)
+{
+	const struct ioas_pasid_set_config set = {.quota = 10, .owner = vm};
+	struct ioas_hwpt_config cfg = {.dev_id = ioas_device_id(d), .flags = IOAS_HWPT_PASID};
+	uint64_t iova = IOVA;
+	uint32_t pasid = 0;
+
+	SAYS(ioas_create(s->c, &vm->ioas), 0);
+	SAYS(ioas_map(s->c, vm->ioas, vm->memory, LEN / 2, FIXED, &iova), 0);
+	cfg.pt_id = vm->ioas;
+	SAYS(ioas_hwpt_alloc(s->c, &cfg, &vm->hwpt), 0);
+	SAYS(ioas_pasid_set_create(space, &set, &vm->set), 0);
+	SAYS(ioas_pasid_alloc(vm->set, 0, 0, d, &vm->pasid), 0);
+	GIVES(vm->pasid);
+	SAYS(ioas_pasid_map_guest(vm->set, vm->pasid, GUEST), 0);
+	SAYS(ioas_pasid_get_by_guest(vm->set, GUEST, &pasid, NULL), 0);
+	return ioas_device_attach_pasid(d, pasid, &vm->hwpt);
+}
+
+static void stop_vm(struct side *s, struct ioas_device *d, struct vm *vm)
+{
+	SAYS(ioas_device_detach_pasid(d, vm->pasid), 0);
+	SAYS(ioas_pasid_put(vm->set, vm->pasid), 0);
+	ioas_pasid_set_destroy(vm->set);
+}
+
+/* I/OAT's channel 0, with the model's register for its PASID. */
+enum { CHANCMD = 0x84, DMACOUNT = 0x86, CHANSTS = 0x88, CHAINADDR = 0x90, CHANPASID = 0xc0 };
+
+/* Copies a page in the VM's address space. The channel's state: 1 done, 3 halted. */
+static unsigned int copy_page(struct ioas_device *d, struct vm *vm, int byte)
+{
+	uint64_t *descriptor = (uint64_t *)(void *)vm->memory;
+	unsigned int state = 0;
+
+	memset(vm->memory, 0, LEN / 2);
+	memset(vm->memory + PAGE, byte, PAGE);
+	descriptor[0] = PAGE;
+	descriptor[1] = IOVA + PAGE;
+	descriptor[2] = IOVA + 2 * PAGE;
+	put(d, 0, CHANCMD, 1, 0x20); /* reset */
+	put(d, 0, CHANPASID, 4, vm->pasid);
+	put(d, 0, CHAINADDR, 8, IOVA);
+	put(d, 0, DMACOUNT, 2, 1);
+	for (int i = 0; i < 10000 && state != 1 && state != 3; i++) {
+		usleep(1000);
+		state = look(d, 0, CHANSTS, 8) & 7;
+	}
+	return state;
+}
+
+static void shared_by_two(struct side *s, struct ioas_device *d)
+{
+	struct vm a = {.memory = s->memory}, b = {.memory = s->memory + LEN / 2};
+	struct ioas_hw_info hw = {0};
+	struct ioas_pasid_space *space;
+	int rc;
+
+	SAYS(ioas_get_hw_info(s->c, ioas_device_id(d), &hw), 0);
+	HOLDS(hw.max_pasid_log2 > 0);
+	space = pasid_space(s, hw.max_pasid_log2);
+	if (!space)
+		return;
+	put(d, CONFIG, 4, 2, 6);
+	rc = start_vm(s, d, space, &a);
+	/* Linux' driver for AMD, alone of those that tell of PASIDs, does not attach them. */
+	says(s, "attaching a PASID", rc, hw.type == IOMMU_HW_INFO_TYPE_AMD ? -EOPNOTSUPP : 0);
+	if (!rc) {
+		SAYS(start_vm(s, d, space, &b), 0);
+		SAYS(copy_page(d, &a, 0x11), 1);
+		SAYS(copy_page(d, &b, 0x22), 1);
+		HOLDS(a.memory[2 * PAGE] == 0x11 && a.memory[3 * PAGE - 1] == 0x11);
+		HOLDS(b.memory[2 * PAGE] == 0x22 && b.memory[3 * PAGE - 1] == 0x22);
+		stop_vm(s, d, &b);
+		SAYS(copy_page(d, &a, 0x33), 1);
+		HOLDS(a.memory[2 * PAGE] == 0x33 && !b.memory[3 * PAGE]);
+	}
+	stop_vm(s, d, &a);
+	if (!ioas_context_host(s->c))
+		ioas_pasid_space_destroy(space);
+}
+
+static void pasids(struct side *s)
+{
+	struct ioas_device *d = NULL;
+
+	if (!s->ioat)
+		return;
+	SAYS(ioas_device_open(s->c, s->ioat, NULL, &d), 0);
+	if (!d)
+		return;
+	shared_by_two(s, d);
+	ioas_device_close(d);
 }
 
 /* --- Both
@@ -412,6 +533,7 @@ static void run(struct side *s, const struct ioas_context_config *cfg)
 	limits(s);
 	queues(s);
 	device(s);
+	pasids(s);
 	ioas_context_close(s->c);
 }
 
@@ -437,7 +559,7 @@ static void run_embedded(struct side *s, const char *iommu)
 {
 	const struct ioas_host_config host = {.iommu = iommu, .fault = tell_fault};
 	struct ioas_context_config cfg = {0};
-	char why[256] = "", name[16];
+	char why[256] = "", name[16], other[16];
 	int n = ioas_host_create(&host, &cfg.host, why, sizeof(why));
 
 	/* The tests' kernel has no process_vm_readv(), which DMA to other memory would need. */
@@ -448,7 +570,13 @@ static void run_embedded(struct side *s, const char *iommu)
 	if (n < 0)
 		abi_broken("%s", why);
 	snprintf(name, sizeof(name), "vfio%d", n);
-	s->device = name;
+	s->nvme = name;
+	if (s->ioat)
+		n = ioas_add_model(cfg.host, "ioat,pasid=on", 0x200, -1, why, sizeof(why));
+	if (n < 0)
+		abi_broken("%s", why);
+	snprintf(other, sizeof(other), "vfio%d", n);
+	s->ioat = s->ioat ? other : NULL;
 	run(s, &cfg);
 	ioas_host_destroy(cfg.host);
 }
@@ -458,7 +586,7 @@ int main(int argc, char **argv)
 	const struct ioas_context_config both = {.kernel = "/dev/iommu", .iommu = "vtd"};
 	const struct ioas_context_config nowhere = {.kernel = "/dev/no-such-iommu"};
 	static struct side there = {.name = "kernel"}, here = {.name = "embedded"};
-	const struct vfio_id *nvme = vfio_of_class(CLASS_NVME);
+	const struct vfio_id *nvme = vfio_of_class(CLASS_NVME), *ioat = vfio_named(0x8086, 0x2021);
 	struct ioas_context *none;
 
 	/* The same for both: where an IOVA is chosen depends on it. */
@@ -470,7 +598,8 @@ int main(int argc, char **argv)
 		abi_cannot_run("no NVMe device is bound to vfio-pci, with a cdev");
 	says(&there, "both engines", ioas_context_open(&both, &none), -EINVAL);
 	says(&there, "no such file", ioas_context_open(&nowhere, &none), -ENOENT);
-	there.device = nvme->cdev;
+	there.nvme = nvme->cdev;
+	here.ioat = there.ioat = ioat && *ioat->cdev ? ioat->cdev : NULL;
 	run(&there, &(struct ioas_context_config){.kernel = "/dev/iommu"});
 	run_embedded(&here, argv[argc - 1]);
 	compare(&there, &here);

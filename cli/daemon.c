@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The daemon of `ioas run --shared`, *ioasd*: this executable once more, with the preload library in
- * it, which holds the engine and serves the processes of the run (doors/shared/daemon.c). It ends
- * with the run.
+ * The daemon of `ioas run --shared`, *ioasd*: this executable once more, with the preload library
+ * in it, which holds the engine and serves the processes of the run (doors/shared/daemon.c). It
+ * ends with the run.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "doors/target.h"
 
 /* All that is left to do here is to wait for the end. */
 int cmd_daemon(int argc, char **argv)
@@ -59,7 +61,7 @@ static int listen_in(const char *dir)
 	return -1;
 }
 
-static void __attribute__((noreturn)) become(const char *library, int listener, pid_t parent)
+static void __attribute__((noreturn)) become(const char *preload, int listener, pid_t parent)
 {
 	static char name[] = "ioas", command[] = "daemon";
 	char *args[] = {name, command, NULL}, text[16];
@@ -72,23 +74,37 @@ static void __attribute__((noreturn)) become(const char *library, int listener, 
 	sigprocmask(SIG_SETMASK, &set, NULL);
 	snprintf(text, sizeof(text), "%d", listener);
 	if (getppid() == parent && !fcntl(listener, F_SETFD, 0) &&
-	    !setenv(RUN_DAEMON_ENV, text, 1) && !setenv("LD_PRELOAD", library, 1))
+	    !setenv(RUN_DAEMON_ENV, text, 1) && !setenv("LD_PRELOAD", preload, 1))
 		execv("/proc/self/exe", args);
 	_exit(EXIT_FAILED);
 }
 
+/* The library, behind the runtime of the sanitizer that it was built with. */
+static char *preload_of(const char *library)
+{
+	struct target t;
+	char *preload;
+
+	target_look("/proc/self/exe", library, &t);
+	return asprintf(&preload, "%s%s%s", t.sanitizer, *t.sanitizer ? ":" : "", library) < 0
+		       ? NULL
+		       : preload;
+}
+
 pid_t daemon_start(const char *dir, const char *library)
 {
+	char *preload = preload_of(library);
 	const pid_t parent = getpid();
-	const int listener = listen_in(dir);
-	pid_t pid;
+	const int listener = preload ? listen_in(dir) : -1;
+	pid_t pid = -1;
 
-	if (listener < 0)
-		return -1;
-	pid = fork();
+	if (listener >= 0)
+		pid = fork();
 	if (!pid)
-		become(library, listener, parent);
-	close(listener);
+		become(preload, listener, parent);
+	if (listener >= 0)
+		close(listener);
+	free(preload);
 	return pid;
 }
 

@@ -86,7 +86,7 @@ static int set_preload(const char *library, const char *sanitizer)
 			library);
 		return EXIT_FAILED;
 	}
-	if (asprintf(&all, "%s%s%s%s%s", sanitizer ? sanitizer : "", sanitizer ? ":" : "", library,
+	if (asprintf(&all, "%s%s%s%s%s", sanitizer, *sanitizer ? ":" : "", library,
 		     was && *was ? ":" : "", was ? was : "") < 0)
 		return EXIT_FAILED;
 	rc = setenv("LD_PRELOAD", all, 1);
@@ -127,7 +127,7 @@ static void __attribute__((noreturn)) become(const struct target *t, char **prog
 		args = calloc(n + 2, sizeof(*args));
 		if (args) {
 			args[0] = program[0];
-			args[1] = t->path;
+			args[1] = (char *)t->path;
 			memcpy(args + 2, program + 1, n * sizeof(*args));
 			execv("/bin/sh", args);
 		}
@@ -218,7 +218,7 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 static int look(const char *program, const char *library, struct target *t)
 {
 	target_look(program, library, t);
-	if (!t->path) {
+	if (!*t->path) {
 		fprintf(stderr, "ioas: cannot run %s: %s\n", program, strerror(t->err));
 		return t->err == ENOENT || t->err == ENOTDIR ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
 	}
@@ -231,7 +231,7 @@ int cmd_run(int argc, char **argv)
 {
 	struct run_request r = {0};
 	char *library = find_preload(), *dir = NULL;
-	struct target t = {0};
+	struct target t;
 	int status;
 
 	request_parse(&r, argc, argv);
@@ -253,7 +253,6 @@ int cmd_run(int argc, char **argv)
 		rundir_remove(dir);
 	free(dir);
 	free(library);
-	target_free(&t);
 	run_config_free(&r.config);
 	return status;
 }

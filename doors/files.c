@@ -357,9 +357,7 @@ static bool is_watched(const struct door_file_init *init)
 
 uint64_t files_server(void)
 {
-	if (!server)
-		server = kernel_random();
-	return server;
+	return kernel_random_once(&server);
 }
 
 /* Lock held: what @fd is, with one reference and not yet in the table. */

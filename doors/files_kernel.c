@@ -92,9 +92,8 @@ bool kernel_read_label(int fd, const struct stat *st, struct label *out)
 	} u = {0};
 	uint32_t len = sizeof(u.a);
 
-	return S_ISSOCK(st->st_mode) &&
-	       !sys3(SYS_getsockname, fd, (long)&u.a, (long)&len) && u.a.sun_family == AF_UNIX &&
-	       !u.a.sun_path[0] &&
+	return S_ISSOCK(st->st_mode) && !sys3(SYS_getsockname, fd, (long)&u.a, (long)&len) &&
+	       u.a.sun_family == AF_UNIX && !u.a.sun_path[0] &&
 	       !strncmp(u.a.sun_path + 1, LABEL_HEAD, sizeof(LABEL_HEAD) - 1) &&
 	       parse_label(u.a.sun_path + sizeof(LABEL_HEAD), out);
 }
@@ -155,6 +154,19 @@ uint64_t kernel_random(void)
 	while (sys3(SYS_getrandom, (long)&n, sizeof(n), 0) == -EINTR)
 		;
 	return n ? n : __builtin_ia32_rdtsc();
+}
+
+uint64_t kernel_random_once(uint64_t *where)
+{
+	uint64_t is = __atomic_load_n(where, __ATOMIC_RELAXED), new;
+
+	if (is)
+		return is;
+	new = kernel_random();
+	return __atomic_compare_exchange_n(where, &is, new, false, __ATOMIC_RELAXED,
+					   __ATOMIC_RELAXED)
+		       ? new
+		       : is;
 }
 
 /* ---- memfds ---- */

@@ -44,5 +44,7 @@ bool kernel_hung_up(int wake);
 
 /* Numbers that nobody guesses. */
 uint64_t kernel_random(void);
+/* What *where is once it is not 0; threads may ask at once. */
+uint64_t kernel_random_once(uint64_t *where);
 
 #endif

@@ -30,34 +30,38 @@ static bool is_program(const char *path, int *err)
 	return S_ISREG(st.st_mode) && !access(path, X_OK);
 }
 
-static char *find_in_path(const char *program, int *err)
+static bool find_in_path(const char *program, struct target *t)
 {
 	const char *path = getenv("PATH");
 	int why = ENOENT;
-	char *found;
 
-	*err = ENOENT;
+	t->err = ENOENT;
 	for (const char *p = path ? path : "/bin:/usr/bin"; p;
 	     p = strchr(p, ':') ? strchr(p, ':') + 1 : NULL) {
 		const int n = (int)strcspn(p, ":");
 
-		if (asprintf(&found, "%.*s%s%s", n, p, n ? "/" : "", program) < 0)
-			return NULL;
-		if (is_program(found, &why))
-			return found;
+		if (snprintf(t->path, sizeof(t->path), "%.*s%s%s", n, p, n ? "/" : "", program) >=
+		    (int)sizeof(t->path))
+			continue;
+		if (is_program(t->path, &why))
+			return true;
 		/* As shells have it: a folder that cannot be searched has nothing. */
-		if (!access(found, F_OK))
-			*err = why;
-		free(found);
+		if (!access(t->path, F_OK))
+			t->err = why;
 	}
-	return NULL;
+	return false;
 }
 
-static char *find(const char *program, int *err)
+static bool find(const char *program, struct target *t)
 {
 	if (!strchr(program, '/'))
-		return find_in_path(program, err);
-	return is_program(program, err) ? strdup(program) : NULL;
+		return find_in_path(program, t);
+	if (strlen(program) >= sizeof(t->path)) {
+		t->err = ENAMETOOLONG;
+		return false;
+	}
+	strcpy(t->path, program);
+	return is_program(program, &t->err);
 }
 
 /* ---- the ELF file ---- */
@@ -129,14 +133,14 @@ static bool each_dynamic(const struct image *f, const Elf64_Ehdr *e, int64_t tag
 
 static bool is_sanitizer(const char *s, void *arg)
 {
-	char **out = arg;
+	struct target *t = arg;
 
 	if (strncmp(s, "libasan.so", 10) && strncmp(s, "libtsan.so", 10) &&
 	    strncmp(s, "liblsan.so", 10) && strncmp(s, "libhwasan.so", 12) &&
 	    strncmp(s, "libclang_rt.asan", 16) && strncmp(s, "libclang_rt.tsan", 16))
 		return false;
-	if (!*out)
-		*out = strdup(s);
+	if (!*t->sanitizer)
+		snprintf(t->sanitizer, sizeof(t->sanitizer), "%s", s);
 	return true;
 }
 
@@ -145,7 +149,7 @@ static bool is_loader(const char *s, void *arg)
 	return !strncmp(s, "ld-linux", 8);
 }
 
-static const char *check_elf(const struct image *f, char **sanitizer)
+static const char *check_elf(const struct image *f, struct target *t)
 {
 	const Elf64_Ehdr *e = at(f, 0, sizeof(*e));
 	const Elf64_Phdr *interp;
@@ -161,7 +165,7 @@ static const char *check_elf(const struct image *f, char **sanitizer)
 	loader = string_at(f, interp->p_offset);
 	if (!loader || strstr(loader, "ld-musl"))
 		return "is linked against another C library than glibc";
-	each_dynamic(f, e, DT_NEEDED, is_sanitizer, sanitizer);
+	each_dynamic(f, e, DT_NEEDED, is_sanitizer, t);
 	return NULL;
 }
 
@@ -183,31 +187,35 @@ static struct image map_file(const char *path)
 }
 
 /* A door that was built with a sanitizer needs its runtime too. */
-static void check_library(const char *path, char **sanitizer)
+static void check_library(const char *path, struct target *t)
 {
 	struct image f = map_file(path);
 	const Elf64_Ehdr *e = f.bytes ? at(&f, 0, sizeof(*e)) : NULL;
 
-	if (e && !*sanitizer)
-		each_dynamic(&f, e, DT_NEEDED, is_sanitizer, sanitizer);
+	if (e)
+		each_dynamic(&f, e, DT_NEEDED, is_sanitizer, t);
 	if (f.bytes)
 		munmap((void *)f.bytes, f.len);
 }
 
-/* The interpreter of a script, allocated; NULL. */
-static char *interpreter(const struct image *f)
+#define INTERPRETER_ROOM 256 /* as much of a script is looked at */
+
+static bool interpreter(const struct image *f, char out[INTERPRETER_ROOM])
 {
 	const char *s = (const char *)f->bytes + 2,
-		   *end = (const char *)f->bytes + (f->len < 256 ? f->len : 256);
+		   *end = (const char *)f->bytes +
+			  (f->len < INTERPRETER_ROOM ? f->len : INTERPRETER_ROOM);
 	size_t n = 0;
 
 	if (f->len < 3 || f->bytes[0] != '#' || f->bytes[1] != '!')
-		return NULL;
+		return false;
 	while (s < end && (*s == ' ' || *s == '\t'))
 		s++;
 	while (s + n < end && !strchr(" \t\n", s[n]))
 		n++;
-	return strndup(s, n);
+	memcpy(out, s, n);
+	out[n] = '\0';
+	return true;
 }
 
 /* The loader ignores LD_PRELOAD for a program that runs with more rights than its caller. */
@@ -232,11 +240,11 @@ static bool is_valgrind_tool(const char *path)
 	return last && strstr(path, "/valgrind/") && strstr(last, "-amd64-linux");
 }
 
-static const char *check(const char *path, int depth, char **sanitizer)
+static const char *check(const char *path, int depth, struct target *t)
 {
 	const char *why = NULL;
 	struct image f;
-	char *script;
+	char script[INTERPRETER_ROOM];
 
 	if (is_valgrind_tool(path))
 		return NULL;
@@ -244,11 +252,9 @@ static const char *check(const char *path, int depth, char **sanitizer)
 	if (gains_privilege(path))
 		why = "is setuid, setgid or has file capabilities";
 	else if (f.len >= SELFMAG && !memcmp(f.bytes, ELFMAG, SELFMAG))
-		why = check_elf(&f, sanitizer);
-	else if (f.bytes && depth < MAX_SCRIPTS && (script = interpreter(&f))) {
-		why = check(script, depth + 1, sanitizer);
-		free(script);
-	}
+		why = check_elf(&f, t);
+	else if (f.bytes && depth < MAX_SCRIPTS && interpreter(&f, script))
+		why = check(script, depth + 1, t);
 	if (f.bytes)
 		munmap((void *)f.bytes, f.len);
 	return why;
@@ -256,17 +262,14 @@ static const char *check(const char *path, int depth, char **sanitizer)
 
 void target_look(const char *program, const char *library, struct target *t)
 {
-	*t = (struct target){0};
-	t->path = find(program, &t->err);
-	if (!t->path)
+	t->err = 0;
+	t->cannot = NULL;
+	*t->sanitizer = '\0';
+	if (!find(program, t)) {
+		*t->path = '\0';
 		return;
-	t->cannot = check(t->path, 0, &t->sanitizer);
+	}
+	t->cannot = check(t->path, 0, t);
 	if (library)
-		check_library(library, &t->sanitizer);
-}
-
-void target_free(struct target *t)
-{
-	free(t->path);
-	free(t->sanitizer);
+		check_library(library, t);
 }

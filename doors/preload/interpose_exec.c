@@ -74,19 +74,13 @@ static int launch_with(const struct launch *l, const struct target *t, go_fn *go
 
 static int launch(const struct launch *l, go_fn *go)
 {
-	struct target t = {0};
-	int rc, saved;
+	struct target t;
 
-	if (!door_active() || !l->program)
+	if (!door_active() || !l->program || !(l->search || strchr(l->program, '/')))
 		return go(l, l->envp);
-	if (l->search || strchr(l->program, '/'))
-		target_look(l->program, NULL, &t);
+	target_look(l->program, NULL, &t);
 	say_unreachable(&t);
-	rc = t.sanitizer && l->envp ? launch_with(l, &t, go) : go(l, l->envp);
-	saved = errno;
-	target_free(&t);
-	errno = saved;
-	return rc;
+	return *t.sanitizer && l->envp ? launch_with(l, &t, go) : go(l, l->envp);
 }
 
 /* What is this process's business must be done before it becomes another program. */

@@ -53,7 +53,8 @@ static struct remote *take_free(uint64_t server)
 	return NULL;
 }
 
-/* Handlers of the program's wait: one that made a call of its own could need what this one holds. */
+/* Handlers of the program's wait: one that made a call of its own could need what this one holds.
+ */
 static struct remote *find_free(uint64_t server)
 {
 	struct signals_hold h;
@@ -115,7 +116,7 @@ static int hold(int fd, uint64_t server)
 /* Says who we are over @fd, or to the daemon, and hands over the server's end of the channel. */
 static int introduce(int fd, uint64_t server, int sock, int pages)
 {
-	const struct hello hello = {HELLO_MAGIC, incarnation};
+	const struct hello hello = {HELLO_MAGIC, kernel_random_once(&incarnation)};
 	const int fds[] = {sock, pages};
 	const int to = fd < 0 ? connect_daemon() : hold(fd, server);
 	struct ucred cred = {0};
@@ -202,8 +203,6 @@ static int make_held(int fd, uint64_t server, struct remote **out)
 
 	if (sys_failed((long)r))
 		return -ENOMEM;
-	if (!incarnation)
-		incarnation = kernel_random();
 	/* Guarded touches need our handler. */
 	rc = bars_init();
 	r->server = server;
@@ -241,7 +240,8 @@ static int road(int fd, const struct door_file *f)
 
 static int lost(void)
 {
-	door_say_once("the process that served a file opened elsewhere has ended: calls on it answer EIO");
+	door_say_once(
+		"the process that served a file opened elsewhere has ended: calls on it answer EIO");
 	return -EIO;
 }
 
@@ -273,7 +273,7 @@ static void note_interest(struct remote *r)
 {
 	if (!r->ch.page->call.interested || r->interested)
 		return;
-	r->interested = true;
+	__atomic_store_n(&r->interested, true, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&nr_interested, 1, __ATOMIC_RELAXED);
 }
 
@@ -293,6 +293,7 @@ static long run(struct remote *r)
 
 	channel_post(&r->ch, TURN_CALL);
 	for (turn = channel_wait(&r->ch); turn == TURN_ASK; turn = channel_wait(&r->ch)) {
+		note_interest(r);
 		answer_ask(&r->ch, r->server);
 		channel_post(&r->ch, TURN_ANSWER);
 	}
@@ -342,8 +343,8 @@ static long finish(struct remote *r, int fd)
 	if (r->dead)
 		return rc;
 	for (unsigned int i = 0; i < min_u64(c->nr_dirty, CALL_DIRTY); i++)
-		if (guard_copy((void *)(c->args_va + c->dirty[i].at), r->ch.page->args + c->dirty[i].at,
-			       c->dirty[i].len))
+		if (guard_copy((void *)(c->args_va + c->dirty[i].at),
+			       r->ch.page->args + c->dirty[i].at, c->dirty[i].len))
 			rc = -EFAULT;
 	if (c->drop_bytes)
 		files_drop_bytes(fd, c->drop_bytes);
@@ -459,9 +460,10 @@ long client_mmap(int fd, struct door_file *f, const struct bars_request *req)
 	if (!rc)
 		memory = channel_take_fd(&r->ch);
 	if (!rc && memory >= 0)
-		held = view->held ? channel_take_fd(&r->ch) :
-				    (int)sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	/* It asks whether the BAR answers: over another channel, for this one has its description. */
+		held = view->held ? channel_take_fd(&r->ch)
+				  : (int)sys_fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	/* It asks whether the BAR answers: over another channel, for this one has its description.
+	 */
 	if (held >= 0)
 		rc = bars_map_remote(files_hide(held), f->server, req, view, memory);
 	else if (memory >= 0)
@@ -576,12 +578,25 @@ static struct remote *another(const struct remote *like)
 	return r;
 }
 
-static bool told_already(const struct remote *r)
+static struct remote *first_remote(void)
 {
-	for (const struct remote *o = remotes; o != r; o = o->next)
-		if (o->interested && !o->dead && o->server == r->server)
-			return true;
-	return false;
+	return __atomic_load_n(&remotes, __ATOMIC_ACQUIRE);
+}
+
+static bool listens(const struct remote *r)
+{
+	return __atomic_load_n(&r->interested, __ATOMIC_RELAXED) &&
+	       !__atomic_load_n(&r->dead, __ATOMIC_RELAXED);
+}
+
+/* Is @r the first of those from @list on that lead to its server? */
+static bool to_be_told(const struct remote *list, const struct remote *r)
+{
+	if (!listens(r))
+		return false;
+	while (list != r && !(list->server == r->server && listens(list)))
+		list = list->next;
+	return list == r;
 }
 
 static long tell(const struct remote *whom, enum call_kind kind, uint64_t va, uint64_t len)
@@ -602,9 +617,11 @@ static long tell(const struct remote *whom, enum call_kind kind, uint64_t va, ui
 
 void client_change_begin(struct client_change *ch, uint64_t va, uint64_t len)
 {
+	struct remote *list = first_remote();
+
 	ch->n = 0;
-	for (struct remote *r = remotes; r && ch->n < ARRAY_SIZE(ch->whom); r = r->next) {
-		if (!r->interested || r->dead || told_already(r))
+	for (struct remote *r = list; r && ch->n < ARRAY_SIZE(ch->whom); r = r->next) {
+		if (!to_be_told(list, r))
 			continue;
 		ch->whom[ch->n] = r;
 		ch->id[ch->n] = tell(r, CALL_CHANGE, va, len);
@@ -620,8 +637,10 @@ void client_change_end(struct client_change *ch)
 
 void client_protected(uint64_t va, uint64_t len)
 {
-	for (struct remote *r = remotes; r; r = r->next)
-		if (r->interested && !r->dead && !told_already(r))
+	struct remote *list = first_remote();
+
+	for (struct remote *r = list; r; r = r->next)
+		if (to_be_told(list, r))
 			tell(r, CALL_PROTECTED, va, len);
 }
 

@@ -72,6 +72,13 @@ struct session *session_here(void)
 	return here;
 }
 
+/* With every turn, so that a client tells of changes from before the first of its pages is pinned.
+ */
+static void say_interest(struct session *s)
+{
+	s->ch.page->call.interested = __atomic_load_n(&s->peer->interested, __ATOMIC_RELAXED);
+}
+
 long session_ask(struct session *s, enum ask_kind kind, uint64_t a, uint64_t b, uint64_t c)
 {
 	struct ask *ask = &s->ch.page->ask;
@@ -80,6 +87,7 @@ long session_ask(struct session *s, enum ask_kind kind, uint64_t a, uint64_t b, 
 	ask->arg[0] = a;
 	ask->arg[1] = b;
 	ask->arg[2] = c;
+	say_interest(s);
 	channel_post(&s->ch, TURN_ASK);
 	return channel_wait(&s->ch) == TURN_ANSWER ? ask->result : -EPIPE;
 }
@@ -110,11 +118,11 @@ static long do_open(struct session *s, const struct call *c)
 static long do_io(struct session *s, struct abi_file *f, const struct call *c)
 {
 	if (c->kind == CALL_WRITE)
-		return f->ops->pwrite ? f->ops->pwrite(f, c->arg[0], c->arg[1], c->arg[2],
-						       &s->caller) :
-					-EINVAL;
-	return f->ops->pread ? f->ops->pread(f, c->arg[0], c->arg[1], c->arg[2], &s->caller) :
-			       -EINVAL;
+		return f->ops->pwrite
+			       ? f->ops->pwrite(f, c->arg[0], c->arg[1], c->arg[2], &s->caller)
+			       : -EINVAL;
+	return f->ops->pread ? f->ops->pread(f, c->arg[0], c->arg[1], c->arg[2], &s->caller)
+			     : -EINVAL;
 }
 
 /* Takes over the reference on success. */
@@ -270,7 +278,7 @@ static void carry_out(struct session *s)
 		peer_set_limit(s->peer, c->memlock);
 	c->result = do_call(s, c);
 	put_now(s);
-	c->interested = __atomic_load_n(&s->peer->interested, __ATOMIC_RELAXED);
+	say_interest(s);
 	if (c->result < 0 && door.run.verbose)
 		s->ch.page->refusal = door_thread.refusal;
 	channel_drop_fds(&s->ch);
@@ -307,8 +315,7 @@ static struct channel_page *map_pages(int fd)
 	struct stat st;
 	void *p;
 
-	if (sys3(SYS_fstat, fd, (long)&st, 0) ||
-	    st.st_size < (off_t)sizeof(struct channel_page) ||
+	if (sys3(SYS_fstat, fd, (long)&st, 0) || st.st_size < (off_t)sizeof(struct channel_page) ||
 	    (sys_fcntl(fd, F_GET_SEALS, 0) & seals) != seals)
 		return NULL;
 	p = sys_mmap(NULL, sizeof(struct channel_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/bits.h"
+#include "iommu/requester.h"
 #include "smmuv3_guest.h"
 
 #define VA 0x12345000ull
@@ -309,11 +310,11 @@ static void test_ats(void **state)
 
 	begin(&f, "smmuv3");
 	assert_int_equal(requester_add_ats(f.g.r, false), 0);
-	assert_true(requester_has_ats(f.g.r));
+	assert_true(f.g.r->ats);
 	assert_int_equal(guest_attach(&f.g, STE_V | STE_S1 | f.cds | 2ull << 59, 2), 0);
-	assert_false(requester_has_ats(f.g.r));
+	assert_false(f.g.r->ats);
 	assert_int_equal(guest_attach(&f.g, STE_V | STE_S1 | f.cds | 2ull << 59, 2 | 1 << 28), 0);
-	assert_true(requester_has_ats(f.g.r));
+	assert_true(f.g.r->ats);
 	fill_and_change(&f);
 	assert_int_equal(guest_invalidate(&f.g, tlbi, 1, &done), 0);
 	for (uint32_t pasid = 0; pasid < 3; pasid++) {

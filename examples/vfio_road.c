@@ -215,6 +215,7 @@ static void open_iommufd(struct road *r)
 	bind.iommufd = r->iommu;
 	if (ioctl(r->device, VFIO_DEVICE_BIND_IOMMUFD, &bind))
 		err(1, "VFIO_DEVICE_BIND_IOMMUFD");
+	r->dev_id = bind.out_devid;
 	if (ioctl(r->iommu, IOMMU_IOAS_ALLOC, &alloc))
 		err(1, "IOMMU_IOAS_ALLOC");
 	r->ioas = alloc.out_ioas_id;

@@ -29,7 +29,7 @@ struct road {
 	int iommu; /* /dev/iommu, or the container */
 	int group; /* type1 only */
 	int device;
-	uint32_t ioas;		       /* iommufd only */
+	uint32_t ioas, dev_id;	       /* iommufd only */
 	uint64_t next_iova, last_iova; /* type1 only: what is left of the range we map into */
 };
 

@@ -7,7 +7,7 @@
  *   engine.c      the host of this process, made when a node is first opened
  *   caller.c      how abi/ reaches the program; eventfd.c: its eventfds
  *   inside.c      libc's functions as the engine itself calls them
- *   bars.c        mapped BARs
+ *   bars.c        mapped BARs; bars_remote.c those of another process's engine
  *   signals.c     SIGSEGV and SIGBUS, shared with the program; stacks.c: where they run
  *   guard.c       touching memory that may not be there
  *   calls.c       ioctl, read, write, mmap on our files; attrs.c: writes to sysfs attributes

@@ -215,6 +215,8 @@ int vtd_nested_check(const struct domain *d, const struct vtd *v)
 {
 	const struct iommu_hwpt_vtd_s1 *wish = &nested_of(d)->wish;
 
+	if (d->nested != &s1_ops)
+		return 0;
 	if (wish->addr_width != 48 && !(wish->addr_width == 57 && v->cap & VTD_CAP_FS5LP))
 		return -EINVAL;
 	if (wish->flags & IOMMU_VTD_S1_SRE && !(v->ecap & VTD_ECAP_SRS))

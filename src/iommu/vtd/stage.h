@@ -20,8 +20,9 @@ struct vtd_stage {
 	bool privileged; /* requests are the supervisor's (RID_PRIV) */
 };
 
-/* nested_tag.regime: caches know the entries of the two kinds of tables apart (6.2.4). */
-enum { VTD_REGIME_FIRST, VTD_REGIME_SECOND };
+/* nested_tag.regime: a guest's entries of the two kinds of tables are known apart (6.2.4), and have
+ * other domain IDs than those of tables that the VMM handed in. */
+enum { VTD_REGIME_FIRST, VTD_REGIME_GUEST_FIRST, VTD_REGIME_GUEST_SECOND };
 
 /* First-stage tables of 4 or 5 levels, @large: with leaves of 1 GiB. */
 struct pt_regime vtd_first_stage_regime(uint64_t root, unsigned int levels, bool large);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "iommu/domain.h"
+#include "iommu/vtd/viommu.h"
 
 #define HW_INFO_INTEL_VTD 1 /* 16.4 */
 
@@ -210,5 +211,6 @@ const struct iommu_make vtd_make = {
 	.fault_code = vtd_fault_code,
 	.attach = vtd_attach,
 	.domain_alloc_nested = vtd_alloc_nested,
+	.viommu_type = vtd_viommu_type,
 	.pasids = true,
 };

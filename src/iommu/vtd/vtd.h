@@ -8,8 +8,8 @@
  * first-stage ones, these unless dirty tracking is asked for or they are to be nested upon. PASIDs
  * are there in scalable mode.
  *
- * A guest's first-stage tables are walked with nesting=on: those of one HWPT (nested.c), as Linux
- * has it.
+ * With nesting=on a guest's tables are walked: first-stage ones that the VMM handed in, as Linux
+ * has it (nested.c), or all that the guest's own root table leads to (viommu.h).
  */
 #ifndef IOAS_IOMMU_VTD_VTD_H
 #define IOAS_IOMMU_VTD_VTD_H

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The nested domain of our own vIOMMU: translation by a guest's whole configuration, from its root
+ * table on, and the fault records that the guest is told with.
+ */
+#include <errno.h>
+#include <ioas/abi/extensions.h>
+#include <stdlib.h>
+
+#include "iommu/requester.h"
+#include "iommu/vtd/viommu.h"
+
+struct vtd_guest {
+	struct domain domain;
+	struct vtd_viommu *viommu; /* outlives it */
+	uint64_t rtaddr;
+};
+
+static struct vtd_guest *guest_of(const struct domain *d)
+{
+	return container_of(d, struct vtd_guest, domain);
+}
+
+static void guest_free(struct domain *d)
+{
+	free(guest_of(d));
+}
+
+/* ---- faults ---- */
+
+/* 11.4.7, a fault recording register; T1 and T2 tell the type of the request. */
+#define RECORD_FI     FIELD(63, 12)
+#define RECORD1_SID   FIELD(15, 0)
+#define RECORD1_T2    BIT(28)
+#define RECORD1_PRIV  BIT(29)
+#define RECORD1_EXE   BIT(30)
+#define RECORD1_PP    BIT(31)
+#define RECORD1_FR    FIELD(39, 32)
+#define RECORD1_PASID FIELD(59, 40)
+#define RECORD1_T1    BIT(62)
+#define RECORD1_F     BIT(63)
+
+static struct iommu_vevent_ioas_vtd record_of(const struct nested_request *q, enum vtd_fault code)
+{
+	struct iommu_vevent_ioas_vtd e = {.kind = IOMMU_VEVENT_IOAS_VTD_FAULT};
+
+	e.record[0] = q->iova & RECORD_FI;
+	e.record[1] = RECORD1_F | field_prep(RECORD1_SID, nested_virt_id(q) & 0xffff) |
+		      field_prep(RECORD1_FR, code);
+	if (!(q->access & IOMMU_WRITE))
+		e.record[1] |= RECORD1_T1;
+	else if (q->access & IOMMU_READ)
+		e.record[1] |= RECORD1_T1 | RECORD1_T2;
+	if (q->pasid == IOMMU_NO_PASID)
+		return e;
+	e.record[1] |= RECORD1_PP | field_prep(RECORD1_PASID, q->pasid);
+	if (q->access & IOMMU_EXEC)
+		e.record[1] |= RECORD1_EXE;
+	if (q->access & IOMMU_PRIV)
+		e.record[1] |= RECORD1_PRIV;
+	return e;
+}
+
+static int tell_guest(const struct nested_request *q, struct vtd_reason r, bool fpd)
+{
+	struct viommu *v = &guest_of(q->domain)->viommu->viommu;
+	const struct iommu_vevent_ioas_vtd e = record_of(q, r.code);
+
+	if ((fpd && vtd_fault_is_qualified(r.code)) ||
+	    v->up->event(v, IOMMU_VEVENTQ_TYPE_IOAS_VTD, &e, sizeof(e)) != -EOPNOTSUPP)
+		return nested_guest_fault(q, r.reason, r.code);
+	return nested_host_fault(q, r.reason, r.code);
+}
+
+static const struct vtd_stage *stage_of(const struct nested_context *ctx)
+{
+	return (const struct vtd_stage *)(const void *)ctx->note;
+}
+
+/* A guest's own memory does not fault: where the VMM has none, the VMM hears of it. */
+static int guest_fault(const struct nested_request *q, const struct nested_context *ctx,
+		       const struct nested_fault *f)
+{
+	const struct vtd_stage *s = stage_of(ctx);
+	const bool data = f->stage == 2 && !f->walk;
+	const struct vtd_reason r = vtd_stage_reason(s, q, f, data);
+
+	return data ? nested_host_fault(q, r.reason, r.code) : tell_guest(q, r, s->fpd);
+}
+
+/* ---- translation ---- */
+
+static int read_structure(void *arg, uint64_t addr, void *dst, size_t len)
+{
+	const struct nested_request *q = arg;
+	struct nested_fault f;
+
+	return nested_read(q, addr, dst, len, &f);
+}
+
+static int guest_resolve(const struct nested_request *q, struct nested_context *ctx)
+{
+	const struct vtd_guest *g = guest_of(q->domain);
+	const struct vtd_memory memory = {.read = read_structure, .arg = (void *)(uintptr_t)q};
+	const struct vtd_query query = {
+		.ids = &g->viommu->ids,
+		.memory = &memory,
+		.rtaddr = g->rtaddr,
+		.rid = (uint16_t)nested_virt_id(q),
+		.has_pasid = q->pasid != IOMMU_NO_PASID,
+		.pasid = q->pasid,
+	};
+	struct vtd_stream s;
+	enum vtd_fault fault = vtd_context_find(&query, &s);
+	bool first;
+
+	if (fault)
+		return tell_guest(q, (struct vtd_reason){FAULT_BLOCKED, fault}, s.stage.fpd);
+	if (s.aborts)
+		return nested_guest_fault(q, FAULT_BLOCKED, 0);
+	*nested_note(ctx, struct vtd_stage) = s.stage;
+	ctx->bypass = s.bypass;
+	if (s.bypass)
+		return 0;
+	first = s.stage.regime.ops == &pt_vtd_fs;
+	ctx->tag = (struct nested_tag){
+		.parent = g->domain.parent,
+		.did = s.did,
+		.asid = first ? s.pasid : 0,
+		.regime = first ? VTD_REGIME_GUEST_FIRST : VTD_REGIME_GUEST_SECOND,
+	};
+	return 0;
+}
+
+static const struct pt_regime *guest_select(const struct nested_context *ctx, uint64_t iova,
+					    uint64_t *va, uint64_t *within)
+{
+	*va = *within = iova;
+	return &stage_of(ctx)->regime;
+}
+
+static unsigned int guest_permits(const struct nested_context *ctx, const struct pt_walk *w,
+				  unsigned int access)
+{
+	return vtd_stage_permits(stage_of(ctx), w, access);
+}
+
+static uint64_t guest_marked(const struct nested_context *ctx, uint64_t raw, bool table, bool dirty)
+{
+	return vtd_stage_marked(stage_of(ctx), raw, table, dirty);
+}
+
+/* The RID brings all PASIDs; a device without a name has no context entry. */
+static int guest_attach(struct domain *d, struct requester *r, uint32_t pasid, uint64_t *virt_id)
+{
+	struct viommu *v = &guest_of(d)->viommu->viommu;
+	struct vdevice *vd;
+
+	if (pasid != IOMMU_NO_PASID)
+		return -EOPNOTSUPP;
+	if (v->iommu != requester_iommu(r))
+		return -EINVAL;
+	if (requester_has_pasids(r))
+		return -EBUSY;
+	lock_acquire(&v->lock);
+	vd = viommu_find_requester(v, r);
+	*virt_id = vd ? vd->virt_id : 0;
+	lock_release(&v->lock);
+	return vd ? 0 : -ENOENT;
+}
+
+static const struct nested_ops guest_ops = {
+	.free = guest_free,
+	.resolve = guest_resolve,
+	.select = guest_select,
+	.permits = guest_permits,
+	.marked = guest_marked,
+	.fault = guest_fault,
+	.attach = guest_attach,
+	.pasids = true,
+};
+
+int vtd_domain_alloc(struct viommu *v, uint32_t flags, const struct user_data *data,
+		     struct domain **out)
+{
+	struct iommu_hwpt_ioas_vtd wish;
+	struct vtd_guest *g;
+	int rc;
+
+	if (flags & ~(uint32_t)DOMAIN_PASID || data->type != IOMMU_HWPT_DATA_IOAS_VTD)
+		return -EOPNOTSUPP;
+	rc = user_get(data, IOMMU_HWPT_DATA_IOAS_VTD, &wish, sizeof(wish), sizeof(wish));
+	if (rc)
+		return rc;
+	if (wish.rtaddr & ~(VTD_RTADDR_TTM | VTD_RTADDR_RTA))
+		return -EINVAL;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return -ENOMEM;
+	domain_init_nested(&g->domain, v->iommu, v->parent, &guest_ops);
+	g->domain.flags = flags;
+	g->viommu = vtd_viommu_of(v);
+	g->rtaddr = wish.rtaddr;
+	*out = &g->domain;
+	return 0;
+}

@@ -180,6 +180,7 @@ void nested_forget_stage2(struct domain *parent, uint64_t first, uint64_t last);
  */
 void nested_forget_config(struct requester *r, uint32_t pasid);
 /* The same of every requester that is attached through a nested domain on @parent. */
+void nested_forget_pasid_config(struct domain *parent, uint32_t pasid);
 void nested_forget_all_config(struct domain *parent);
 /*
  * Returns when everything that was posted before is done: no cache holds what was to be forgotten,

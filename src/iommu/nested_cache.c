@@ -350,8 +350,12 @@ void nested_forget_config(struct requester *r, uint32_t pasid)
 	requester_post_command(r, &(struct command){.kind = COMMAND_CONFIG, .match.asid = pasid});
 }
 
+void nested_forget_pasid_config(struct domain *parent, uint32_t pasid)
+{
+	post_to_all(parent, &(struct command){.kind = COMMAND_CONFIG, .match.asid = pasid});
+}
+
 void nested_forget_all_config(struct domain *parent)
 {
-	post_to_all(parent,
-		    &(struct command){.kind = COMMAND_CONFIG, .match.asid = IOMMU_ALL_PASIDS});
+	nested_forget_pasid_config(parent, IOMMU_ALL_PASIDS);
 }

@@ -115,4 +115,58 @@ struct iommu_vevent_ioas_smmuv3 {
 	__u32 gerror;
 };
 
+/*
+ * AMD's IOMMU as a guest sees it: the engine reads the guest's device table and consumes its command
+ * buffer.
+ */
+#define IOMMU_IOAS_AMD 0x494f0002
+enum {
+	IOMMU_VIOMMU_TYPE_IOAS_AMD = IOMMU_IOAS_AMD,
+	IOMMU_HWPT_DATA_IOAS_AMD = IOMMU_IOAS_AMD,
+	IOMMU_VIOMMU_INVALIDATE_DATA_IOAS_AMD = IOMMU_IOAS_AMD,
+	IOMMU_HW_QUEUE_TYPE_IOAS_AMD = IOMMU_IOAS_AMD,
+	IOMMU_VEVENTQ_TYPE_IOAS_AMD = IOMMU_IOAS_AMD,
+};
+
+/* VIOMMU_ALLOC: the device table, where the guest's Device Table Base Register says that it is. */
+struct iommu_viommu_ioas_amd {
+	__aligned_u64 devtab_base;
+	__u32 devtab_length; /* bytes, whole pages */
+	__u32 flags;	     /* 0 */
+	__aligned_u64 out_mmap_offset; /* of a page with a HW queue's registers */
+	__aligned_u64 out_mmap_length;
+};
+
+/* HWPT_ALLOC: nothing is to be said, the guest's own tables say it. */
+struct iommu_hwpt_ioas_amd {
+	__u32 flags; /* 0 */
+	__u32 __reserved;
+};
+
+/* HWPT_INVALIDATE on a vIOMMU: a command as the guest's command buffer has it. */
+struct iommu_viommu_invalidate_ioas_amd {
+	__aligned_u64 cmd[2];
+};
+
+/* vEVENTQ. */
+enum iommu_vevent_ioas_amd_log {
+	IOMMU_VEVENT_IOAS_AMD_EVENT = 0,      /* an entry of the event log */
+	IOMMU_VEVENT_IOAS_AMD_PPR = 1,	      /* an entry of the PPR log */
+	IOMMU_VEVENT_IOAS_AMD_COMPLETION = 2, /* a HW queue's COMPLETION_WAIT with an interrupt */
+};
+struct iommu_vevent_ioas_amd {
+	__u32 log;
+	__u32 __reserved;
+	__aligned_u64 entry[2];
+};
+
+/* HW queue: registers in the page of VIOMMU_ALLOC, 64 bits each; the bits are those of the MMIO registers. */
+enum iommu_hw_queue_ioas_amd_registers {
+	IOMMU_IOAS_AMD_COMMAND_HEAD = 0x00, /* MMIO offset 2000h */
+	IOMMU_IOAS_AMD_COMMAND_TAIL = 0x08,
+	IOMMU_IOAS_AMD_STATUS = 0x20,
+};
+#define IOMMU_IOAS_AMD_STATUS_COMWAIT_INT 0x04
+#define IOMMU_IOAS_AMD_STATUS_CMDBUF_RUN  0x10
+
 #endif

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iommu/amd/viommu.h"
+
 #define HW_INFO_AMD 4 /* 16.4 */
 
 /* 16.3, iommu_hw_info_amd. */
@@ -48,6 +50,8 @@ static int amd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		ioas_free(a);
 		return rc;
 	}
+	pthread_mutex_init(&a->lock, NULL);
+	ids_init(&a->ids);
 	i->make_data = a;
 	i->caps = (struct iommu_caps){
 		.dirty = a->efr & AMD_EFR_HDSUP,
@@ -58,13 +62,18 @@ static int amd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.ias = (uint8_t)max_u64(host_width(a), guest_width(a)),
 		.oas = 52,
 		.page_sizes = ~PAGE_MASK,
+		.user_pasid_table = a->nesting,
 	};
 	return 0;
 }
 
 static void amd_fini(struct iommu *i)
 {
-	ioas_free(i->make_data);
+	struct amd *a = i->make_data;
+
+	ids_destroy(&a->ids);
+	pthread_mutex_destroy(&a->lock);
+	ioas_free(a);
 }
 
 static int amd_hw_info(struct iommu *i, uint32_t in_type, uint32_t *type, void *buf, size_t *len)
@@ -104,7 +113,13 @@ static struct pt_config guest_table(const struct amd *a)
 	};
 }
 
-/* 4.2. NEST_PARENT wants nesting. */
+/* A nest parent is under GCR3 tables and what they lead to. */
+static bool can_be_parent(const struct amd *a)
+{
+	return a->efr & AMD_EFR_GTSUP && a->efr & AMD_EFR_GIOSUP && a->efr2 & AMD_EFR2_GCR3TRPMODE;
+}
+
+/* 4.2. */
 static int amd_domain_config(struct iommu *i, struct requester *r, uint32_t flags,
 			     const struct user_data *data, struct domain_config *cfg)
 {
@@ -117,8 +132,12 @@ static int amd_domain_config(struct iommu *i, struct requester *r, uint32_t flag
 		cfg->pt = a->prefer_guest ? guest_table(a) : host_table(a, flags);
 		return 0;
 	case DOMAIN_DIRTY:
+	case DOMAIN_NEST_PARENT:
+	case DOMAIN_NEST_PARENT | DOMAIN_DIRTY:
 		cfg->pt = host_table(a, flags);
-		return i->caps.dirty ? 0 : -EOPNOTSUPP;
+		if (flags & DOMAIN_DIRTY && !i->caps.dirty)
+			return -EOPNOTSUPP;
+		return flags & DOMAIN_NEST_PARENT && !can_be_parent(a) ? -EOPNOTSUPP : 0;
 	case DOMAIN_PASID:
 		cfg->pt = guest_table(a);
 		return a->guest_levels ? 0 : -EOPNOTSUPP;
@@ -174,7 +193,7 @@ static uint32_t amd_fault_code(const struct iommu *i, const struct iommu_fault *
 const struct iommu_make amd_make = {
 	.name = "amd",
 	.summary =
-		"AMD IOMMU: host (v1) tables of up to 6 levels, pages of every power of two; guest (v2) tables",
+		"AMD IOMMU: host (v1) tables of up to 6 levels, pages of every power of two; guest (v2) tables; nesting",
 	.keys = amd_options,
 	.init = amd_init,
 	.fini = amd_fini,
@@ -182,4 +201,5 @@ const struct iommu_make amd_make = {
 	.domain_config = amd_domain_config,
 	.regions = amd_regions,
 	.fault_code = amd_fault_code,
+	.viommu_type = amd_viommu_type,
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "iommu/amd/amd.h"
+#include "iommu/amd/dte.h"
 
 const struct option_key amd_options[] = {
 	{.name = "levels",
@@ -39,8 +40,18 @@ const struct option_key amd_options[] = {
 	 .type = OPTION_STRING,
 	 .def = "v1",
 	 .help = "page tables that are preferred: v1 or v2 (Linux's amd_iommu=pgtbl_v2)"},
+	{.name = "nesting",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "nested translation, and this project's own vIOMMU; off: as Linux 7.3, EOPNOTSUPP"},
 	{0},
 };
+
+/* Nine bits of a PASID for each level. */
+unsigned int amd_gcr3_levels(const struct amd *a)
+{
+	return (a->pasid_bits + AMD_GCR3_INDEX_LG2 - 1) / AMD_GCR3_INDEX_LG2;
+}
 
 /* What Linux wants to see before it uses guest tables, and PASIDs. */
 static void set_guest(struct amd *a, const struct options *o)
@@ -48,7 +59,9 @@ static void set_guest(struct amd *a, const struct options *o)
 	a->pasid_bits = (unsigned int)options_number(o, "pasid-bits");
 	a->efr |= AMD_EFR_GTSUP | AMD_EFR_GIOSUP | AMD_EFR_NXSUP | AMD_EFR_USSUP | AMD_EFR_PPRSUP |
 		  AMD_EFR_EPHSUP | field_prep(AMD_EFR_GATS, a->guest_levels - 4) |
-		  field_prep(AMD_EFR_PASMAX, a->pasid_bits - 1);
+		  field_prep(AMD_EFR_PASMAX, a->pasid_bits - 1) |
+		  field_prep(AMD_EFR_GLXSUP, amd_gcr3_levels(a) - 1);
+	a->efr2 |= AMD_EFR2_GCR3TRPMODE;
 }
 
 static int check_options(const struct amd *a, const char *pgtbl, char *why, size_t why_len)
@@ -59,6 +72,10 @@ static int check_options(const struct amd *a, const char *pgtbl, char *why, size
 	}
 	if (strcmp(pgtbl, "v1") && strcmp(pgtbl, "v2")) {
 		snprintf(why, why_len, "amd: pgtbl=%s: give v1 or v2", pgtbl);
+		return -EINVAL;
+	}
+	if (a->nesting && !a->guest_levels) {
+		snprintf(why, why_len, "amd: nesting=on: give guest-levels 4 or 5");
 		return -EINVAL;
 	}
 	return 0;
@@ -73,6 +90,7 @@ int amd_init_caps(struct amd *a, const struct options *o, char *why, size_t why_
 	rc = check_options(a, pgtbl, why, why_len);
 	if (rc)
 		return rc;
+	a->nesting = options_bool(o, "nesting");
 	a->prefer_guest = a->guest_levels && !strcmp(pgtbl, "v2");
 	a->levels = (unsigned int)options_number(o, "levels");
 	a->efr = AMD_EFR_PREFSUP | AMD_EFR_XTSUP | AMD_EFR_IASUP | AMD_EFR_GASUP |
@@ -81,7 +99,7 @@ int amd_init_caps(struct amd *a, const struct options *o, char *why, size_t why_
 		a->efr |= AMD_EFR_HASUP | AMD_EFR_HDSUP;
 	if (a->guest_levels)
 		set_guest(a, o);
-	a->efr2 = field_prep(AMD_EFR2_NUMINTREMAPSUP, 1); /* 2048 for each device */
+	a->efr2 |= field_prep(AMD_EFR2_NUMINTREMAPSUP, 1); /* 2048 for each device */
 	if (!options_bool(o, "ht"))
 		a->efr2 |= AMD_EFR2_HTRANGEIGNORE;
 	return 0;

@@ -298,6 +298,8 @@ static void test_amd_registers(void **state)
 	assert_int_equal(bits(i.efr, 49, 49), 1);  /* HASup */
 	assert_int_equal(bits(i.efr, 52, 52), 1);  /* HDSup */
 	assert_int_equal(bits(i.efr, 63, 63), 0);  /* SNPSup */
+	assert_int_equal(bits(i.efr, 15, 14), 1);  /* GLXSup: 2 levels for 16 bits */
+	assert_int_equal(bits(i.efr2, 3, 3), 1);   /* GCR3TRPMode */
 	assert_int_equal(bits(i.efr2, 11, 11), 0);
 
 	assert_int_equal(bits(amd_info("amd,levels=5").efr, 11, 10), 1);
@@ -305,9 +307,11 @@ static void test_amd_registers(void **state)
 	i = amd_info("amd,guest-levels=5,pasid-bits=20");
 	assert_int_equal(bits(i.efr, 13, 12), 1);
 	assert_int_equal(bits(i.efr, 36, 32), 19);
+	assert_int_equal(bits(i.efr, 15, 14), 2);
 	i = amd_info("amd,guest-levels=0");
 	assert_int_equal(bits(i.efr, 4, 4), 0);
 	assert_int_equal(bits(i.efr, 36, 32), 0);
+	assert_int_equal(bits(i.efr2, 3, 3), 0);
 	assert_int_equal(bits(i.efr, 48, 48), 0);
 	i = amd_info("amd,dirty=off,ht=off");
 	assert_int_equal(bits(i.efr, 49, 49), 0);
@@ -418,10 +422,10 @@ static void test_flags(void **state)
 	} rows[] = {
 		{"vtd", 1u << 0 | 1u << 2 | 1u << 8 | 1u << 10},
 		{"vtd,dirty=off", 1u << 0 | 1u << 8},
-		{"amd", 1u << 0 | 1u << 2 | 1u << 8},
-		{"amd,dirty=off", 1u << 0 | 1u << 8},
+		{"amd", 1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 8},
+		{"amd,dirty=off", 1u << 0 | 1u << 1 | 1u << 8},
 		{"amd,guest-levels=0", 1u << 0 | 1u << 2},
-		{"amd,pgtbl=v2", 1u << 0 | 1u << 2 | 1u << 8},
+		{"amd,pgtbl=v2", 1u << 0 | 1u << 1 | 1u << 2 | 1u << 3 | 1u << 8},
 		{"smmuv3", 1u << 0 | 1u << 1 | 1u << 2 | 1u << 8 | 1u << 10},
 		{"smmuv3,dirty=off", 1u << 0 | 1u << 1 | 1u << 8},
 		{"smmuv3,stages=1", 1u << 0 | 1u << 2 | 1u << 8 | 1u << 10},

@@ -109,24 +109,29 @@ static void bed_create(struct bed *t, bool registered)
 	t->ioas = alloc.out_ioas_id;
 }
 
-static void bed_attach(struct bed *t)
+static void attach(struct bed *t, struct ioas_port *port)
 {
 	uint32_t pt = t->ioas;
 
-	check(ioas_port_bind(t->port, t->fd, NULL), "ioas_port_bind");
-	check(ioas_port_attach(t->port, &pt), "ioas_port_attach");
-	pt = t->ioas;
-	check(ioas_port_bind(t->second, t->fd, NULL), "ioas_port_bind");
-	check(ioas_port_attach(t->second, &pt), "ioas_port_attach");
+	check(ioas_port_bind(port, t->fd, NULL), "ioas_port_bind");
+	check(ioas_port_attach(port, &pt), "ioas_port_attach");
+}
+
+static void detach(struct ioas_port *port)
+{
+	ioas_port_detach(port);
+	ioas_port_unbind(port);
+}
+
+static void bed_attach(struct bed *t)
+{
+	attach(t, t->port);
 	map(t, t->dma, DMA_IOVA, DMA_LEN);
 }
 
 static void bed_destroy(struct bed *t)
 {
-	ioas_port_detach(t->port);
-	ioas_port_unbind(t->port);
-	ioas_port_detach(t->second);
-	ioas_port_unbind(t->second);
+	detach(t->port);
 	ioas_host_destroy(t->host);
 	munmap(t->mem, GB);
 	munmap(t->dma, DMA_LEN);
@@ -388,12 +393,14 @@ static void bench_threads(struct bench *b, struct bed *t)
 	struct bench_cost alone;
 
 	t->len = 4 * KB;
+	attach(t, t->second);
 	alone = race(b, t, 1, false);
 	bench_row(b, "a read of 64 bytes, one device", alone, NULL, (struct bench_cost){0});
 	bench_row(b, "a read of 64 bytes, two devices: each", race(b, t, 2, false), "one device",
 		  alone);
 	bench_row(b, "a read of 64 bytes beside maps and unmaps", race(b, t, 1, true),
 		  "without them", alone);
+	detach(t->second);
 }
 
 int main(int argc, char **argv)

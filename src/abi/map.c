@@ -77,13 +77,26 @@ int call_check_map_flags(struct call *call, uint32_t flags, uint32_t reserved)
 static int map_va(struct call *call, struct ioas *ioas, const struct memory_payer *payer, uint32_t flags,
 		  uint64_t va, uint64_t length, __u64 *iova)
 {
-	struct pages *pages;
+	const struct pages_source source = {
+		.mm = caller_memory(call->caller),
+		.payer = payer,
+		.va = va,
+		.len = length,
+		.writable = flags & IOMMU_IOAS_MAP_WRITEABLE,
+	};
+	struct space_map map = {
+		.source = &source,
+		.length = length,
+		.iova = *iova,
+		.prot = flags_to_prot(flags),
+		.fixed = flags & IOMMU_IOAS_MAP_FIXED_IOVA,
+	};
 	int rc = check_va(call, va, length);
 
 	if (!rc)
-		rc = pages_from_mm(call->ctx->host->memory, caller_memory(call->caller), payer, va, length,
-				   flags & IOMMU_IOAS_MAP_WRITEABLE, false, &pages);
-	return rc ? rc : map_pages(ioas, pages, length, flags, iova);
+		rc = space_map(ioas->space, &map);
+	*iova = map.iova;
+	return rc;
 }
 
 int call_map_va(struct call *call, struct ioas *ioas, const struct memory_payer *payer, uint32_t flags, uint64_t va,

@@ -596,35 +596,49 @@ static int plant(struct range_tree *t)
 	return 0;
 }
 
-int range_insert(struct range_tree *t, uint64_t start, uint64_t last, void *value)
+int range_find_spot(struct range_tree *t, uint64_t start, uint64_t last, struct range_spot *spot)
 {
-	struct range_node *n;
-	struct range r = {start, last, value};
-	unsigned int pos;
 	int err;
 
 	if (start > last)
 		return -EINVAL;
-	if (!t->root) {
+	if (unlikely(!t->root)) {
 		err = plant(t);
 		if (err)
 			return err;
 	}
-	n = range_locate(t, start);
-	pos = leaf_search(n, n->head, start);
-	if (meets_neighbour(t, n, pos, start, last))
-		return -EEXIST;
-	if (node_count(n) == LEAF_MAX) {
-		err = make_or_share_room(t, start, n, pos);
+	spot->leaf = range_locate(t, start);
+	spot->pos = leaf_search(spot->leaf, spot->leaf->head, start);
+	return meets_neighbour(t, spot->leaf, spot->pos, start, last) ? -EEXIST : 0;
+}
+
+int range_insert_at(struct range_tree *t, struct range_spot spot, uint64_t start, uint64_t last,
+		    void *value)
+{
+	struct range r = {start, last, value};
+	int err;
+
+	if (!spot.leaf) {
+		err = range_find_spot(t, start, last, &spot);
 		if (err)
 			return err;
-		n = t->hint;
-		pos = leaf_search(n, n->head, start);
 	}
-	leaf_insert(n, pos, &r);
+	if (unlikely(node_count(spot.leaf) == LEAF_MAX)) {
+		err = make_or_share_room(t, start, spot.leaf, spot.pos);
+		if (err)
+			return err;
+		spot.leaf = t->hint;
+		spot.pos = leaf_search(spot.leaf, spot.leaf->head, start);
+	}
+	leaf_insert(spot.leaf, spot.pos, &r);
 	t->newest = start;
 	t->count++;
 	return 0;
+}
+
+int range_insert(struct range_tree *t, uint64_t start, uint64_t last, void *value)
+{
+	return range_insert_at(t, (struct range_spot){0}, start, last, value);
 }
 
 /* The leaf and place of the range that begins at @start. */

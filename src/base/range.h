@@ -87,6 +87,19 @@ size_t range_footprint(const struct range_tree *t);
 /* -EINVAL when start > last, -EEXIST when any number is taken, -ENOMEM. */
 int range_insert(struct range_tree *t, uint64_t start, uint64_t last, void *value);
 
+/*
+ * The same in two steps: finds where the range is to stand, and inserts it, or another one that has
+ * the same start and is no longer, there. Nothing may change in between. A spot that was not found
+ * ({0}) makes range_insert_at() a range_insert().
+ */
+struct range_spot {
+	struct range_node *leaf;
+	unsigned int pos;
+};
+int range_find_spot(struct range_tree *t, uint64_t start, uint64_t last, struct range_spot *spot);
+int range_insert_at(struct range_tree *t, struct range_spot spot, uint64_t start, uint64_t last,
+		    void *value);
+
 /* Removes the range that begins at @start and returns what it was in *old (may be NULL). -ENOENT.
  */
 int range_erase(struct range_tree *t, uint64_t start, struct range *old);

@@ -23,17 +23,43 @@
 #define SLOT_OPEN    (1ull << 32)
 #define SLOT_CLOSING (1ull << 33)
 
+/* Structures are written field by field just before: a load that is wider than the stores before it
+ * would have to wait until they are in the cache. */
+static void copy_words(char *dst, const char *src, size_t len)
+{
+	for (; len >= sizeof(uint64_t); dst += sizeof(uint64_t), src += sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, src, sizeof(word));
+		memcpy(dst, &word, sizeof(word));
+		__asm__("" : : : "memory"); /* keeps the loop as it is */
+		len -= sizeof(word);
+	}
+	if (len == sizeof(uint32_t))
+		memcpy(dst, src, sizeof(uint32_t));
+	else if (len)
+		memcpy(dst, src, len);
+}
+
+#define WORDS_MOST 128
+
+static void copy(void *dst, const void *src, size_t len)
+{
+	if (len <= WORDS_MOST)
+		copy_words(dst, src, len);
+	else
+		memcpy(dst, src, len);
+}
+
 static int copy_from(struct caller *c, void *dst, uint64_t src, size_t len)
 {
-	if (len) /* of nothing the address may be NULL */
-		memcpy(dst, (const void *)(uintptr_t)src, len);
+	copy(dst, (const void *)(uintptr_t)src, len);
 	return 0;
 }
 
 static int copy_to(struct caller *c, uint64_t dst, const void *src, size_t len)
 {
-	if (len)
-		memcpy((void *)(uintptr_t)dst, src, len);
+	copy((void *)(uintptr_t)dst, src, len);
 	return 0;
 }
 

@@ -282,6 +282,19 @@ struct memory_payer {
  */
 struct pages;
 
+/* [va, va + len) of a process; len != 0 and no overflow (the caller checked). */
+struct pages_source {
+	struct memory_mm *mm; /* NULL: this process's */
+	const struct memory_payer *payer;
+	uint64_t va, len;
+	bool writable, allow_bar;
+};
+/*
+ * Nothing is looked at yet; -ENOMEM. With @pin it is pinned as a whole if that is known to succeed
+ * at once, for which pages_pin() of the whole, or pages_put(), must be the next that is done with
+ * it.
+ */
+int pages_create(struct memory *m, const struct pages_source *source, bool pin, struct pages **out);
 /* [va, va + len) of this process; len != 0 and no overflow (the caller checked). -ENOMEM. Nothing
  * is looked at yet. */
 int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,

@@ -15,18 +15,10 @@
 #include "base/alloc.h"
 #include "memory/private.h"
 
-static int pages_create(struct memory *m, const struct memory_payer *payer,
-			const struct pages *template, struct pages **out)
+/* Makes @p of @template, which says all but whose memory it is. With the lock held. */
+static void pages_init(struct pages *p, struct memory *m, const struct memory_payer *payer,
+		       const struct pages *template)
 {
-	struct pages *p;
-
-	lock_acquire(&m->lock);
-	p = pool_alloc(&m->pages);
-	if (p)
-		p->refs = 0; /* not to be looked at yet (look.c) */
-	lock_release(&m->lock);
-	if (!p)
-		return -ENOMEM;
 	*p = *template;
 	p->memory = m;
 	if (!p->mm)
@@ -35,22 +27,55 @@ static int pages_create(struct memory *m, const struct memory_payer *payer,
 	p->account = payer ? payer->account : NULL;
 	if (p->account)
 		memory_account_get(p->account);
-	__atomic_store_n(&p->refs, 1, __ATOMIC_RELEASE);
+	p->refs = 1;
+}
+
+/* Pins it ahead if that is simple. With the lock held. */
+static void pages_pin_ahead(struct pages *p)
+{
+	p->ahead = pin_fast(p, pages_first(p), pages_last(p));
+}
+
+static int pages_alloc(struct memory *m, const struct memory_payer *payer,
+		       const struct pages *template, bool pin, struct pages **out)
+{
+	struct pages *p;
+
+	lock_acquire(&m->lock);
+	p = pool_alloc(&m->pages);
+	if (likely(p)) {
+		pages_init(p, m, payer, template);
+		if (pin)
+			pages_pin_ahead(p);
+	}
+	lock_release(&m->lock);
 	*out = p;
-	return 0;
+	return p ? 0 : -ENOMEM;
+}
+
+int pages_create(struct memory *m, const struct pages_source *source, bool pin, struct pages **out)
+{
+	return pages_alloc(m, source->payer,
+			   &(struct pages){.mm = source->mm,
+					   .start = source->va,
+					   .length = source->len,
+					   .fd = -1,
+					   .writable = source->writable,
+					   .allow_bar = source->allow_bar},
+			   pin, out);
 }
 
 int pages_from_mm(struct memory *m, struct memory_mm *mm, const struct memory_payer *payer,
 		  uint64_t va, uint64_t len, bool writable, bool allow_bar, struct pages **out)
 {
-	return pages_create(m, payer,
-			    &(struct pages){.mm = mm,
-					    .start = va,
-					    .length = len,
-					    .fd = -1,
-					    .writable = writable,
-					    .allow_bar = allow_bar},
-			    out);
+	return pages_create(m,
+			    &(struct pages_source){.mm = mm,
+						   .payer = payer,
+						   .va = va,
+						   .len = len,
+						   .writable = writable,
+						   .allow_bar = allow_bar},
+			    false, out);
 }
 
 int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t va, uint64_t len,
@@ -62,14 +87,13 @@ int pages_from_va(struct memory *m, const struct memory_payer *payer, uint64_t v
 int pages_from_file(struct memory *m, const struct memory_payer *payer, int fd, uint64_t start,
 		    uint64_t len, bool writable, struct pages **out)
 {
-	int rc = pages_create(
-		m, payer,
-		&(struct pages){.mm = payer ? payer->mm : NULL,
-				.start = start,
-				.length = len,
-				.fd = fd,
-				.writable = writable},
-		out);
+	int rc = pages_alloc(m, payer,
+			     &(struct pages){.mm = payer ? payer->mm : NULL,
+					     .start = start,
+					     .length = len,
+					     .fd = fd,
+					     .writable = writable},
+			     false, out);
 
 	if (rc)
 		close(fd);
@@ -99,6 +123,8 @@ void pages_put(struct pages *p)
 
 	if (!is_last(p) && __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) != 1)
 		return;
+	if (unlikely(p->ahead))
+		pages_unpin(p, 0, p->length);
 	assert(pin_is_free(&p->root));
 	if (p->account)
 		memory_account_put(p->account);
@@ -202,12 +228,12 @@ static int probe_runs(struct pin_op *op)
 	struct memory *m = p->memory;
 	int rc = 0;
 
-	p->root.word |= PIN_BUSY;
+	pin_set_busy(&p->root, true);
 	lock_release(&m->lock);
 	for (size_t i = 0; i < op->nr_runs && !rc; i++)
 		rc = probe_run(p, &op->runs[i]);
 	lock_acquire(&m->lock);
-	p->root.word &= ~(uint64_t)PIN_BUSY;
+	pin_set_busy(&p->root, false);
 	return rc ? -EFAULT : 0;
 }
 
@@ -272,6 +298,10 @@ int pages_pin(struct pages *p, uint64_t off, uint64_t len)
 	uint64_t first = p->start + off, last = first + len - 1;
 	bool done;
 
+	if (likely(p->ahead)) {
+		p->ahead = false;
+		return 0;
+	}
 	lock_acquire(&p->memory->lock);
 	done = pin_fast(p, first >> PAGE_SHIFT, last >> PAGE_SHIFT);
 	lock_release(&p->memory->lock);

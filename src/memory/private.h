@@ -156,6 +156,12 @@ static inline void pin_set_word(struct pin_node *n, uint64_t word)
 	__atomic_store_n(&n->word, word | (n->word & PIN_BUSY), __ATOMIC_RELEASE);
 }
 
+static inline void pin_set_busy(struct pin_node *n, bool busy)
+{
+	__atomic_store_n(&n->word, (n->word & ~(uint64_t)PIN_BUSY) | (busy ? PIN_BUSY : 0),
+			 __ATOMIC_RELAXED);
+}
+
 static inline void pin_set(struct pin_node *n, uint32_t pins, uint16_t slot)
 {
 	pin_set_word(n, (uint64_t)pins << 32 | (uint64_t)slot << 16);
@@ -173,8 +179,9 @@ struct pages {
 	uint64_t start, length; /* VA or file offset */
 	struct pin_node root;
 	uint32_t refs;	    /* atomic */
-	signed int fd : 29; /* -1: process memory */
+	signed int fd : 28; /* -1: process memory */
 	unsigned int writable : 1, allow_bar : 1, dmabuf : 1;
+	unsigned int ahead : 1; /* pinned by pages_create(): of its creator's only */
 };
 
 /* origin.c. What lies at an address, as far as slots are concerned: [first, last] with one key but

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The iommufd objects: one context for each open of /dev/iommu, objects with ids, who holds whom (semantics 2).
+ * The iommufd objects: one context for each open of /dev/iommu, objects with ids, who holds whom
+ * (semantics 2).
  *
- * An object has two counts: @users (1 for being in the table, +1 for each long-lived relation; DESTROY refuses while it is above
- * 1) and @busy (commands in flight; DESTROY waits for it). Creation reserves an id, does all that can fail, publishes.
+ * An object has two counts: @users (1 for being in the table, +1 for each long-lived relation;
+ * DESTROY refuses while it is above 1), and how many commands are in flight with it (it is busy;
+ * DESTROY waits). Creation reserves an id, does all that can fail, publishes.
  */
 #ifndef IOAS_OBJECT_IOMMUFD_H
 #define IOAS_OBJECT_IOMMUFD_H
@@ -40,7 +42,15 @@ struct iommufd;
 struct object {
 	uint32_t id;
 	enum object_type type;
-	uint32_t users, busy; /* busy: atomic; raised under ctx->lock only */
+	uint32_t users;
+	/*
+	 * Commands in flight: the thread of one that began when there was no such (0: none), and of
+	 * the others those that began and those that ended. ctx->lock guards what a beginning
+	 * writes. An end happens without it; for the one it is a plain store, by any command of its
+	 * thread: only how many are left is asked for.
+	 */
+	pthread_t only;
+	uint32_t begun, ended;
 };
 
 /*
@@ -131,7 +141,18 @@ void object_put(struct iommufd *ctx, struct object *obj);
 /* One more command in flight. With ctx->lock. */
 static inline void object_busy(struct object *obj)
 {
-	__atomic_fetch_add(&obj->busy, 1, __ATOMIC_RELAXED);
+	if (likely(!__atomic_load_n(&obj->only, __ATOMIC_ACQUIRE)))
+		__atomic_store_n(&obj->only, pthread_self(), __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(&obj->begun, obj->begun + 1, __ATOMIC_RELAXED);
+}
+/* How many there are, or more: exact once no more begin. */
+static inline uint32_t object_in_flight(const struct object *obj)
+{
+	uint32_t ended = __atomic_load_n(&obj->ended, __ATOMIC_ACQUIRE);
+	uint32_t only = __atomic_load_n(&obj->only, __ATOMIC_ACQUIRE) != 0;
+
+	return __atomic_load_n(&obj->begun, __ATOMIC_RELAXED) + only - ended;
 }
 /*
  * Lookup of an IOAS or HWPT that counts as a user: for attaching, where an automatic HWPT must not go meanwhile. -ENOENT, or

@@ -15,7 +15,7 @@
 
 /* DESTROY gives up on a command that does not end after this long (2.3). */
 #define DESTROY_PATIENCE 60000000000ull /* nanoseconds of the host's clock, which may be anybody's: */
-#define WAIT_SLICE	 50000000	/* so often, in real ones, it is looked at */
+#define WAIT_SLICE	 1000000	/* so often, in real ones, it is looked at: a plain store may be overlooked (object_put()) */
 
 static void other_destroy(struct iommufd *ctx, struct object *obj)
 {
@@ -107,7 +107,9 @@ int object_reserve(struct iommufd *ctx, struct object *obj, enum object_type typ
 
 	obj->type = type;
 	obj->users = 1;
-	obj->busy = 1;
+	obj->only = 0;
+	obj->begun = 0;
+	obj->ended = 0;
 	lock_acquire(&ctx->lock);
 	rc = ids_reserve(&ctx->ids, &obj->id);
 	lock_release(&ctx->lock);
@@ -174,7 +176,7 @@ bool object_try_hold(struct iommufd *ctx, struct object *obj)
 
 static bool is_busy(const struct object *obj)
 {
-	return __atomic_load_n(&obj->busy, __ATOMIC_SEQ_CST) > 1;
+	return object_in_flight(obj) != 0;
 }
 
 /* A while, or until something is idle. With idle_lock. */
@@ -199,9 +201,7 @@ static int wait_idle(struct iommufd *ctx, struct object *obj, const uint64_t *un
 	lock_release(&ctx->lock);
 	pthread_mutex_lock(&ctx->idle_lock);
 	while (is_busy(obj) && !rc) {
-		if (!until)
-			pthread_cond_wait(&ctx->idle, &ctx->idle_lock);
-		else if (host_now(ctx->host) >= *until)
+		if (until && host_now(ctx->host) >= *until)
 			rc = -EBUSY;
 		else
 			wait_slice(ctx);
@@ -240,9 +240,12 @@ int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 
 void object_put(struct iommufd *ctx, struct object *obj)
 {
-	/* Behind this @obj may be gone. Who waits said so before it looked. */
-	if (__atomic_sub_fetch(&obj->busy, 1, __ATOMIC_SEQ_CST) != 1 ||
-	    likely(!__atomic_load_n(&ctx->waiting, __ATOMIC_SEQ_CST)))
+	/* Behind this @obj may be gone. */
+	if (likely(__atomic_load_n(&obj->only, __ATOMIC_RELAXED) == pthread_self()))
+		__atomic_store_n(&obj->only, 0, __ATOMIC_RELEASE);
+	else
+		__atomic_fetch_add(&obj->ended, 1, __ATOMIC_RELEASE);
+	if (likely(!__atomic_load_n(&ctx->waiting, __ATOMIC_SEQ_CST)))
 		return;
 	pthread_mutex_lock(&ctx->idle_lock);
 	pthread_cond_broadcast(&ctx->idle);

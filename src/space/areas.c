@@ -28,10 +28,23 @@ bool areas_misaligned(struct space *s, uint64_t align, struct range *which)
 	return false;
 }
 
-/* MAP.11 to MAP.14. */
-static int check_fixed(struct space *s, uint64_t iova, uint64_t length)
+/* MAP.14; where the first of the areas is to stand. */
+static int find_spot(struct space *s, uint64_t iova, uint64_t last, struct range_spot *spot)
 {
+	int rc = range_find_spot(&s->areas, iova, last, spot);
 	struct range r;
+
+	if (likely(rc != -EEXIST))
+		return rc;
+	range_first_overlap(&s->areas, iova, last, &r);
+	return refuse(s->sink, EEXIST, "MAP.14", "iova", iova,
+		      "a free range; [%#llx, %#llx] is mapped", (unsigned long long)r.start,
+		      (unsigned long long)r.last);
+}
+
+/* MAP.11 to MAP.14. */
+static int check_fixed(struct space *s, uint64_t iova, uint64_t length, struct range_spot *spot)
+{
 	uint64_t last;
 
 	if (!is_aligned(iova, s->alignment))
@@ -43,11 +56,7 @@ static int check_fixed(struct space *s, uint64_t iova, uint64_t length)
 	if (list_meets(&s->blocked, iova, last))
 		return refuse(s->sink, EINVAL, "MAP.13", "iova", iova,
 			      "outside reserved ranges (IOVA_RANGES lists the rest)");
-	if (range_first_overlap(&s->areas, iova, last, &r))
-		return refuse(s->sink, EEXIST, "MAP.14", "iova", iova,
-			      "a free range; [%#llx, %#llx] is mapped", (unsigned long long)r.start,
-			      (unsigned long long)r.last);
-	return 0;
+	return find_spot(s, iova, last, spot);
 }
 
 /* CPY.10, MAP.15. */
@@ -87,7 +96,7 @@ static int check_placement(struct space *s, struct placement *p)
 		return refuse(s->sink, EINVAL, "MAP.7", "length", p->length, "a multiple of %llu",
 			      (unsigned long long)s->alignment);
 	if (p->fixed)
-		rc = check_fixed(s, p->iova, p->length);
+		rc = check_fixed(s, p->iova, p->length, &p->spot);
 	else
 		rc = iova_choose(s, pages_start(first->pages) + first->offset, p->length, &p->iova);
 	for (size_t i = 0; i < p->n && !rc; i++)
@@ -118,7 +127,8 @@ static void area_forget(struct space *s, void *value)
 		pool_free(&s->far_areas, (void *)((uintptr_t)value - AREA_FAR));
 }
 
-static int add_area(struct space *s, const struct piece *p, uint64_t iova, int prot, bool give)
+static int add_area(struct space *s, const struct piece *p, uint64_t iova, int prot, bool give,
+		    struct range_spot spot)
 {
 	struct area a = {p->pages, p->offset, prot};
 	uint64_t last = iova + p->length - 1;
@@ -128,7 +138,7 @@ static int add_area(struct space *s, const struct piece *p, uint64_t iova, int p
 	rc = area_encode(s, &a, &value);
 	if (rc)
 		return rc;
-	rc = range_insert(&s->areas, iova, last, value);
+	rc = range_insert_at(&s->areas, spot, iova, last, value);
 	if (rc)
 		goto out_forget;
 	rc = fill_area(s, &a, iova, last);
@@ -181,9 +191,10 @@ int areas_add(struct space *s, struct placement *p)
 		return rc;
 	iova = p->iova;
 	for (size_t i = 0; i < p->n; i++) {
-		rc = add_area(s, &p->pieces[i], iova, p->prot, p->give);
+		rc = add_area(s, &p->pieces[i], iova, p->prot, p->give, p->spot);
 		if (rc)
 			goto out_undo;
+		p->spot = (struct range_spot){0};
 		iova += p->pieces[i].length;
 	}
 	s->maps++;
@@ -206,9 +217,9 @@ int space_map(struct space *s, struct space_map *map)
 			      .length = map->length,
 			      .prot = map->prot,
 			      .fixed = map->fixed,
-			      .give = map->give,
+			      .give = map->give || !map->pages,
 			      .iova = map->iova};
-	int rc;
+	int rc = 0;
 
 	if (!map->length || map->length > U64MAX - PAGE_SIZE)
 		return refuse(s->sink, EINVAL, "MAP.6", "length", map->length,
@@ -216,10 +227,15 @@ int space_map(struct space *s, struct space_map *map)
 	lock_acquire(&s->lock);
 	if (p.fixed)
 		prefetch(s, p.iova);
-	rc = areas_add(s, &p);
+	if (!map->pages)
+		rc = pages_create(s->memory, map->source, has_mirror(s), &piece.pages);
+	if (!rc)
+		rc = areas_add(s, &p);
 	lock_release(&s->lock);
 	if (!rc)
 		map->iova = p.iova;
+	else if (!map->pages && piece.pages)
+		pages_put(piece.pages);
 	return rc;
 }
 

@@ -101,6 +101,7 @@ struct placement {
 	bool fixed;
 	bool give;     /* the references on the pages become the areas' */
 	uint64_t iova; /* in when fixed, out otherwise */
+	struct range_spot spot; /* of the first area in space->areas, once it is known */
 };
 int areas_add(struct space *s, struct placement *p);
 /* -EADDRINUSE-worthy: is an area not aligned to @align? */

@@ -55,7 +55,8 @@ int space_create(struct memory *m, const struct refuse_sink *sink, struct space 
 void space_destroy(struct space *s);
 
 struct space_map {
-	struct pages *pages;
+	struct pages *pages; /* or NULL: to be made of */
+	const struct pages_source *source;
 	uint64_t offset; /* of the first byte within pages */
 	uint64_t length; /* bytes */
 	uint64_t iova;	 /* in when fixed, out otherwise */

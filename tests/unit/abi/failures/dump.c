@@ -79,7 +79,7 @@ static void dump_object(struct dump *d, struct object *obj)
 	const struct veventq *v;
 
 	say(d, "  %u: type %d, users %u, busy %u\n", obj->id, (int)obj->type, obj->users,
-	    obj->busy);
+	    object_in_flight(obj));
 	switch (obj->type) {
 	case OBJECT_IOAS:
 		say(d, "    %zu automatic HWPTs\n",

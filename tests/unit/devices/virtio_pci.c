@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * virtio over PCI and virtio-net: negotiation, rings right and wrong, hubs.
+ * virtio over PCI: negotiation, reset, interrupts, the control queue, rings that are wrong.
  */
-#include "virtio_driver.h"
-
-#include <linux/pci_regs.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "virtio_bench.h"
 
 #define LOST 0x900000000000ull
-
-#define OFFERED                                                                                    \
-	(F_VERSION_1 | BIT(33) | F_EVENT_IDX | F_INDIRECT | F_CTRL_RX | F_CTRL_VQ | BIT(16) |      \
-	 F_MRG_RXBUF | BIT(5))
-
-struct bench {
-	struct rig rig;
-	struct vnet v[3];
-	uint8_t *out, *in; /* 1 MiB each */
-};
-
-static void setup(struct bench *b, unsigned int n, const char *text, uint64_t features)
-{
-	memset(b, 0, sizeof(*b));
-	rig_create(&b->rig, true);
-	b->out = arena_alloc(&b->rig, 1 << 20, 4096);
-	b->in = arena_alloc(&b->rig, 1 << 20, 4096);
-	fill_random(&(struct prng){2}, b->out, 1 << 20);
-	for (unsigned int i = 0; i < n; i++)
-		vnet_start(&b->v[i], func_add(&b->rig, text), features);
-}
 
 static void the_transport_is_found_and_configured(void **state)
 {
@@ -143,7 +117,7 @@ static void a_reset_in_mid_flight(void **state)
 	struct bench b;
 	size_t mark;
 
-	setup(&b, 1, "virtio-net,loopback", F_EVENT_IDX);
+	bench_create(&b, 1, "virtio-net,loopback", F_EVENT_IDX);
 	mark = b.rig.used;
 	for (unsigned int i = 0; i < 200; i++) {
 		struct vnet *v = &b.v[0];
@@ -182,7 +156,7 @@ static void status_bits_are_only_added(void **state)
 {
 	struct bench b;
 
-	setup(&b, 1, "virtio-net", 0);
+	bench_create(&b, 1, "virtio-net", 0);
 	vio_set(&b.v[0], VIO_STATUS, 1, ACKNOWLEDGE);
 	assert_int_equal(vio_status(&b.v[0]), ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 	vio_set(&b.v[0], VIO_STATUS, 1, NEEDS_RESET); /* the device's */
@@ -204,315 +178,6 @@ static void status_bits_are_only_added(void **state)
 	rig_destroy(&b.rig);
 }
 
-static void expect_frame(struct vnet *v, const void *frame, uint32_t len, const uint8_t *in)
-{
-	uint32_t id, got;
-
-	WAIT_UNTIL(vq_take(v, VRX, &id, &got));
-	assert_int_equal(got, len + VNET_HDR);
-	assert_memory_equal(in + VNET_HDR, frame, len);
-	for (unsigned int i = 0; i < 10; i++)
-		assert_int_equal(in[i], 0);
-	assert_int_equal(in[10], 1); /* num_buffers */
-	assert_int_equal(in[11], 0);
-}
-
-static void a_loop_of_one(void **state)
-{
-	static const uint64_t features[] = {0, F_EVENT_IDX, F_INDIRECT, F_MRG_RXBUF, OFFERED};
-	uint32_t id, len;
-
-	for (unsigned int f = 0; f < ARRAY_SIZE(features); f++) {
-		struct bench b;
-
-		setup(&b, 1, "virtio-net,loopback", features[f]);
-		for (unsigned int i = 0; i < 1000; i++) {
-			uint32_t n = 14 + i * 7 % 1487;
-
-			memset(b.in, 0xee, 4096);
-			vnet_post(&b.v[0], b.in, 2048);
-			vnet_send(&b.v[0], b.out + i, n + VNET_HDR);
-			expect_frame(&b.v[0], b.out + i + VNET_HDR, n, b.in);
-			assert_int_equal(b.in[n + VNET_HDR], 0xee);
-			WAIT_UNTIL(vq_take(&b.v[0], VTX, &id, &len));
-			assert_int_equal(len, 0);
-		}
-		rig_destroy(&b.rig);
-	}
-}
-
-/* Scattered over descriptors, direct and indirect, of every size. */
-static void chains_of_many_pieces(void **state)
-{
-	struct prng rnd = {6};
-	uint32_t id, got;
-	struct bench b;
-
-	setup(&b, 1, "virtio-net,loopback", F_INDIRECT | F_EVENT_IDX);
-	for (unsigned int round = 0; round < 500; round++) {
-		uint32_t len = 30 + prng_below(&rnd, 3000), done = 0, room = 0;
-		struct vseg out[32], in[32];
-		size_t mark = b.rig.used;
-		uint8_t flat[8192];
-		unsigned int n = 0, k = 0;
-		uint16_t head;
-
-		for (; done < len; n++) {
-			uint32_t piece =
-				n == 31 ? len - done
-					: (uint32_t)min_u64(prng_below(&rnd, 300), len - done);
-
-			out[n] = (struct vseg){b.out + done, piece, false};
-			done += piece;
-		}
-		for (; room < len; k++) {
-			uint32_t piece = k == 31 ? 8192 : (uint32_t)prng_below(&rnd, 400);
-
-			in[k] = (struct vseg){b.in + k * 8192, piece, true};
-			room += piece;
-		}
-		memset(b.in, 0xee, k * 8192);
-		if (round % 3)
-			head = vq_add_indirect(&b.v[0], VRX, in, k);
-		else
-			head = vq_add(&b.v[0], VRX, in, k);
-		vq_kick(&b.v[0], VRX);
-		if (round % 2)
-			vq_add_indirect(&b.v[0], VTX, out, n);
-		else
-			vq_add(&b.v[0], VTX, out, n);
-		vq_kick(&b.v[0], VTX);
-		WAIT_UNTIL(vq_take(&b.v[0], VRX, &id, &got));
-		assert_int_equal(id, head);
-		assert_int_equal(got, len);
-		room = 0;
-		for (unsigned int i = 0; i < k; i++) {
-			memcpy(flat + room, in[i].p, in[i].len);
-			room += in[i].len;
-			assert_int_equal(((uint8_t *)in[i].p)[in[i].len], 0xee);
-		}
-		assert_memory_equal(flat + VNET_HDR, b.out + VNET_HDR, len - VNET_HDR);
-		if (room > len)
-			assert_int_equal(flat[len], 0xee);
-		WAIT_UNTIL(vq_take(&b.v[0], VTX, &id, &got));
-		b.rig.used = mark;
-	}
-	rig_destroy(&b.rig);
-}
-
-/* A frame over several small buffers, its header telling how many; and one that waits until there
- * are enough. */
-static void mergeable_buffers(void **state)
-{
-	uint32_t id, len;
-	struct bench b;
-
-	setup(&b, 1, "virtio-net,loopback", F_MRG_RXBUF | F_EVENT_IDX);
-	for (uint32_t size = 20; size < 600; size += 17) {
-		uint32_t frame = 4000, total = frame + VNET_HDR, n = (total + size - 1) / size;
-
-		if (n > 64)
-			continue;
-		memset(b.in, 0xee, 65536);
-		/* Half of them, the frame, and the rest. */
-		for (uint32_t i = 0; i < n; i++) {
-			vnet_post(&b.v[0], b.in + i * size, size);
-			if (i == n / 2) {
-				vnet_send(&b.v[0], b.out, total);
-				WAIT_UNTIL(vq_take(&b.v[0], VTX, &id, &len));
-				usleep(100);
-			}
-			if (i < n - 1)
-				assert_int_equal(
-					__atomic_load_n(&b.v[0].q[VRX].used[1], __ATOMIC_ACQUIRE),
-					b.v[0].q[VRX].used_idx);
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			WAIT_UNTIL(vq_take(&b.v[0], VRX, &id, &len));
-			assert_int_equal(len, i < n - 1 ? size : total - (n - 1) * size);
-		}
-		assert_int_equal(b.in[10] | b.in[11] << 8, n);
-		assert_memory_equal(b.in + VNET_HDR, b.out + VNET_HDR, frame);
-		assert_int_equal(b.in[total], 0xee);
-	}
-	rig_destroy(&b.rig);
-}
-
-/* Without merging, a frame that is longer than its buffer is dropped, and the buffer kept for the
- * next. */
-static void frames_that_do_not_fit(void **state)
-{
-	uint32_t id, len;
-	struct bench b;
-
-	setup(&b, 1, "virtio-net,loopback", 0);
-	vnet_post(&b.v[0], b.in, 500);
-	for (unsigned int i = 0; i < 10; i++) {
-		vnet_send(&b.v[0], b.out, 1000);
-		WAIT_UNTIL(vq_take(&b.v[0], VTX, &id, &len));
-	}
-	vnet_send(&b.v[0], b.out, 400);
-	expect_frame(&b.v[0], b.out + VNET_HDR, 400 - VNET_HDR, b.in);
-	assert_false(vq_take(&b.v[0], VRX, &id, &len));
-	/* What is no frame, and what is longer than any: taken, and gone. */
-	vnet_post(&b.v[0], b.in, 500);
-	vnet_send(&b.v[0], b.out, 5);
-	vnet_send(&b.v[0], b.out, VNET_HDR);
-	vnet_send(&b.v[0], b.out, 300000);
-	vq_add(&b.v[0], VTX, &(struct vseg){b.in, 100, true}, 1);
-	b.v[0].q[VTX].desc[b.v[0].q[VTX].next_desc] = (struct vdesc){.addr = LOST, .len = 100};
-	vq_offer(&b.v[0], VTX, b.v[0].q[VTX].next_desc++);
-	vq_kick(&b.v[0], VTX);
-	for (unsigned int i = 0; i < 5; i++)
-		WAIT_UNTIL(vq_take(&b.v[0], VTX, &id, &len));
-	vnet_send(&b.v[0], b.out, 300);
-	expect_frame(&b.v[0], b.out + VNET_HDR, 300 - VNET_HDR, b.in);
-	assert_true(rig_faults(&b.rig) > 0);
-	assert_int_equal(vio_status(&b.v[0]) & NEEDS_RESET, 0);
-	rig_destroy(&b.rig);
-}
-
-static void the_largest_frame(void **state)
-{
-	const uint32_t frame = 65550;
-	struct bench b;
-
-	setup(&b, 1, "virtio-net,loopback", F_EVENT_IDX);
-	for (unsigned int i = 0; i < 40; i++) { /* more than the hub keeps */
-		uint32_t id, len;
-
-		vnet_post(&b.v[0], b.in, 70000);
-		vnet_send(&b.v[0], b.out + i, frame + VNET_HDR);
-		expect_frame(&b.v[0], b.out + i + VNET_HDR, frame, b.in);
-		WAIT_UNTIL(vq_take(&b.v[0], VTX, &id, &len));
-	}
-	rig_destroy(&b.rig);
-}
-
-/* Three on a hub hear each other but not themselves; one on another hub hears nobody. */
-static void a_hub_of_three(void **state)
-{
-	uint32_t id, len;
-	struct vnet other;
-	struct bench b;
-
-	setup(&b, 3, "virtio-net,hub=lab,loopback", F_EVENT_IDX | F_MRG_RXBUF);
-	vnet_start(&other,
-		   func_add(&b.rig, "virtio-net,hub=laboratory-with-a-name-longer-than-most"), 0);
-	vnet_post(&other, b.in + 900000, 2048);
-	for (unsigned int i = 0; i < 300; i++) {
-		struct vnet *from = &b.v[i % 3];
-
-		for (unsigned int k = 0; k < 3; k++)
-			if (k != i % 3)
-				vnet_post(&b.v[k], b.in + k * 4096, 2048);
-		vnet_send(from, b.out + i, 200 + i);
-		for (unsigned int k = 0; k < 3; k++)
-			if (k != i % 3)
-				expect_frame(&b.v[k], b.out + i + VNET_HDR, 200 + i - VNET_HDR,
-					     b.in + k * 4096);
-		WAIT_UNTIL(vq_take(from, VTX, &id, &len));
-	}
-	/* Who is reset is deaf until it is set up again, and hears nothing of what was said. */
-	vio_set(&b.v[1], VIO_STATUS, 1, 0);
-	vnet_post(&b.v[2], b.in, 2048);
-	vnet_send(&b.v[0], b.out, 500);
-	expect_frame(&b.v[2], b.out + VNET_HDR, 500 - VNET_HDR, b.in);
-	vnet_start(&b.v[1], b.v[1].f, 0);
-	vnet_post(&b.v[1], b.in, 2048);
-	usleep(2000);
-	assert_false(vq_take(&b.v[1], VRX, &id, &len));
-	vnet_send(&b.v[0], b.out + 9, 600);
-	expect_frame(&b.v[1], b.out + 9 + VNET_HDR, 600 - VNET_HDR, b.in);
-	assert_false(vq_take(&other, VRX, &id, &len));
-	rig_destroy(&b.rig);
-}
-
-struct talker {
-	struct vnet *v;
-	uint8_t *out;
-	bool end;
-};
-
-static void *talk(void *arg)
-{
-	struct talker *t = arg;
-	uint32_t id, len;
-
-	while (!__atomic_load_n(&t->end, __ATOMIC_RELAXED)) {
-		for (unsigned int i = 0; i < 32; i++)
-			vq_add(t->v, VTX, &(struct vseg){t->out, 1000, false}, 1);
-		vq_kick(t->v, VTX);
-		for (unsigned int i = 0; i < 32; i++)
-			WAIT_UNTIL(vq_take(t->v, VTX, &id, &len));
-	}
-	return NULL;
-}
-
-/* A port goes away, and another comes, while the others send to it without end. */
-static void ports_come_and_go(void **state)
-{
-	struct talker t[2] = {{0}, {0}};
-	pthread_t thread[2];
-	struct bench b;
-
-	setup(&b, 2, "virtio-net", F_EVENT_IDX);
-	for (unsigned int i = 0; i < 2; i++) {
-		t[i].v = &b.v[i];
-		t[i].out = b.out + i * 4096;
-		assert_int_equal(pthread_create(&thread[i], NULL, talk, &t[i]), 0);
-	}
-	for (unsigned int i = 0; i < 100; i++) {
-		size_t mark = b.rig.used;
-		uint32_t id, len;
-
-		vnet_start(&b.v[2], func_add(&b.rig, "virtio-net"), 0);
-		for (unsigned int k = 0; k < 20; k++)
-			vnet_post(&b.v[2], b.in + k * 2048, 2048);
-		if (i & 1)
-			WAIT_UNTIL(vq_take(&b.v[2], VRX, &id, &len));
-		func_remove(b.v[2].f);
-		b.rig.used = mark;
-	}
-	for (unsigned int i = 0; i < 2; i++) {
-		__atomic_store_n(&t[i].end, true, __ATOMIC_RELAXED);
-		pthread_join(thread[i], NULL);
-	}
-	rig_destroy(&b.rig);
-}
-
-/* A receiver without buffers: the hub keeps a megabyte, drops the rest, and the sender is never
- * held up. */
-static void back_pressure(void **state)
-{
-	unsigned int received = 0;
-	uint32_t id, len, last = 0;
-	struct bench b;
-
-	setup(&b, 2, "virtio-net", F_EVENT_IDX);
-	for (uint32_t i = 1; i <= 3000; i++) {
-		memcpy(b.out + VNET_HDR, &i, sizeof(i));
-		vnet_send(&b.v[0], b.out, 1000);
-		WAIT_UNTIL(vq_take(&b.v[0], VTX, &id, &len));
-	}
-	for (;;) {
-		double end = seconds() + 0.2;
-		uint32_t n;
-
-		vnet_post(&b.v[1], b.in, 2048);
-		while (!vq_take(&b.v[1], VRX, &id, &len) && seconds() < end)
-			relax();
-		if (seconds() >= end)
-			break;
-		memcpy(&n, b.in + VNET_HDR, sizeof(n));
-		assert_int_equal(n, last + 1); /* in order, none missing */
-		last = n;
-		received++;
-	}
-	assert_in_range(received, 1000, 1100);
-	rig_destroy(&b.rig);
-}
-
 /* Exactly one message where the driver's index asks for it. */
 static void interrupts_as_the_driver_asks(void **state)
 {
@@ -520,7 +185,7 @@ static void interrupts_as_the_driver_asks(void **state)
 	unsigned int was;
 	struct bench b;
 
-	setup(&b, 1, "virtio-net,loopback", F_EVENT_IDX);
+	bench_create(&b, 1, "virtio-net,loopback", F_EVENT_IDX);
 	pci_irq_enable(b.v[0].f->pci, PCI_MSIX, true);
 	for (unsigned int i = 0; i < 200; i++) {
 		struct vq *q = &b.v[0].q[VTX];
@@ -551,7 +216,7 @@ static void interrupts_by_flag_and_pin(void **state)
 	struct vnet *v;
 	struct bench b;
 
-	setup(&b, 1, "virtio-net", 0);
+	bench_create(&b, 1, "virtio-net", 0);
 	v = &b.v[0];
 	/* The flag keeps it quiet. */
 	v->q[VTX].avail[0] = 1;
@@ -592,7 +257,7 @@ static void no_notification_is_lost(void **state)
 	uint32_t id, len;
 	struct bench b;
 
-	setup(&b, 1, "virtio-net", F_EVENT_IDX);
+	bench_create(&b, 1, "virtio-net", F_EVENT_IDX);
 	for (unsigned int i = 0; i < 20000; i++) {
 		struct vq *q = &b.v[0].q[VTX];
 		uint16_t old = q->avail_idx, event;
@@ -625,7 +290,7 @@ static void the_control_queue(void **state)
 {
 	struct bench b;
 
-	setup(&b, 1, "virtio-net", F_CTRL_VQ | F_CTRL_RX);
+	bench_create(&b, 1, "virtio-net", F_CTRL_VQ | F_CTRL_RX);
 	assert_int_equal(control(&b, 0, 0, 3), 0);
 	assert_int_equal(control(&b, 0, 1, 3), 0);
 	assert_int_equal(control(&b, 0, 2, 3), 1); /* CTRL_RX_EXTRA was not offered */
@@ -805,14 +470,6 @@ int main(void)
 		cmocka_unit_test(features_are_negotiated),
 		cmocka_unit_test(status_bits_are_only_added),
 		cmocka_unit_test(a_reset_in_mid_flight),
-		cmocka_unit_test(a_loop_of_one),
-		cmocka_unit_test(chains_of_many_pieces),
-		cmocka_unit_test(mergeable_buffers),
-		cmocka_unit_test(frames_that_do_not_fit),
-		cmocka_unit_test(the_largest_frame),
-		cmocka_unit_test(a_hub_of_three),
-		cmocka_unit_test(ports_come_and_go),
-		cmocka_unit_test(back_pressure),
 		cmocka_unit_test(interrupts_as_the_driver_asks),
 		cmocka_unit_test(interrupts_by_flag_and_pin),
 		cmocka_unit_test(no_notification_is_lost),

@@ -16,7 +16,7 @@ fail()
   exit 1
 }
 
-for file in bin/ioas include/ioas/ioas.h include/ioas/abi/iommufd.h include/ioas/abi/vfio.h share/man/man1/ioas.1 \
+for file in bin/ioas include/ioas/ioas.h include/ioas/abi/iommufd.h include/ioas/abi/vfio.h include/ioas/abi/vfio_layout.h share/man/man1/ioas.1 \
   share/bash-completion/completions/ioas; do
   [ -s "$prefix/$file" ] || fail "$file is missing"
 done

@@ -38,8 +38,8 @@ struct crc_device {
 
 static uint32_t crc32(uint32_t crc, const uint8_t *p, size_t len)
 {
-	for (crc = ~crc; len--; p++) {
-		crc ^= *p;
+	for (crc = ~crc; len--;) {
+		crc ^= *p++;
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
 	}
@@ -86,10 +86,9 @@ static void *device_thread(void *arg)
 /* What a VMM calls when its guest writes to the device's registers. */
 static void device_write(struct crc_device *d, unsigned int reg, uint64_t value)
 {
-	if (reg == REG_RING)
-		d->ring = value;
-	else if (reg == REG_BELL)
-		__atomic_store_n(&d->bell, value, __ATOMIC_RELEASE);
+	uint64_t *to = reg == REG_RING ? &d->ring : &d->bell;
+
+	__atomic_store_n(to, value, __ATOMIC_RELEASE);
 	eventfd_write(d->wake, 1);
 }
 
@@ -118,6 +117,7 @@ int main(void)
 	uint32_t ioas;
 
 	check(ioas_host_create(&host, &cfg.host, NULL, 0), "a host");
+	check(ioas_memory_register(cfg.host, ram, len), "guest RAM"); /* it stays until the end */
 	check(ioas_port_create(cfg.host, 0x0008, &d.port), "the device");
 	check(ioas_context_open(&cfg, &c), "an iommufd");
 	check(ioas_port_bind(d.port, ioas_context_file(c), NULL), "binding");

@@ -73,7 +73,7 @@ static bool fits(const struct lookup *l, const struct pt_leaf *leaf, enum iotlb_
 		return false;
 	if (l->clear_of && start <= l->clear_of->last && start + (bytes - 1) >= l->clear_of->start)
 		return false;
-	return !l->slot->has_stale ||
+	return !memory_has_stale(l->slot) ||
 	       !memory_stale(l->r->memory, align_down(leaf->pa, bytes), bytes);
 }
 
@@ -85,7 +85,7 @@ static bool found_memory(struct lookup *l, const struct pt_leaf *leaf)
 
 	l->ptr = l->slot->base + (leaf->pa & MEMORY_SLOT_MASK);
 	if (unlikely(leaf->lg2 < iotlb_shift(IOTLB_4K))) {
-		if (l->slot->has_stale && memory_stale(l->r->memory, leaf->pa, 1))
+		if (memory_has_stale(l->slot) && memory_stale(l->r->memory, leaf->pa, 1))
 			return no_way(l, FAULT_GONE);
 		l->lg2 = leaf->lg2;
 		return true;

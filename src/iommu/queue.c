@@ -62,7 +62,7 @@ static int copy_run(struct memory *m, uint64_t pa, void *buf, size_t len, bool w
 	const struct memory_slot *slot = memory_slot(m, pa);
 	char *there = slot->base + (pa & MEMORY_SLOT_MASK);
 
-	if (slot->has_stale && memory_stale(m, pa, len))
+	if (memory_has_stale(slot) && memory_stale(m, pa, len))
 		return -EFAULT;
 	if (write && store_word(slot, there, buf, len))
 		return 0;

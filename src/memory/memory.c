@@ -152,7 +152,7 @@ static int copy_pinned(struct pages *p, uint64_t off, char *buf, size_t len, boo
 		int rc;
 
 		n = min_u64(len, run);
-		if (slot->has_stale && memory_stale(m, pa, n))
+		if (memory_has_stale(slot) && memory_stale(m, pa, n))
 			return -EFAULT;
 		rc = write ? memory_copy_to(m, slot, there, buf, n)
 			   : memory_copy_from(m, slot, buf, there, n);

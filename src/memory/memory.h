@@ -73,8 +73,15 @@ static inline bool memory_kind_stays(uint8_t kind)
 struct memory_slot {
 	char *base;	/* address of offset 0, or NULL where the bytes are no plain memory */
 	uint8_t kind;	/* enum memory_kind */
-	bool has_stale; /* look into memory_stale() before use */
+	bool has_stale; /* memory_has_stale() */
 };
+
+/* Look into memory_stale() before use. Who marks a part of a slot stale makes every IOTLB forget it
+ * afterwards, so that an answer that is too old does no harm. */
+static inline bool memory_has_stale(const struct memory_slot *slot)
+{
+	return __atomic_load_n(&slot->has_stale, __ATOMIC_RELAXED);
+}
 
 /* What lies at a VA, as memory_ops.vma reports it. */
 /* DIRECT: an mm's only, where its maker has it at an address of this process and keeps it there. */

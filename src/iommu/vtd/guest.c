@@ -7,6 +7,7 @@
 #include <ioas/abi/extensions.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
 #include "iommu/requester.h"
 #include "iommu/vtd/viommu.h"
 
@@ -23,7 +24,7 @@ static struct vtd_guest *guest_of(const struct domain *d)
 
 static void guest_free(struct domain *d)
 {
-	free(guest_of(d));
+	ioas_free(guest_of(d));
 }
 
 /* ---- faults ---- */
@@ -194,7 +195,7 @@ int vtd_domain_alloc(struct viommu *v, uint32_t flags, const struct user_data *d
 		return rc;
 	if (wish.rtaddr & ~(VTD_RTADDR_TTM | VTD_RTADDR_RTA))
 		return -EINVAL;
-	g = calloc(1, sizeof(*g));
+	g = ioas_calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
 	domain_init_nested(&g->domain, v->iommu, v->parent, &guest_ops);

@@ -3,7 +3,7 @@
  * smmuv3-nested: a small VMM that gives its guest an SMMUv3 with nested translation, and the guest,
  * which lets an I/OAT engine copy memory by addresses of its own tables and checks every byte.
  *
- *   ioas run --iommu smmuv3,cmdqv=on --device ioat -- smmuv3-nested --road=ioctl|cmdqv|own
+ *   ioas run --iommu smmuv3,cmdqv=on --device ioat -- smmuv3-nested --road=ioctl|cmdqv|own [--kick]
  *
  * The roads differ in how the guest's invalidations reach the SMMU: an ioctl with the commands that
  * the guest wrote; a Tegra241 CMDQV, whose queue the SMMU consumes itself; and this project's own
@@ -47,6 +47,7 @@ struct cmdq {
 struct vmm {
 	struct road road;
 	enum road_name name;
+	bool kick; /* the VMM sees the guest's store into PROD, and says so */
 	char *mem; /* the guest's, at GUEST_GPA */
 	uint32_t parent, viommu, vdevice, veventq, nested, queue;
 	int events;
@@ -174,6 +175,8 @@ static void queue_put(struct vmm *v, uint64_t w0, uint64_t w1)
 	__atomic_store_n(q->prod, q->at, __ATOMIC_RELEASE);
 }
 
+static void vmm_kick(struct vmm *v);
+
 /* CMD_SYNC, and CONS past it: all that was asked for is done. */
 static void queue_sync(struct vmm *v)
 {
@@ -181,6 +184,8 @@ static void queue_sync(struct vmm *v)
 	double began = now();
 
 	queue_put(v, 0x46, 0);
+	if (v->kick)
+		vmm_kick(v);
 	while ((__atomic_load_n(v->cmdq.cons, __ATOMIC_ACQUIRE) & mask) != v->cmdq.at) {
 		if (*v->cmdq.cons >> 24 & 0x7f)
 			errx(1, "the command queue has stopped: CONS 0x%" PRIx32, *v->cmdq.cons);
@@ -467,6 +472,15 @@ static void vmm_queue(struct vmm *v)
 	guest_enable_queue(&v->cmdq);
 }
 
+/* Never needed: the SMMU looks by itself, but not so often when it has found nothing for long. */
+static void vmm_kick(struct vmm *v)
+{
+	struct iommu_hw_queue_kick cmd = {.size = sizeof(cmd), .hw_queue_id = v->queue};
+
+	if (ioctl(v->road.iommu, IOMMU_HW_QUEUE_KICK, &cmd))
+		err(1, "IOMMU_HW_QUEUE_KICK");
+}
+
 static void vmm_invalidate(struct vmm *v, uint64_t (*cmds)[2], uint32_t n)
 {
 	struct iommu_hwpt_invalidate cmd = {
@@ -528,6 +542,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"road", required_argument, NULL, 'r'},
 						{"rounds", required_argument, NULL, 'n'},
+						{"kick", no_argument, NULL, 'k'},
 						{0}};
 	static const char *const names[] = {"ioctl", "cmdqv", "own"};
 	static const struct road_match ioat = {.vendor = 0x8086, .device = 0x2021};
@@ -540,11 +555,17 @@ int main(int argc, char **argv)
 			rounds = (unsigned int)strtoul(optarg, NULL, 0);
 			continue;
 		}
+		if (opt == 'k') {
+			v.kick = true;
+			continue;
+		}
 		for (v.name = BY_IOCTL; v.name <= BY_OWN; v.name++)
 			if (opt == 'r' && !strcmp(optarg, names[v.name]))
 				break;
 		if (v.name > BY_OWN)
-			errx(2, "usage: smmuv3-nested [--road=ioctl|cmdqv|own] [--rounds=N] [BDF]");
+			errx(2,
+			     "usage: smmuv3-nested [--road=ioctl|cmdqv|own] [--kick] [--rounds=N] "
+			     "[BDF]");
 	}
 	road_open(&v.road, true, optind < argc ? argv[optind] : NULL, &ioat);
 	vmm_memory(&v);

@@ -185,6 +185,8 @@ static const struct abi_command extensions[] = {
 	 abi_ioas_map_array},
 	{"IOAS_UNMAP_ARRAY", IOMMU_IOAS_UNMAP_ARRAY, sizeof(struct iommu_ioas_array), sizeof(struct iommu_ioas_array),
 	 abi_ioas_unmap_array},
+	{"HW_QUEUE_KICK", IOMMU_HW_QUEUE_KICK, sizeof(struct iommu_hw_queue_kick), sizeof(struct iommu_hw_queue_kick),
+	 abi_hw_queue_kick},
 };
 
 static const struct abi_command *find_command(const struct host *h, unsigned int nr)

@@ -4,6 +4,7 @@
  * at the lookup of its id.
  */
 #include <errno.h>
+#include <ioas/abi/extensions.h>
 #include <stdlib.h>
 
 #include "abi/iommufd.h"
@@ -107,6 +108,29 @@ int abi_hw_queue_alloc(struct call *call)
 		return rc;
 	cmd->out_hw_queue_id = q->obj.id;
 	return call_publish(call, &q->obj);
+}
+
+int abi_hw_queue_kick(struct call *call)
+{
+	const struct iommu_hw_queue_kick *cmd = call->cmd;
+	struct hw_queue_object *q;
+	struct object *obj;
+	int rc = 0;
+
+	if (cmd->flags || cmd->__reserved)
+		return no(call, EOPNOTSUPP, "HQK.1", "flags", cmd->flags, "flags and __reserved 0");
+	obj = object_get(call->ctx, cmd->hw_queue_id, OBJECT_HW_QUEUE);
+	if (!obj)
+		return no(call, ENOENT, "HQK.2", "hw_queue_id", cmd->hw_queue_id,
+			  "the id of a HW queue");
+	q = container_of(obj, struct hw_queue_object, obj);
+	if (q->queue->viommu->ops->hw_queue_kick)
+		q->queue->viommu->ops->hw_queue_kick(q->queue);
+	else
+		rc = no(call, EOPNOTSUPP, "HQK.3", "hw_queue_id", cmd->hw_queue_id,
+			"a queue that the engine consumes");
+	object_put(call->ctx, obj);
+	return rc;
 }
 
 /* The vEVENTQ's file (6.2). It holds the queue as a user, and the context. */

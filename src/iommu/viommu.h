@@ -53,6 +53,8 @@ struct viommu_ops {
 	/* HWQ.11. */
 	int (*hw_queue_init)(struct hw_queue *q);
 	void (*hw_queue_fini)(struct hw_queue *q);
+	/* Somebody has put something in. NULL: it needs no telling, -EOPNOTSUPP. */
+	void (*hw_queue_kick)(struct hw_queue *q);
 };
 
 /* The way up; given with the vIOMMU, never NULL. */

@@ -8,8 +8,9 @@
 need_ioas
 nesting=$(dirname "$EXAMPLES")/tests/nesting
 
-for road in ioctl cmdqv own; do
+for road in ioctl cmdqv own 'own --kick'; do
 	say "$road"
+	# shellcheck disable=SC2086 # words
 	on_ioas 60 --iommu smmuv3,cmdqv=on --device ioat -- "$EXAMPLES/smmuv3-nested" --road=$road </dev/null
 	sed 's/^/    /' "$work/out"
 	# Each copy is a page; the fault is the guest's, not the host's.

@@ -15,6 +15,7 @@
 enum {
 	IOMMUFD_CMD_IOAS_MAP_ARRAY = 0xe0,
 	IOMMUFD_CMD_IOAS_UNMAP_ARRAY = 0xe1,
+	IOMMUFD_CMD_HW_QUEUE_KICK = 0xe2,
 };
 
 /* One element of either array. */
@@ -78,6 +79,18 @@ struct iommu_vevent_ioas_vtd {
 	__u32 __reserved;
 	__aligned_u64 record[2];
 };
+
+/*
+ * Something was put into a HW queue that the engine consumes: look at it now. Never needed; for who
+ * knows of it earlier than the engine finds out.
+ */
+struct iommu_hw_queue_kick {
+	__u32 size;
+	__u32 flags; /* 0 */
+	__u32 hw_queue_id;
+	__u32 __reserved;
+};
+#define IOMMU_HW_QUEUE_KICK _IO(IOMMUFD_TYPE, IOMMUFD_CMD_HW_QUEUE_KICK)
 
 /*
  * SMMUv3 as a guest sees it: the engine reads the guest's stream table and consumes its command

@@ -191,3 +191,8 @@ void smmuv3_cmdq_stop(struct smmuv3_cmdq *q)
 		q->ops->error(q, false);
 	reset(q);
 }
+
+void smmuv3_queue_kick(struct hw_queue *hw)
+{
+	consumer_kick(&smmuv3_viommu_of(hw->viommu)->consumer);
+}

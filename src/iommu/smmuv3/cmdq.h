@@ -48,6 +48,7 @@ struct smmuv3_cmdq {
 int smmuv3_cmdq_check(const struct smmuv3_viommu *v, const struct hw_queue *hw);
 /* With ops, v and regs set, and hw checked: the registers begin as after a reset. */
 int smmuv3_cmdq_start(struct smmuv3_cmdq *q, struct hw_queue *hw);
+void smmuv3_queue_kick(struct hw_queue *hw);
 void smmuv3_cmdq_stop(struct smmuv3_cmdq *q);
 
 #endif

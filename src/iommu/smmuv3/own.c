@@ -224,4 +224,5 @@ const struct viommu_ops smmuv3_own_ops = {
 	.hw_queue_size = own_queue_size,
 	.hw_queue_init = own_queue_init,
 	.hw_queue_fini = own_queue_fini,
+	.hw_queue_kick = smmuv3_queue_kick,
 };

@@ -286,4 +286,5 @@ const struct viommu_ops smmuv3_tegra_ops = {
 	.hw_queue_size = tegra_queue_size,
 	.hw_queue_init = tegra_queue_init,
 	.hw_queue_fini = tegra_queue_fini,
+	.hw_queue_kick = smmuv3_queue_kick,
 };

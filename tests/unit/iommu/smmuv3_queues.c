@@ -247,6 +247,11 @@ static void test_registers(void **state)
 	store(l.prod, 0);
 	put(&l, CMD_SYNC, 0);
 	drain(&l);
+	/* Asleep for long, and woken. */
+	usleep(20000);
+	put(&l, CMD_SYNC, 0);
+	l.g.v->ops->hw_queue_kick(l.q);
+	drain(&l);
 	/* The guest's store into CONS counts only while the queue is off. */
 	store(l.cons, 17);
 	put(&l, CMD_SYNC, 0);

@@ -12,6 +12,7 @@
 
 #define RUNS 7
 #define LINE 64
+#define SLICES 16
 /* When so much time has gone into one figure, three rounds have to do. */
 #define BUDGET 400000000ull
 
@@ -49,8 +50,8 @@ void bench_begin(struct bench *b, int argc, char **argv)
 	b->counter = open_counter();
 	if (b->json)
 		fputs("[", b->json);
-	printf("%-54s %11s %9s %6s  %-24s %9s %8s\n", "", "ns", "/s", "Ir", "beside", "ns",
-	       "ratio");
+	printf("%-54s %11s %11s %9s %6s  %-24s %9s %8s\n", "", "ns", "best", "/s", "Ir", "beside",
+	       "ns", "ratio");
 }
 
 int bench_end(struct bench *b)
@@ -90,26 +91,45 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* One round, in parts short enough for some to have the processor to themselves on a machine that
+ * others use; what an operation took, and at best. */
+static double run_slices(void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n, double *best)
+{
+	uint64_t slice = n / SLICES + 1, all = 0;
+
+	for (uint64_t done = 0, some; done < n; done += some) {
+		uint64_t start = now(), took;
+
+		some = n - done < slice ? n - done : slice;
+		fn(arg, some);
+		took = now() - start;
+		all += took;
+		/* A rest that is nothing but a few would be timed badly. */
+		if (some == slice && (double)took / (double)some < *best)
+			*best = (double)took / (double)some;
+	}
+	return (double)all / (double)n;
+}
+
 struct bench_cost bench_run(struct bench *b, void (*fn)(void *arg, uint64_t n), void *arg,
 			    uint64_t n)
 {
 	unsigned int most = b->quick ? 1 : RUNS, runs = 0;
 	uint64_t begin = now();
-	double ns[RUNS], ir[RUNS];
+	double ns[RUNS], ir[RUNS], best = 1e18;
 
 	if (b->quick)
 		n = n / 100 + 1;
 	fn(arg, n / 10 + 1);
 	for (; runs < most && (runs < 3 || now() - begin < BUDGET); runs++) {
-		uint64_t before = instructions(b), start = now();
+		uint64_t before = instructions(b);
 
-		fn(arg, n);
-		ns[runs] = (double)(now() - start) / (double)n;
+		ns[runs] = run_slices(fn, arg, n, &best);
 		ir[runs] = (double)(instructions(b) - before) / (double)n;
 	}
 	qsort(ns, runs, sizeof(*ns), compare);
 	qsort(ir, runs, sizeof(*ir), compare);
-	return (struct bench_cost){.ns = ns[runs / 2], .best = ns[0], .ir = ir[runs / 2]};
+	return (struct bench_cost){.ns = ns[runs / 2], .best = best, .ir = ir[runs / 2]};
 }
 
 struct bench_cost bench_each(struct bench *b, void (*before)(void *arg),
@@ -202,12 +222,25 @@ static void print_rate(double per_second)
 	printf(" %8.*f%1s", per_second < 10 ? 2 : per_second < 100, per_second, units[i]);
 }
 
+/* On a machine that others use the quickest round says what the code takes, the median what it got.
+ */
+static const char *verdict(struct bench_cost cost, double goal)
+{
+	if (cost.ns <= goal)
+		return "PASS";
+	return cost.best > 0 && cost.best <= goal ? "BEST" : "MISS";
+}
+
 void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,
 	       struct bench_cost limit_cost)
 {
 	double goal = bench_goal(name, limit_cost.ns);
 
 	printf("%-54s %11.1f", name, cost.ns);
+	if (cost.best > 0)
+		printf(" %11.1f", cost.best);
+	else
+		printf(" %11s", "-");
 	print_rate(cost.ns > 0 ? 1e9 / cost.ns : 0);
 	if (cost.ir > 0)
 		printf(" %6.0f", cost.ir);
@@ -216,7 +249,7 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 	if (limit)
 		printf("  %-24s %9.1f %7.2fx", limit, limit_cost.ns, cost.ns / limit_cost.ns);
 	if (goal > 0)
-		printf("  goal %.0f: %s", goal, cost.ns <= goal ? "PASS" : "MISS");
+		printf("  goal %.0f: %s", goal, verdict(cost, goal));
 	printf("\n");
 	fflush(stdout);
 	if (!b->json)
@@ -231,8 +264,8 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 		fprintf(b->json, ", \"limit\": \"%s\", \"limit_ns\": %.2f, \"ratio\": %.3f", limit,
 			limit_cost.ns, cost.ns / limit_cost.ns);
 	if (goal > 0)
-		fprintf(b->json, ", \"goal_ns\": %.2f, \"pass\": %s", goal,
-			cost.ns <= goal ? "true" : "false");
+		fprintf(b->json, ", \"goal_ns\": %.2f, \"pass\": %s, \"verdict\": \"%s\"", goal,
+			cost.ns <= goal ? "true" : "false", verdict(cost, goal));
 	fprintf(b->json, "}");
 }
 

@@ -25,7 +25,7 @@ struct bench {
 /* What one operation cost. */
 struct bench_cost {
 	double ns;   /* the median of the rounds */
-	double best; /* the quickest of them; 0: not known */
+	double best; /* the quickest of their sixteenths; 0: not known */
 	double ir;   /* user-space instructions; 0 where they cannot be counted */
 };
 
@@ -60,8 +60,8 @@ void bench_pin(const struct bench *b, int which);
 /* What the figure of row @name is to be at most, @limit being its limit's; 0: no goal. */
 double bench_goal(const char *name, double limit);
 
-/* Prints and writes one figure, and PASS or MISS where it has a goal; @limit (may be NULL) names
- * what @limit_cost is the cost of. */
+/* Prints and writes one figure, and where it has a goal PASS, MISS, or BEST: only the quickest
+ * round met it; @limit (may be NULL) names what @limit_cost is the cost of. */
 void bench_row(struct bench *b, const char *name, struct bench_cost cost, const char *limit,
 	       struct bench_cost limit_cost);
 
@@ -89,7 +89,9 @@ struct bench_cost bench_round_trip(struct bench *b);
 
 static inline struct bench_cost bench_sum(struct bench_cost x, struct bench_cost y)
 {
-	return (struct bench_cost){.ns = x.ns + y.ns, .ir = x.ir + y.ir};
+	return (struct bench_cost){.ns = x.ns + y.ns,
+				   .best = x.best && y.best ? x.best + y.best : 0,
+				   .ir = x.ir + y.ir};
 }
 
 /* Keeps the compiler from dropping what computes @v. */

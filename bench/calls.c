@@ -4,15 +4,20 @@
  * IOAS without a device, with a device that is idle, and with one that does DMA all the time.
  *
  * Memory that was registered is not looked at. Of memory that was not, each page is checked; it is
- * beside what the kernel takes to be asked about them in one madvise(2).
+ * beside what the kernel takes to answer the same questions.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <ioas/abi/extensions.h>
 #include <ioas/ioas.h>
@@ -35,6 +40,7 @@ struct bed {
 	char *mem; /* 1 GiB, from a multiple of 1 GiB on */
 	char *dma; /* DMA_LEN bytes */
 	bool registered;
+	int maps; /* /proc/self/maps, for a while */
 	/* Of one row. */
 	uint64_t len;
 	uint64_t dmas; /* that have been done */
@@ -43,8 +49,9 @@ struct bed {
 static const struct {
 	const char *name;
 	uint64_t len, registered_ops, other_ops;
-} sizes[] = {
-	{"4 KiB", 4 * KB, 200000, 10000}, {"2 MiB", 2 * MB, 200000, 200}, {"1 GiB", GB, 100000, 1}};
+} sizes[] = {{"4 KiB", 4 * KB, 200000, 50000},
+	     {"2 MiB", 2 * MB, 200000, 5000},
+	     {"1 GiB", GB, 100000, 20}};
 #define SIZES (sizeof(sizes) / sizeof(*sizes))
 
 static void check(long rc, const char *what)
@@ -206,14 +213,6 @@ static void bench_arrays(struct bench *b, struct bed *t)
 		  each(bench_run(b, map_unmap_array, t, 3000)), "a single call", single);
 }
 
-static void populate(void *arg, uint64_t n)
-{
-	struct bed *t = arg;
-
-	while (n--)
-		check(madvise(t->mem, t->len, MADV_POPULATE_WRITE) ? -errno : 0, "madvise");
-}
-
 static const char *row_name(const struct bed *t, const char *size, const char *device)
 {
 	static char name[80];
@@ -221,6 +220,63 @@ static const char *row_name(const struct bed *t, const char *size, const char *d
 	snprintf(name, sizeof(name), "map+unmap %s, %s memory, %s", size,
 		 t->registered ? "registered" : "other", device);
 	return name;
+}
+
+/* What libioas asks the kernel about a page that is not registered, and nothing less tells it: what
+ * kind of VMA it is in, and that it is there and may be written. */
+static void ask_vma(void *arg, uint64_t n)
+{
+	const struct bed *t = arg;
+	/* Linux 6.11, Documentation/filesystems/proc.rst. */
+	struct {
+		uint64_t size, flags, addr, answer[6];
+		uint32_t dev[2], sizes[2];
+		uint64_t pointers[2];
+	} query = {.size = sizeof(query), .addr = (uintptr_t)t->mem};
+
+	while (n--)
+		ioctl(t->maps, _IOC(_IOC_READ | _IOC_WRITE, 'f', 17, sizeof(query)), &query);
+}
+
+static void write_by_kernel(void *arg, uint64_t n)
+{
+	const struct bed *t = arg;
+	uint32_t here = 0;
+
+	while (n--)
+		syscall(SYS_futex, &here, FUTEX_WAKE_OP_PRIVATE, 0, NULL, t->mem,
+			FUTEX_OP(FUTEX_OP_ADD, 0, FUTEX_OP_CMP_LT, -2048));
+}
+
+#define SOME (16 * MB)
+static void look(void *arg, uint64_t n)
+{
+	const struct bed *t = arg;
+	unsigned char there[SOME / (4 * KB)];
+
+	while (n--)
+		for (uint64_t at = 0; at < t->len; at += SOME)
+			mincore(t->mem + at, t->len - at < SOME ? t->len - at : SOME, there);
+}
+
+/* The limit of a map and unmap of memory that is not registered. */
+static struct bench_cost bench_questions(struct bench *b, struct bed *t, const char **what)
+{
+	struct bench_cost ask, touch;
+
+	if (t->len > 4 * KB) {
+		*what = "mincore of its pages";
+		return bench_run(b, look, t, t->len > 2 * MB ? 10 : 1000);
+	}
+	t->maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	check(t->maps < 0 ? -errno : 0, "/proc/self/maps");
+	ask = bench_run(b, ask_vma, t, 50000);
+	close(t->maps);
+	touch = bench_run(b, write_by_kernel, t, 50000);
+	bench_row(b, "  the kernel: PROCMAP_QUERY of its VMA", ask, NULL, (struct bench_cost){0});
+	bench_row(b, "  the kernel: a futex operation in it", touch, NULL, (struct bench_cost){0});
+	*what = "these two questions";
+	return bench_sum(ask, touch);
 }
 
 static struct bench_cost twice(struct bench_cost c)
@@ -232,15 +288,14 @@ static struct bench_cost twice(struct bench_cost c)
 static void bench_sizes(struct bench *b, struct bed *t, const char *device)
 {
 	for (size_t i = 0; i < SIZES; i++) {
-		bool by_pages = !t->registered && sizes[i].len > 4 * KB;
 		uint64_t n = t->registered ? sizes[i].registered_ops : sizes[i].other_ops;
+		const char *what = "two empty ioctls";
 		struct bench_cost cost, limit;
 
 		t->len = sizes[i].len;
 		cost = bench_run(b, map_unmap, t, n);
-		limit = by_pages ? bench_run(b, populate, t, n) : twice(bench_ioctl(b));
-		bench_row(b, row_name(t, sizes[i].name, device), cost,
-			  by_pages ? "madvise of its pages" : "two empty ioctls", limit);
+		limit = t->registered ? twice(bench_ioctl(b)) : bench_questions(b, t, &what);
+		bench_row(b, row_name(t, sizes[i].name, device), cost, what, limit);
 	}
 }
 
@@ -373,7 +428,7 @@ static struct bench_cost race(struct bench *b, struct bed *t, unsigned int devic
 		}
 		__atomic_store_n(&go, true, __ATOMIC_RELEASE);
 		if (maps) {
-			bench_pin(b, 1);
+			bench_pin(b, (int)devices);
 			for (uint64_t i = 0; i < n / 60; i++)
 				map_unmap(t, 1);
 			bench_pin(b, -1);
@@ -400,6 +455,9 @@ static void bench_threads(struct bench *b, struct bed *t)
 		  alone);
 	bench_row(b, "a read of 64 bytes beside maps and unmaps", race(b, t, 1, true),
 		  "without them", alone);
+	if (CPU_COUNT(&b->cpus) > 2)
+		bench_row(b, "a read of 64 bytes, two devices, beside maps and unmaps: each",
+			  race(b, t, 2, true), "one device", alone);
 	detach(t->second);
 }
 

@@ -152,8 +152,12 @@ static void bench_translate(struct bench *b)
 	} rows[] = {
 		{"translate, 2 MiB of 4 KiB pages: hits", "vtd,huge=4K", "chase in 4 KiB", 2 * MB,
 		 4096},
+		{"translate, 32 MiB of 4 KiB pages", "vtd,huge=4K", "chase in 64 KiB", 32 * MB,
+		 64 << 10},
 		{"translate, 1 GiB of 4 KiB pages: misses", "vtd,huge=4K", "chase in 2 MiB", GB,
 		 2 * MB},
+		{"translate, 8 GiB of 4 KiB pages: misses", "vtd,huge=4K", "chase in 16 MiB",
+		 8 * GB, 16 << 20},
 		{"translate, 64 GiB of 4 KiB pages: misses", "vtd,huge=4K", "chase in 128 MiB",
 		 64 * GB, 128 * MB},
 		{"translate, 1 GiB of 2 MiB pages: hits", "vtd,huge=2M", "chase in 4 KiB", GB,

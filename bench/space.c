@@ -170,6 +170,21 @@ static void map_automatic(void *arg, uint64_t n)
 		map(h, h->va, 0, h->len, false);
 }
 
+/* As many more as a table of the smallest leaves has, behind @iova, and none of them afterwards. */
+#define MORE 512
+static void map_unmap_behind(void *arg, uint64_t n)
+{
+	struct host *h = arg;
+
+	for (uint64_t some; n; n -= some) {
+		some = min_u64(n, MORE);
+		for (uint64_t i = 0; i < some; i++)
+			map(h, h->va, h->iova + i * h->step, h->len, true);
+		for (uint64_t i = 0; i < some; i++)
+			unmap(h, h->iova + i * h->step, h->len);
+	}
+}
+
 /* One more and one less at random between @iova / step areas that are two steps apart. */
 static void map_unmap_random(void *arg, uint64_t n)
 {
@@ -278,6 +293,7 @@ static void bench_ascending(struct bench *b, struct host *h)
 static void bench_random_order(struct bench *b, struct host *h)
 {
 	uint64_t most = b->quick ? 10000 : 10000000;
+	struct bench_cost behind, behind_few = {0};
 	double before = resident(h);
 	char name[80];
 
@@ -291,6 +307,11 @@ static void bench_random_order(struct bench *b, struct host *h)
 			map(h, h->va, h->iova, h->len, true);
 			h->iova += 2 * h->step;
 		}
+		behind = bench_run(b, map_unmap_behind, h, 200 * MORE);
+		behind_few = behind_few.ns > 0 ? behind_few : behind;
+		snprintf(name, sizeof(name), "map+unmap 4 KiB behind the last of %llu areas",
+			 (unsigned long long)have);
+		bench_row(b, name, behind, "behind 1000", behind_few);
 		snprintf(name, sizeof(name), "map+unmap 4 KiB at random among %llu areas",
 			 (unsigned long long)have);
 		bench_row(b, name, bench_run(b, map_unmap_random, h, 300000),

@@ -193,6 +193,9 @@ static const struct option_key ioat_keys[] = {
 	 "log2 of the largest transfer of one descriptor, in bytes"},
 	{"pasid", OPTION_BOOL, "off", 0, 0,
 	 "PASIDs: a register at 40h of each channel has its own"},
+	{"ats", OPTION_BOOL, "off", 0, 0,
+	 "keeps translations of its own, where the IOMMU answers such requests"},
+	{"pri", OPTION_BOOL, "off", 0, 0, "with ats: asks for pages that are not mapped"},
 	{NULL},
 };
 
@@ -220,6 +223,8 @@ static int ioat_create(struct pci_dev *dev, const struct options *o, char *why, 
 		rc = pci_add_msix(dev, 0, io->nr_channels, MSIX_TABLE, MSIX_PBA);
 	if (!rc && options_bool(o, "pasid"))
 		rc = pci_add_pasid(dev, PASID_BITS);
+	if (!rc && options_bool(o, "ats"))
+		rc = pci_add_ats(dev, options_bool(o, "pri"));
 	if (rc) {
 		snprintf(why, why_len, "ioat: out of memory");
 		ioas_free(io);

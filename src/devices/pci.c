@@ -269,6 +269,7 @@ void pci_reset(struct pci_dev *dev)
 {
 	worker_pause(dev->worker);
 	worker_forget_posted(dev->worker);
+	requester_forget_atc(dev->cfg.requester, IOMMU_ALL_PASIDS, 0, UINT64_MAX);
 	pci_lock(dev);
 	dev->model->reset(dev);
 	config_reset(dev);

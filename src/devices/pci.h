@@ -200,6 +200,8 @@ unsigned int pci_add_ext_cap(struct pci_dev *dev, uint16_t id, unsigned int vers
 			     const void *body, const void *wmask, unsigned int len);
 /* The function can send requests with PASIDs of @bits (dma_port.pasid), while pci_pasid_enabled(). */
 int pci_add_pasid(struct pci_dev *dev, unsigned int bits);
+/* The function asks for translations and keeps them, and asks for pages if @pri, where its IOMMU can answer. */
+int pci_add_ats(struct pci_dev *dev, bool pri);
 int pci_add_sriov(struct pci_dev *dev, const struct pci_sriov_config *cfg, char *why,
 		  size_t why_len);
 int pci_add_msi(struct pci_dev *dev, unsigned int vectors, bool maskable);

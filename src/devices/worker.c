@@ -175,6 +175,7 @@ void worker_stop(struct pci_worker *w)
 {
 	bool started;
 
+	requester_stop_asking(w->dev->cfg.requester, true);
 	pthread_mutex_lock(&w->lock);
 	__atomic_store_n(&w->ending, true, __ATOMIC_RELEASE);
 	started = w->started;
@@ -244,6 +245,7 @@ static bool is_self(const struct pci_worker *w)
 
 void worker_pause(struct pci_worker *w)
 {
+	requester_stop_asking(w->dev->cfg.requester, true);
 	pthread_mutex_lock(&w->lock);
 	__atomic_fetch_add(&w->pauses, 1, __ATOMIC_ACQ_REL);
 	while (w->busy && !is_self(w))
@@ -257,6 +259,7 @@ void worker_resume(struct pci_worker *w)
 	__atomic_fetch_sub(&w->pauses, 1, __ATOMIC_ACQ_REL);
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
+	requester_stop_asking(w->dev->cfg.requester, false);
 }
 
 int worker_post(struct pci_worker *w, uint32_t bar, uint64_t offset, uint64_t data,

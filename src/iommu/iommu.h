@@ -367,6 +367,12 @@ int iommu_translate_ats(struct requester *r, uint32_t pasid, uint64_t iova, uint
 #define IOMMU_MAX_PAGE_REQUESTS 32
 int requester_ask_pages(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len, enum iommu_access access);
 
+/*
+ * From stop to go on, which nest, nothing is asked and no answer waited for: what waits, or would, is refused. For who
+ * resets a device and waits for its DMA thread. Any thread.
+ */
+void requester_stop_asking(struct requester *r, bool stop);
+
 /* Statistics of one requester, written by its DMA thread only; read at any time. */
 struct requester_stats {
 	uint64_t hits, misses, faults, invalidations;

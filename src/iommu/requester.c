@@ -62,7 +62,6 @@ int requester_create_with(struct iommu *i, const struct requester_config *cfg,
 	epoch_init(&r->epoch, i->epochs);
 	lock_init(&r->commands.lock, LOCK_REQUESTER);
 	r->commands.many_from = UINT64_MAX;
-	sem_init(&r->asking.answered, 0, 0);
 	binding_init(&r->rid, r, IOMMU_NO_PASID, 0);
 	lock_acquire(&i->lock);
 	list_add_tail(&i->requesters, &r->link);
@@ -78,7 +77,6 @@ void requester_destroy(struct requester *r)
 	lock_release(&r->iommu->lock);
 	pasid_free_all(r);
 	iotlb_fini(&r->iotlb);
-	sem_destroy(&r->asking.answered);
 	ioas_free(r->commands.many);
 	nested_cache_free(r->nested);
 	atc_free(r->atc);

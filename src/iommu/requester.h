@@ -111,13 +111,13 @@ struct nested_cache; /* nested_cache.h */
 
 struct atc; /* ats.c */
 
-/* What the DMA thread waits for: an answer to a stalled transaction, or to page requests. */
-struct asking {
-	struct page_group group;
-	struct page_request requests[IOMMU_MAX_PAGE_REQUESTS];
-	uint32_t next_group;
-	sem_t answered;
-	bool stalled, success;
+struct asking; /* stall.c */
+
+/* A stalled transaction, between requester_stall() and requester_finish_stall(). The DMA thread's. */
+struct stall {
+	bool stalled;
+	uint32_t pasid, grpid;
+	struct page_request request;
 };
 
 struct requester {
@@ -133,7 +133,10 @@ struct requester {
 	const struct memory_slot *slots; /* all of memory's */
 	struct nested_cache
 		*nested; /* NULL: never attached to a nested domain; set once, atomically */
-	struct asking asking;
+	struct stall stall;
+	uint32_t next_group;   /* of page requests; the DMA thread's */
+	unsigned int nr_stops; /* under commands.lock, as the next */
+	struct asking *asking; /* what the DMA thread waits for */
 	struct atc *atc; /* NULL: the device has none */
 	bool ats;	 /* it may use it; atomic */
 

@@ -7,18 +7,9 @@
  * is at hand takes a PASID from a program.
  */
 #include "abi_iommufd.h"
-#include "vfio_fixture.h"
+#include "ioat_user.h"
 
 #include <sys/mman.h>
-
-#define CHANCMD	  0x84
-#define DMACOUNT  0x86
-#define CHANSTS	  0x88
-#define CHAINADDR 0x90
-#define CHANERR	  0xa8
-#define CHANPASID 0xc0
-
-enum { STATE_DONE = 1, STATE_HALTED = 3 };
 
 #define SPACES 3
 #define BYTES  0x10000u
@@ -27,25 +18,10 @@ enum { STATE_DONE = 1, STATE_HALTED = 3 };
 /* Address space 0 is the device's own, 1 and 2 are PASIDs'. The same IOVAs in all. */
 struct world {
 	struct vfio v;
-	uint64_t bar;
+	struct ioat_user ioat;
 	uint32_t ioas[SPACES], hwpt[SPACES];
 	char *mem[SPACES];
 };
-
-static uint64_t reg(struct world *w, uint64_t at, size_t len)
-{
-	uint64_t value = 0;
-
-	if (pread(w->v.device, &value, len, (off_t)(w->bar + at)) != (ssize_t)len)
-		abi_broken("register %#jx: %s", (uintmax_t)at, strerror(errno));
-	return value;
-}
-
-static void set_reg(struct world *w, uint64_t at, size_t len, uint64_t value)
-{
-	if (pwrite(w->v.device, &value, len, (off_t)(w->bar + at)) != (ssize_t)len)
-		abi_broken("register %#jx: %s", (uintmax_t)at, strerror(errno));
-}
 
 static void make_space(struct world *w, int n)
 {
@@ -60,8 +36,7 @@ static bool world_open(struct world *w)
 {
 	struct iommu_hw_info info;
 
-	vfio_open(&w->v, ROAD_CDEV, vfio_named(0x8086, 0x2021));
-	w->bar = region_info(w->v.device, VFIO_PCI_BAR0_REGION_INDEX).offset;
+	vfio_open(&w->v, ROAD_CDEV, ioat_id());
 	if (hw_info(w->v.iommufd, w->v.devid, &info) || !info.out_max_pasid_log2) {
 		abi_skip("this device has no PASIDs here");
 		vfio_close(&w->v);
@@ -71,7 +46,7 @@ static bool world_open(struct world *w)
 		abi_broken("detach: %s", strerror(errno));
 	for (int n = 0; n < SPACES; n++)
 		make_space(w, n);
-	pci_set_command(w->v.device, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	ioat_open(&w->ioat, &w->v);
 	return true;
 }
 
@@ -124,12 +99,8 @@ static bool attach_all(struct world *w)
 static void prepare(struct world *w)
 {
 	for (int n = 0; n < SPACES; n++) {
-		uint64_t *d = (uint64_t *)(void *)w->mem[n];
-
 		memset(w->mem[n], 0, BYTES);
-		d[0] = PAGE;
-		d[1] = IOVA + PAGE;
-		d[2] = IOVA + 2 * PAGE;
+		ioat_copy(w->mem[n], IOVA + 2 * PAGE, IOVA + PAGE, PAGE);
 		memset(w->mem[n] + PAGE, 0x10 + n, PAGE);
 	}
 }
@@ -137,18 +108,8 @@ static void prepare(struct world *w)
 /* Runs the descriptor of the space that the PASID, or none, has. The channel's state at its end. */
 static unsigned int run(struct world *w, uint32_t pasid)
 {
-	unsigned int state = 0;
-
-	set_reg(w, CHANCMD, 1, 0x20);
-	set_reg(w, CHANERR, 4, ~0u);
-	set_reg(w, CHANPASID, 4, pasid);
-	set_reg(w, CHAINADDR, 8, IOVA);
-	set_reg(w, DMACOUNT, 2, 1);
-	for (int i = 0; i < 50000 && state != STATE_DONE && state != STATE_HALTED; i++) {
-		usleep(100);
-		state = reg(w, CHANSTS, 8) & 7;
-	}
-	return state;
+	ioat_start(&w->ioat, IOVA, pasid);
+	return ioat_wait(&w->ioat, 5000);
 }
 
 /* Bit n: space n was written, and with what it has itself. */
@@ -168,14 +129,14 @@ static unsigned int written(struct world *w)
 static void reaches(struct world *w, uint32_t pasid, unsigned int space)
 {
 	prepare(w);
-	abi_equal(run(w, pasid), STATE_DONE);
+	abi_equal(run(w, pasid), IOAT_DONE);
 	abi_equal(written(w), 1u << space);
 }
 
 static void reaches_nothing(struct world *w, uint32_t pasid)
 {
 	prepare(w);
-	abi_equal(run(w, pasid), STATE_HALTED);
+	abi_equal(run(w, pasid), IOAT_HALTED);
 	abi_equal(written(w), 0);
 }
 
@@ -228,7 +189,7 @@ static void hidden(void)
 
 static void everything(void)
 {
-	if (!vfio_named(0x8086, 0x2021))
+	if (!ioat_id())
 		abi_cannot_run("there is no I/OAT device");
 	hidden();
 	dma();

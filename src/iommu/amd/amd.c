@@ -57,6 +57,8 @@ static int amd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.dirty = a->efr & AMD_EFR_HDSUP,
 		.enforce_coherency = true,
 		.ats_not_supported = true,
+		.ats = a->ats,
+		.pri = a->efr & AMD_EFR_PPRSUP,
 		.max_pasid_log2 = (uint8_t)a->pasid_bits,
 		.coherent_walk = true,
 		.ias = (uint8_t)max_u64(host_width(a), guest_width(a)),

@@ -42,6 +42,7 @@ struct amd {
 	uint64_t efr, efr2;
 	unsigned int levels, guest_levels; /* 0: no guest tables */
 	unsigned int pasid_bits;
+	bool ats;
 	bool prefer_guest; /* for domains that could be of either kind: Linux's amd_iommu=pgtbl_v2
 			    */
 	bool nesting;	   /* beyond Linux 7.3, which has the objects only */

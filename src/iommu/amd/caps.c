@@ -36,6 +36,14 @@ const struct option_key amd_options[] = {
 	 .min = 1,
 	 .max = 20,
 	 .help = "width of PASIDs (PASmax)"},
+	{.name = "ats",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "devices may ask for translations and keep them (IVHD IotlbSup)"},
+	{.name = "pri",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "with ats: devices may ask for pages (PPRSup)"},
 	{.name = "pgtbl",
 	 .type = OPTION_STRING,
 	 .def = "v1",
@@ -97,6 +105,9 @@ int amd_init_caps(struct amd *a, const struct options *o, char *why, size_t why_
 		 field_prep(AMD_EFR_HATS, a->levels - 4);
 	if (options_bool(o, "dirty"))
 		a->efr |= AMD_EFR_HASUP | AMD_EFR_HDSUP;
+	a->ats = options_bool(o, "ats");
+	if (a->ats && options_bool(o, "pri"))
+		a->efr |= AMD_EFR_PPRSUP;
 	if (a->guest_levels)
 		set_guest(a, o);
 	a->efr2 |= field_prep(AMD_EFR2_NUMINTREMAPSUP, 1); /* 2048 for each device */

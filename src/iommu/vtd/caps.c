@@ -54,6 +54,14 @@ const struct option_key vtd_options[] = {
 	 .type = OPTION_BOOL,
 	 .def = "on",
 	 .help = "with nesting: supervisor requests (SRS)"},
+	{.name = "ats",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "device TLBs (DT): devices may ask for translations and keep them"},
+	{.name = "pri",
+	 .type = OPTION_BOOL,
+	 .def = "off",
+	 .help = "with ats and scalable mode: devices may ask for pages (PRS)"},
 	{.name = "extended-access",
 	 .type = OPTION_BOOL,
 	 .def = "on",
@@ -102,6 +110,8 @@ static int set_page_sizes(struct vtd *v, uint64_t huge)
 static void set_scalable(struct vtd *v, const struct options *o)
 {
 	v->ecap |= VTD_ECAP_SMTS | VTD_ECAP_SSTS | VTD_ECAP_SSADS;
+	if (options_bool(o, "ats") && options_bool(o, "pri"))
+		v->ecap |= VTD_ECAP_PRS;
 	if (options_bool(o, "coherent"))
 		v->ecap |= VTD_ECAP_SMPWCS;
 	v->pasid_bits = (unsigned int)options_number(o, "pasid-bits");
@@ -130,6 +140,8 @@ static void set_ecap(struct vtd *v, const struct options *o)
 		  field_prep(VTD_ECAP_IRO, 0x50) | field_prep(VTD_ECAP_MHMV, 0xf);
 	if (options_bool(o, "coherent"))
 		v->ecap |= VTD_ECAP_C;
+	if (options_bool(o, "ats"))
+		v->ecap |= VTD_ECAP_DT;
 	if (options_bool(o, "snoop"))
 		v->ecap |= VTD_ECAP_SC;
 	if (options_bool(o, "dirty"))

@@ -46,6 +46,8 @@ static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		.dirty = v->ecap & VTD_ECAP_SSADS,
 		.enforce_coherency = v->ecap & VTD_ECAP_SC,
 		.ats_not_supported = true,
+		.ats = v->ecap & VTD_ECAP_DT,
+		.pri = v->ecap & VTD_ECAP_PRS,
 		.coherent_walk = v->ecap & (vtd_scalable(v) ? VTD_ECAP_SMPWCS : VTD_ECAP_C),
 		.max_pasid_log2 = (uint8_t)v->pasid_bits,
 		.ias = (uint8_t)v->aw,

@@ -15,8 +15,9 @@ IOAS_BEGIN
  * @addr, @len: whole pages of 4096 bytes
  *
  * Memory of the process that the caller promises to keep mapped, readable and writable until it
- * unregisters it: mapping it for DMA needs no look at it, and copies need no guard. -EINVAL: not
- * whole pages, or none; -EEXIST: it meets what is registered.
+ * unregisters it: mapping it for DMA needs no look at it, and copies need no guard, which is a
+ * system call for each piece of a DMA. -EINVAL: not whole pages, or none; -EEXIST: it meets what is
+ * registered.
  */
 IOAS_API int ioas_memory_register(struct ioas_host *h, void *addr, size_t len);
 

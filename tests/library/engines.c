@@ -28,9 +28,10 @@
 
 #include "../abi/vfio_fixture.h"
 
-#define LEN   (64 * PAGE)
-#define IOVA  0x10000000ull
-#define FIXED (IOAS_MAP_RW | IOAS_MAP_FIXED)
+#define LEN	  (64 * PAGE)
+#define IOVA	  0x10000000ull
+#define GUEST_RAM 0x40000000ull
+#define FIXED	  (IOAS_MAP_RW | IOAS_MAP_FIXED)
 
 #define MAX_VALUES 256
 
@@ -128,6 +129,36 @@ static void files(struct side *s)
 	close(fd);
 	SAYS(ioas_unmap(s->c, s->ioas, IOVA, 4 * PAGE, &bytes), 0);
 	GIVES(bytes);
+}
+
+/* A guest's RAM, at 1 GiB of its own addresses. */
+static int find_ram(void *arg, uint64_t addr, struct ioas_memory_range *out)
+{
+	struct side *s = arg;
+
+	if (addr < GUEST_RAM || addr >= GUEST_RAM + LEN)
+		return -EFAULT;
+	*out = (struct ioas_memory_range){GUEST_RAM, GUEST_RAM + LEN - 1, true, s->memory};
+	return 0;
+}
+
+static void guest_memory(struct side *s)
+{
+	static const struct ioas_memory_ops ops = {.find = find_ram};
+	struct ioas_memory_area area = {NULL, GUEST_RAM + PAGE, 4 * PAGE};
+	uint64_t iova = IOVA, bytes = 0;
+
+	SAYS(ioas_memory_create(s->c, &ops, s, &area.memory), 0);
+	SAYS(ioas_map_memory(s->c, s->ioas, &area, FIXED, &iova), 0);
+	SAYS(ioas_map_memory(s->c, s->ioas, &area, FIXED, &iova), -EEXIST);
+	SAYS(ioas_map_memory(s->c, s->ioas, &area, 0, &iova), -EINVAL);
+	SAYS(ioas_map_memory(s->c, 9999, &area, FIXED, &iova), -ENOENT);
+	area.length = 0;
+	SAYS(ioas_map_memory(s->c, s->ioas, &area, FIXED, &iova), -EINVAL);
+	SAYS(ioas_unmap(s->c, s->ioas, IOVA, 4 * PAGE, &bytes), 0);
+	GIVES(bytes);
+	ioas_memory_changed(area.memory, GUEST_RAM, LEN);
+	ioas_memory_destroy(area.memory);
 }
 
 static void many(struct side *s)
@@ -529,6 +560,7 @@ static void run(struct side *s, const struct ioas_context_config *cfg)
 	GIVES(s->ioas);
 	mappings(s);
 	files(s);
+	guest_memory(s);
 	many(s);
 	limits(s);
 	queues(s);

@@ -62,13 +62,21 @@ IOAS_API long ioas_context_ioctl(struct ioas_context *c, int file, unsigned int 
  * ioas_file_read(), ioas_file_write() - the records of a queue, whole ones
  * @len: bytes
  *
- * The bytes that were moved; reading never waits: 0 when nothing is there. -ESPIPE, -EINVAL: not room
- * for a whole record; -EINVAL: no queue; -EBADF.
+ * The bytes that were moved; reading never waits: 0 when nothing is there. -ESPIPE, -EINVAL: not
+ * room for a whole record; -EINVAL: no queue; -EBADF.
  */
 IOAS_API ssize_t ioas_file_read(struct ioas_context *c, int file, void *buf, size_t len);
 IOAS_API ssize_t ioas_file_write(struct ioas_context *c, int file, const void *buf, size_t len);
 /* An fd of the process that poll(2) calls readable while the file is; see ioas_poll_fd(). */
 IOAS_API int ioas_file_poll_fd(struct ioas_context *c, int file);
+/**
+ * ioas_file_map() - map what a file shows, such as the region of a vIOMMU
+ * @pos, @len: in whole pages; what a command has told
+ *
+ * Shared, readable and writable, until munmap(2). -EINVAL: nothing of this length is there;
+ * -ENODEV: the file shows nothing; -EBADF.
+ */
+IOAS_API int ioas_file_map(struct ioas_context *c, int file, uint64_t pos, size_t len, void **out);
 /* -EBADF. */
 IOAS_API int ioas_file_close(struct ioas_context *c, int file);
 

@@ -14,9 +14,14 @@ IOAS_BEGIN
  * ioas_port_create() - add a device to the host
  * @requester_id: unique within the host; the device gets a group of its own
  *
- * It lives as long as the host. -EEXIST. One thread at a time adds to a host.
+ * -EEXIST. One thread at a time adds to a host or takes from it.
  */
 IOAS_API int ioas_port_create(struct ioas_host *h, uint32_t requester_id, struct ioas_port **out);
+/*
+ * Unbinds it first, and is over when no DMA of it is under way. Outside of a stretch
+ * (ioas_port_begin()); its group is not open. ioas_host_destroy() does it for all.
+ */
+IOAS_API void ioas_port_destroy(struct ioas_port *p);
 
 /**
  * ioas_port_set_pasid_bits() - the port can put PASIDs on the bus

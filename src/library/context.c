@@ -104,6 +104,11 @@ int ioas_file_poll_fd(struct ioas_context *c, int file)
 	return c->ops->poll_fd(c, file);
 }
 
+int ioas_file_map(struct ioas_context *c, int file, uint64_t pos, size_t len, void **out)
+{
+	return c->ops->mmap(c, file, pos, len, out);
+}
+
 int ioas_file_close(struct ioas_context *c, int file)
 {
 	return c->ops->close(c, file);

@@ -41,6 +41,18 @@ int ioas_port_create(struct ioas_host *h, uint32_t requester_id, struct ioas_por
 	return 0;
 }
 
+void ioas_port_destroy(struct ioas_port *p)
+{
+	struct ioas_port **link = &p->host->ports;
+
+	while (*link != p)
+		link = &(*link)->next;
+	*link = p->next;
+	ioas_port_unbind(p);
+	host_remove_device(p->slot);
+	ioas_free(p);
+}
+
 int ioas_port_set_pasid_bits(struct ioas_port *p, unsigned int bits)
 {
 	if (bits > PASID_BITS)
@@ -78,13 +90,8 @@ void ioas_port_unbind(struct ioas_port *p)
 
 void library_destroy_ports(struct ioas_host *h)
 {
-	while (h->ports) {
-		struct ioas_port *p = h->ports;
-
-		h->ports = p->next;
-		ioas_port_unbind(p);
-		ioas_free(p);
-	}
+	while (h->ports)
+		ioas_port_destroy(h->ports);
 }
 
 int ioas_port_attach(struct ioas_port *p, uint32_t *pt_id)

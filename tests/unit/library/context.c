@@ -258,6 +258,7 @@ static void nested_tables_and_queues(void **state)
 	int fault_file, event_file, pollable;
 	struct iommu_hwpt_pgfault pf;
 	struct bed b;
+	void *region;
 
 	make_bed(&b, "mock");
 	cmd.op = IOMMU_TEST_OP_MOCK_DOMAIN;
@@ -293,6 +294,14 @@ static void nested_tables_and_queues(void **state)
 	vcfg.hwpt_id = parent;
 	assert_int_equal(ioas_viommu_alloc(b.c, &vcfg, &viommu), 0);
 	assert_int_equal(vdata.out_data, 5);
+	assert_int_equal(ioas_file_map(b.c, ioas_context_file(b.c), vdata.out_mmap_offset,
+				       vdata.out_mmap_length, &region),
+			 0);
+	assert_int_equal(*(uint32_t *)region, 5);
+	munmap(region, vdata.out_mmap_length);
+	assert_int_equal(ioas_file_map(b.c, ioas_context_file(b.c), 1ull << 40, PAGE, &region),
+			 -ENXIO);
+	assert_int_equal(ioas_file_map(b.c, fault_file, 0, PAGE, &region), -ENODEV);
 	assert_int_equal(ioas_vdevice_alloc(b.c, viommu, dev, 0x99, &vdev), 0);
 	assert_int_equal(ioas_vdevice_alloc(b.c, viommu, dev, 0x9a, &vdev), -EEXIST);
 	assert_int_equal(ioas_veventq_alloc(b.c, viommu, IOMMU_VEVENTQ_TYPE_SELFTEST, 4, &veventq,

@@ -39,6 +39,7 @@ SIZE(ioas_access_config, 40);
 SIZE(ioas_memory_range, 32);
 SIZE(ioas_memory_ops, 56);
 SIZE(ioas_memory_area, 24);
+SIZE(ioas_pasid_set_config, 24);
 #undef SIZE
 #endif
 

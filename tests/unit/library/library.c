@@ -215,6 +215,28 @@ static void a_port_reads_and_writes(void **state)
 	drop(&r);
 }
 
+static void ports_come_and_go(void **state)
+{
+	struct ioas_port *port, *other;
+	struct rig r;
+
+	make_host(&r, "amd");
+	open_iommu(&r);
+	map_arena(&r);
+	assert_int_equal(ioas_port_create(r.host, 0x11, &other), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(ioas_port_create(r.host, 0x10, &port), 0);
+		assert_int_equal(ioas_port_create(r.host, 0x10, &port), -EEXIST);
+		assert_int_equal(ioas_port_bind(port, r.iommu, NULL), 0);
+		assert_int_equal(ioas_port_attach(port, &(uint32_t){r.ioas}), 0);
+		ioas_port_begin(port);
+		assert_int_equal(ioas_port_write(port, ARENA_IOVA, "x", 1), 0);
+		ioas_port_end(port);
+		ioas_port_destroy(port);
+	}
+	drop(&r);
+}
+
 static void refuses_with_the_rule(void **state)
 {
 	struct iommu_destroy destroy = {.size = sizeof(destroy), .id = 77};
@@ -249,6 +271,7 @@ int main(void)
 		cmocka_unit_test(copies_through_the_iommu),
 		cmocka_unit_test(virtual_functions_come_and_go),
 		cmocka_unit_test(a_port_reads_and_writes),
+		cmocka_unit_test(ports_come_and_go),
 		cmocka_unit_test(refuses_with_the_rule),
 		cmocka_unit_test(bad_hosts_are_explained),
 	};

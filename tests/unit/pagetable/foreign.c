@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Entries as others may write them, by hand from the specifications: what each format makes of
- * them, and in words. And tables of random bytes: a walk ends, and reads nothing but what it was
- * pointed at.
+ * them, and in words.
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -256,121 +253,11 @@ static void test_words(void **state)
 	}
 }
 
-/* Random tables. */
-
-struct noise {
-	const struct geometry *g;
-	uint64_t rnd, table; /* where the walk may read now */
-	unsigned int reads, level, bits;
-	bool expected;
-};
-
-/* Any bits, or an entry that is nearly right. */
-static uint64_t some_entry(struct noise *n, unsigned int level)
-{
-	const struct geometry *g = n->g;
-	uint64_t raw = next_random(&n->rnd), pa = next_random(&n->rnd) & MASK(40) & ~MASK(21);
-
-	switch (next_random(&n->rnd) >> 60) {
-	case 0:
-		return raw;
-	case 1:
-		return g->naive->leaf(g, pa, naive_shift(g, level), 3, level);
-	case 2:
-	case 3:
-		return level ? g->naive->table(g, pa, level) ^ BIT(raw % 64)
-			     : g->naive->leaf(g, pa, naive_shift(g, level), 3, level) ^
-				       BIT(raw % 64);
-	default:
-		return level ? g->naive->table(g, pa, level) : raw | 1;
-	}
-}
-
-static int noise_read(void *arg, uint64_t pa, uint64_t *entry)
-{
-	struct noise *n = arg;
-
-	assert_true(n->expected);
-	assert_true(pa >= n->table && pa - n->table < 8ull << n->bits);
-	assert_int_equal(pa % 8, 0);
-	n->expected = false;
-	if (++n->reads > 2 && next_random(&n->rnd) >> 58 == 0)
-		return -EIO;
-	naive_store(n->g, entry, some_entry(n, n->level));
-	return 0;
-}
-
-static void noise_step(void *arg, const struct pt_step *s)
-{
-	struct noise *n = arg;
-
-	if (s->kind != PT_STEP_TABLE)
-		return;
-	assert_true(s->level > 0);
-	n->expected = true;
-	n->table = s->pa;
-	/* AMD's may skip levels: any below. */
-	n->level = s->level - 1;
-	n->bits = naive_index_bits(n->g, n->level);
-}
-
-/* Returns whether it led anywhere. */
-static bool noise(const struct geometry *g, uint64_t seed)
-{
-	struct noise n = {.g = g, .rnd = seed, .table = 1ull << 33, .expected = true};
-	struct pt_regime r = {.ops = g->ops,
-			      .root_pa = n.table,
-			      .levels = g->levels,
-			      .ias = g->ias ? g->ias : g->ops->max_ias,
-			      .oas = g->ops->max_oas,
-			      .page_sizes = ALL_SIZES,
-			      .flags = (unsigned int)next_random(&seed) &
-				       (HW | PT_WALK_NX | PT_SVPBMT),
-			      .read = noise_read,
-			      .arg = &n};
-	unsigned int bits = naive_shift(g, g->levels - 1) + naive_index_bits(g, g->levels - 1);
-	uint64_t iova = next_random(&n.rnd);
-	struct pt_walk out;
-	int rc;
-
-	n.level = g->levels - 1;
-	n.bits = naive_index_bits(g, n.level);
-	if (r.ias > bits)
-		r.ias = bits;
-	if (next_random(&n.rnd) % 8)
-		iova &= MASK(r.ias - 1);
-	rc = pt_walk_foreign(&r, iova, &out, noise_step, &n);
-	assert_true(n.reads <= g->levels);
-	if (rc) {
-		assert_int_equal(rc, -EFAULT);
-		assert_int_not_equal(out.entry.fault, PT_FAULT_NONE);
-		assert_true(n.reads || out.entry.fault == PT_FAULT_INPUT);
-	} else {
-		assert_int_equal(out.entry.kind, PT_STEP_LEAF);
-		if (out.pa > MASK(r.oas) || out.entry.lg2 > 63)
-			fail_msg("%s: entry %#lx", g->name, (long)out.raw);
-		assert_int_equal(out.pa & MASK(out.entry.lg2), iova & MASK(out.entry.lg2));
-	}
-	return !rc;
-}
-
-static void test_noise(void **state)
-{
-	for (size_t i = 0; i < nr_geometries; i++) {
-		unsigned int found = 0;
-
-		for (uint64_t k = 1; k <= 20000; k++)
-			found += noise(&geometries[i], 0x9e3779b97f4a7c15ull * k + i);
-		assert_true(found > 100);
-	}
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_entries),
 		cmocka_unit_test(test_words),
-		cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

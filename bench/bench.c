@@ -12,7 +12,7 @@
 
 #define RUNS 7
 #define LINE 64
-#define SLICES 16
+#define SLICES 64
 /* When so much time has gone into one figure, three rounds have to do. */
 #define BUDGET 400000000ull
 
@@ -263,6 +263,8 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 	if (limit)
 		fprintf(b->json, ", \"limit\": \"%s\", \"limit_ns\": %.2f, \"ratio\": %.3f", limit,
 			limit_cost.ns, cost.ns / limit_cost.ns);
+	if (limit && limit_cost.best > 0)
+		fprintf(b->json, ", \"limit_best_ns\": %.2f", limit_cost.best);
 	if (goal > 0)
 		fprintf(b->json, ", \"goal_ns\": %.2f, \"pass\": %s, \"verdict\": \"%s\"", goal,
 			cost.ns <= goal ? "true" : "false", verdict(cost, goal));

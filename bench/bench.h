@@ -25,7 +25,7 @@ struct bench {
 /* What one operation cost. */
 struct bench_cost {
 	double ns;   /* the median of the rounds */
-	double best; /* the quickest of their sixteenths; 0: not known */
+	double best; /* the quickest of their parts; 0: not known */
 	double ir;   /* user-space instructions; 0 where they cannot be counted */
 };
 

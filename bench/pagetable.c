@@ -177,6 +177,7 @@ static void row(struct bench *b, struct world *w, const char *what, struct bench
 	snprintf(page, sizeof(page), "%u KiB", (unsigned int)(w->page >> 10));
 	snprintf(name + n, sizeof(name) - (size_t)n, what, page);
 	cost.ns /= each;
+	cost.best /= each;
 	cost.ir /= each;
 	bench_row(b, name, cost, limit, limit_cost);
 }

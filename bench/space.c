@@ -314,7 +314,7 @@ static void bench_random_order(struct bench *b, struct host *h)
 		bench_row(b, name, behind, "behind 1000", behind_few);
 		snprintf(name, sizeof(name), "map+unmap 4 KiB at random among %llu areas",
 			 (unsigned long long)have);
-		bench_row(b, name, bench_run(b, map_unmap_random, h, 300000),
+		bench_row(b, name, bench_run(b, map_unmap_random, h, 100000),
 			  "chase in 64 bytes for each", bench_chase(b, have * 64));
 		each = (struct bench_cost){.ns = (resident(h) - before) / (double)have};
 		snprintf(name, sizeof(name), "bytes for each of %llu areas",

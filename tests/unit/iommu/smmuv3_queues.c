@@ -258,12 +258,12 @@ static void test_registers(void **state)
 	drain(&l);
 	store(l.enable, 0);
 	wait_for(l.enabled, 1, 0);
+	guest_word(&l.g, l.ring + 16 * 38)[0] = CMD_SYNC;
+	guest_word(&l.g, l.ring + 16 * 39)[0] = CMD_SYNC;
 	store(l.prod, 40);
 	store(l.cons, 38);
 	store(l.enable, 1);
 	l.at = 40;
-	guest_word(&l.g, l.ring + 16 * 38)[0] = CMD_SYNC;
-	guest_word(&l.g, l.ring + 16 * 39)[0] = CMD_SYNC;
 	drain(&l);
 	line_end(&l);
 }

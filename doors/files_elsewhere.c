@@ -6,6 +6,7 @@
 #include "doors/files_table.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,9 @@ void files_reap(void)
 		if (f)
 			files_put(f);
 	} while (f);
+	/* Another thread may have been told, and be at it. */
+	while (__atomic_load_n(&files_table.nr_ending, __ATOMIC_ACQUIRE) > table_ending_here)
+		sched_yield();
 }
 
 /* ---- fds that came about behind our back ---- */
@@ -239,6 +243,7 @@ void files_fork_child(int keep)
 {
 	pthread_mutex_init(&files_table.mutex, NULL);
 	files_table.owner = 0;
+	files_table.nr_ending = table_ending_here;
 	files_table.server = 0;
 	close_hidden_but(keep);
 	/* Those that are the parent's are remote from now on, and the kernel's reference with it.

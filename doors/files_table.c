@@ -9,6 +9,7 @@
 #include "doors/preload/sys.h"
 
 struct files_table files_table = {.generation = 1, .mutex = PTHREAD_MUTEX_INITIALIZER};
+__thread unsigned int table_ending_here __attribute__((tls_model("initial-exec")));
 
 struct door_file **table_slot(int fd, bool make)
 {
@@ -288,15 +289,19 @@ void files_hung_up(struct door_file *f)
 {
 	unsigned int n;
 
-	if (!__atomic_exchange_n(&f->open, false, __ATOMIC_ACQ_REL))
-		return;
-	if (files_table.listen_to)
-		files_table.listen_to(f);
-	table_lock();
-	n = table_purge(f);
-	table_unlock();
-	for (n++; n; n--)
-		files_put(f);
+	table_ending_here++;
+	__atomic_fetch_add(&files_table.nr_ending, 1, __ATOMIC_ACQ_REL);
+	if (__atomic_exchange_n(&f->open, false, __ATOMIC_ACQ_REL)) {
+		if (files_table.listen_to)
+			files_table.listen_to(f);
+		table_lock();
+		n = table_purge(f);
+		table_unlock();
+		for (n++; n; n--)
+			files_put(f);
+	}
+	__atomic_fetch_sub(&files_table.nr_ending, 1, __ATOMIC_ACQ_REL);
+	table_ending_here--;
 }
 
 void table_put_old(struct door_file *f)

@@ -20,6 +20,7 @@ struct files_table {
 	struct door_file **chunks[CHUNKS];
 	struct door_file *live, *unused;
 	unsigned int nr_live;	 /* read without the lock */
+	unsigned int nr_ending;	 /* threads in files_hung_up(); atomic */
 	unsigned int top_hidden; /* no hidden fd lies above */
 	uint32_t generation;
 	int owner; /* pid of the process whose table this is; a vfork child shares the memory, not
@@ -33,6 +34,8 @@ struct files_table {
 	void (*closed_remote)(uint64_t server, uint64_t id);
 };
 extern struct files_table files_table;
+/* Of nr_ending, this thread: a handler of the program's may have come in between. */
+extern __thread unsigned int table_ending_here __attribute__((tls_model("initial-exec")));
 
 void table_lock(void);
 void table_unlock(void);

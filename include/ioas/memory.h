@@ -81,7 +81,7 @@ IOAS_API int ioas_memory_create(struct ioas_context *c, const struct ioas_memory
  * ioas_memory_destroy() - it has gone
  *
  * When this returns no DMA to it runs, and none ever will: what is still mapped faults. Before the
- * host.
+ * host is destroyed, and so before a context is closed that has a host of its own.
  */
 IOAS_API void ioas_memory_destroy(struct ioas_memory *mem);
 

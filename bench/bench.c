@@ -95,8 +95,9 @@ static int compare(const void *a, const void *b)
  * others use; what an operation took, and at best. */
 static double run_slices(void (*fn)(void *arg, uint64_t n), void *arg, uint64_t n, double *best)
 {
-	uint64_t slice = n / SLICES + 1, all = 0;
+	uint64_t slice = (n / SLICES + SLICES) / SLICES * SLICES, all = 0;
 
+	slice = slice < n ? slice : n;
 	for (uint64_t done = 0, some; done < n; done += some) {
 		uint64_t start = now(), took;
 
@@ -271,13 +272,14 @@ void bench_row(struct bench *b, const char *name, struct bench_cost cost, const 
 	fprintf(b->json, "}");
 }
 
+/* From where it stopped, so that all of the memory is seen. */
 static void chase(void *arg, uint64_t n)
 {
-	void **p = arg;
+	void ***at = arg, **p = *at;
 
 	while (n--)
 		p = *p;
-	bench_use((uintptr_t)p);
+	*at = p;
 }
 
 struct bench_cost bench_chase(struct bench *b, uint64_t bytes)
@@ -286,6 +288,7 @@ struct bench_cost bench_chase(struct bench *b, uint64_t bytes)
 	char *mem = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint32_t *order = malloc(lines * sizeof(*order));
 	struct bench_cost cost;
+	void **at;
 
 	if (mem == MAP_FAILED || !order) {
 		perror("memory");
@@ -304,7 +307,8 @@ struct bench_cost bench_chase(struct bench *b, uint64_t bytes)
 		*(void **)(void *)(mem + (uint64_t)order[i] * LINE) =
 			mem + (uint64_t)order[(i + 1) % lines] * LINE;
 	free(order);
-	cost = bench_run(b, chase, mem, bytes > 16 << 20 ? 300000 : 2000000);
+	at = (void **)(void *)mem;
+	cost = bench_run(b, chase, &at, bytes > 16 << 20 ? 300000 : 2000000);
 	munmap(mem, bytes);
 	return cost;
 }

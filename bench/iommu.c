@@ -30,6 +30,7 @@ struct host {
 	uint64_t len;
 	struct pages *pages;
 	uint64_t translated; /* by another thread */
+	uint64_t rng;
 };
 
 static void check(int rc, const char *what)
@@ -104,12 +105,12 @@ static void host_destroy(struct host *h)
 static void translate(void *arg, uint64_t n)
 {
 	struct host *h = arg;
-	uint64_t rng = 1, pages = h->len >> PAGE_SHIFT;
+	uint64_t pages = h->len >> PAGE_SHIFT;
 	struct translation t;
 
 	epoch_enter(&h->r->epoch);
 	while (n--) {
-		uint64_t page = (unsigned __int128)bench_random(&rng) * pages >> 64;
+		uint64_t page = (unsigned __int128)bench_random(&h->rng) * pages >> 64;
 
 		iommu_translate(h->r, page << PAGE_SHIFT, 64, IOMMU_READ, &t);
 		bench_use((uintptr_t)t.ptr);

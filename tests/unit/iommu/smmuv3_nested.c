@@ -474,6 +474,72 @@ static void test_tag(void **state)
 	guest_end(&g);
 }
 
+/* Who answers stalls: maps the page, or refuses. */
+struct server {
+	struct guest *g;
+	struct guest_table *t;
+	uint64_t page;
+	unsigned int asked;
+	bool answer;
+	uint32_t grpid, perm, pasid;
+	uint64_t addr;
+};
+
+static void serve(void *arg, struct requester *r, struct page_group *group)
+{
+	struct server *s = arg;
+
+	s->asked++;
+	s->grpid = group->grpid;
+	s->pasid = group->pasid;
+	s->perm = group->requests[0].perm;
+	s->addr = group->requests[0].addr;
+	if (s->answer)
+		guest_map(s->g, s->t, s->addr & ~0xfffull, s->page, S1_DEFAULT);
+	group->respond(group, s->answer);
+}
+
+/* CD.S: a faulting transaction waits for an answer, if anybody gives any. */
+static void test_stalls(void **state)
+{
+	uint64_t cd, page;
+	struct guest_table t;
+	struct server s;
+	struct guest g;
+
+	begin(&g, "smmuv3,stall=on");
+	t = simple(&g, 12, 48, CD_S, &cd, &page);
+	s = (struct server){.g = &g, .t = &t, .page = page, .answer = true};
+	g.bed.iommu->page_request = serve;
+	g.bed.iommu->page_request_arg = &s;
+	/* Nobody: it fails, and the host hears of it. */
+	assert_int_equal(guest_attach(&g, STE_V | STE_S1 | cd, 0), 0);
+	assert_int_equal(guest_dma(&g, 0, VA + 0x5008, IOMMU_WRITE), -1);
+	assert_int_equal(requester_finish_stall(g.r), -EFAULT);
+	assert_int_equal(s.asked, 0);
+	assert_int_equal(g.nr_events, 0);
+	assert_int_equal(g.bed.last_fault.code, 0x10);
+	/* Somebody. */
+	domain_set_recoverable(g.nested);
+	assert_int_equal(guest_dma(&g, 0, VA + 0x5008, IOMMU_WRITE), -1);
+	assert_int_equal(requester_finish_stall(g.r), 0);
+	assert_int_equal(s.asked, 1);
+	assert_int_equal(s.addr, VA + 0x5008);
+	assert_int_equal(s.perm, 2);
+	assert_int_equal(guest_dma(&g, 0, VA + 0x5008, IOMMU_WRITE), page + 8);
+	assert_int_equal(g.nr_events, 0); /* its record is the page request */
+	s.answer = false;
+	assert_int_equal(guest_dma(&g, 0, VA + 0x7000, IOMMU_READ), -1);
+	assert_int_equal(requester_finish_stall(g.r), -EFAULT);
+	assert_int_equal(s.asked, 2);
+	assert_int_equal(s.perm, 1);
+	/* S1STALLD with S is illegal (5.2). */
+	assert_int_equal(guest_attach(&g, STE_V | STE_S1 | cd, 1 << 27), 0);
+	assert_int_equal(guest_dma(&g, 0, VA, IOMMU_READ), -1);
+	assert_int_equal(g.event[0] & 0xff, 0x0a);
+	guest_end(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -482,7 +548,7 @@ int main(void)
 		cmocka_unit_test(test_tables),	    cmocka_unit_test(test_substreams),
 		cmocka_unit_test(test_permissions), cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_events),	    cmocka_unit_test(test_loops),
-		cmocka_unit_test(test_tag),
+		cmocka_unit_test(test_tag),	    cmocka_unit_test(test_stalls),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,7 @@ struct walk {
 	bool stopped;		   /* stage 2, or the memory, said no: fault tells */
 	struct nested_fault fault; /* of stage 2 */
 	struct pt_walk end;
+	unsigned int permitted; /* by its end, to a request like this one */
 	/* The tables on the way. */
 	unsigned int nr_tables;
 	struct table {
@@ -99,34 +100,39 @@ static void from_entry(const struct requester *r, uint64_t val, unsigned int shi
 	};
 }
 
-/* @access: IOMMU_READ, IOMMU_WRITE. False: *f tells why not. */
-static bool stage2_find(const struct nested_request *q, uint64_t gpa, unsigned int access,
-			struct stage2 *out, struct nested_fault *f)
+/* On the way to a leaf of that size. */
+static unsigned int entries_read(const struct pt *pt, unsigned int leaf_lg2)
+{
+	unsigned int above = leaf_lg2 - pt->ops->page_lg2;
+
+	return likely(!above) ? pt->levels : pt->levels - above / pt->ops->index_lg2;
+}
+
+/* What the IOTLB does not know, or not to permit @access. Apart, so that a hit saves no registers.
+ */
+static __attribute__((noinline)) bool stage2_walk(const struct nested_request *q,
+						  struct nested_space *s, uint64_t gpa,
+						  unsigned int access, struct stage2 *out,
+						  struct nested_fault *f)
 {
 	struct requester *r = q->r;
-	struct nested_space *s = nested_stage2(r, q->domain->parent);
 	const struct iommu_region *window = window_after(q);
-	struct lookup l = {.r = r,
-			   .pt = q->domain->parent->pt,
-			   .clear_of = window,
-			   .addr = gpa,
-			   .access = access};
-	unsigned int shift;
-	uint64_t val = iotlb_find(&r->iotlb, &s->leaves, gpa, &shift);
+	struct lookup l; /* lookup() fills in what it found */
 
-	if (likely((val & access) == access)) {
-		from_entry(r, val, shift, gpa, out);
-		return true;
-	}
 	if (is_within(window, gpa)) {
 		*out = (struct stage2){.pa = gpa, .perms = IOMMU_WRITE, .message = true};
 		return true;
 	}
+	l.r = r;
+	l.pt = q->domain->parent->pt;
+	l.clear_of = window;
+	l.addr = gpa;
+	l.access = access;
 	if (!lookup(&l)) {
 		stage2_refused(f, &l);
 		return false;
 	}
-	count_loads(r, l.pt->levels - (l.leaf_lg2 - l.pt->ops->page_lg2) / l.pt->ops->index_lg2);
+	count_loads(r, entries_read(l.pt, l.leaf_lg2));
 	*out = (struct stage2){
 		.slot = l.slot, .ptr = l.ptr, .pa = l.pa, .lg2 = l.lg2, .perms = l.perms};
 	if (l.ptr && l.lg2 >= PAGE_SHIFT && iotlb_can_hold(l.ptr - (gpa & MASK(l.lg2))))
@@ -134,6 +140,21 @@ static bool stage2_find(const struct nested_request *q, uint64_t gpa, unsigned i
 			   l.ptr - (gpa & MASK(l.lg2)), (uint16_t)(l.pa >> MEMORY_SLOT_SHIFT),
 			   l.perms);
 	return true;
+}
+
+/* @access: IOMMU_READ, IOMMU_WRITE. False: *f tells why not. */
+static bool stage2_find(const struct nested_request *q, uint64_t gpa, unsigned int access,
+			struct stage2 *out, struct nested_fault *f)
+{
+	struct nested_space *s = nested_stage2(q->r, q->domain->parent);
+	unsigned int shift;
+	uint64_t val = iotlb_find(&q->r->iotlb, &s->leaves, gpa, &shift);
+
+	if (likely((val & access) == access)) {
+		from_entry(q->r, val, shift, gpa, out);
+		return true;
+	}
+	return stage2_walk(q, s, gpa, access, out, f);
 }
 
 static bool no_memory(struct nested_fault *f, uint64_t gpa)
@@ -296,7 +317,8 @@ static int walk_once(struct walk *w, const struct pt_regime *from, uint64_t with
 
 	w->nr_tables = 0;
 	begin(w, from, &regime, &within, &may);
-	rc = pt_walk_foreign(&regime, within, &w->end, walk_step, w);
+	/* The last table holds no others to remember. */
+	rc = pt_walk_foreign(&regime, within, &w->end, regime.levels > 1 ? walk_step : NULL, w);
 	w->end.may &= may;
 	if (rc && w->stopped) {
 		w->fault.level = w->end.level;
@@ -307,7 +329,8 @@ static int walk_once(struct walk *w, const struct pt_regime *from, uint64_t with
 			.stage = 1, .what = w->end.entry.fault, .level = w->end.level};
 		return -EFAULT;
 	}
-	missing = wanted & ~ops->permits(w->ctx, &w->end, w->q->access);
+	w->permitted = ops->permits(w->ctx, &w->end, w->q->access);
+	missing = wanted & ~w->permitted;
 	if (missing) {
 		w->fault = (struct nested_fault){.stage = 1,
 						 .level = w->end.level,
@@ -337,13 +360,16 @@ static int walk_stage1(struct walk *w, const struct pt_regime *from, uint64_t wi
 /* The largest page that both stages agree on, and that no interrupt window meets. */
 static uint8_t common_size(const struct nested_request *q, uint64_t va, uint8_t lg2)
 {
-	const struct iommu_region *window = window_before(q);
+	const struct iommu_region *window;
 
+	if (lg2 <= PAGE_SHIFT)
+		return lg2;
+	window = window_before(q);
 	if (lg2 >= iotlb_shift(IOTLB_1G))
 		lg2 = (uint8_t)iotlb_shift(IOTLB_1G);
 	else if (lg2 >= iotlb_shift(IOTLB_2M))
 		lg2 = (uint8_t)iotlb_shift(IOTLB_2M);
-	else if (lg2 > PAGE_SHIFT)
+	else
 		lg2 = PAGE_SHIFT;
 	while (window && lg2 > PAGE_SHIFT && align_down(va, BIT(lg2)) <= window->last &&
 	       (va | MASK(lg2)) >= window->start)
@@ -359,7 +385,7 @@ static unsigned int lasting_perms(const struct walk *w, const struct pt_regime *
 
 	if (w->q->access & ~(unsigned int)(IOMMU_READ | IOMMU_WRITE))
 		return 0;
-	perms = w->q->domain->nested->permits(w->ctx, &w->end, w->q->access) & s->perms;
+	perms = w->permitted & s->perms;
 	if (from->flags & PT_WALK_DIRTY && !w->end.entry.dirty)
 		perms &= ~(unsigned int)IOMMU_WRITE;
 	return perms & (IOMMU_READ | IOMMU_WRITE);
@@ -399,11 +425,17 @@ static int answer_message(const struct nested_request *q, const struct nested_co
 static int translate_walk(const struct nested_request *q, struct nested_config *cfg, uint64_t va,
 			  const struct pt_regime *from, uint64_t within, struct translation *out)
 {
-	struct walk w = {.q = q, .ctx = &cfg->ctx, .space = cfg->space, .va = va};
+	struct walk w; /* not cleared: walk_once() fills in what it found */
 	struct stage2 s;
 	unsigned int perms;
 	uint8_t lg2;
 
+	w.q = q;
+	w.ctx = &cfg->ctx;
+	w.space = cfg->space;
+	w.va = va;
+	w.stopped = false;
+	w.fault = (struct nested_fault){0};
 	if (walk_stage1(&w, from, within))
 		return deny(q, w.ctx, &w.fault);
 	if (!stage2_find(q, w.end.pa, q->access & (IOMMU_READ | IOMMU_WRITE), &s, &w.fault))
@@ -419,15 +451,18 @@ static int translate_walk(const struct nested_request *q, struct nested_config *
 	return answer(q, &s, lg2, out);
 }
 
-/* True: one of the guest's entries that are cached answered. */
+/* True: one of the guest's entries that are cached answered. The request was looked for in
+ * @looked already. */
 static bool translate_cached(const struct nested_request *q, struct nested_config *cfg, uint64_t va,
-			     struct translation *out)
+			     const struct iotlb_context *looked, struct translation *out)
 {
 	struct requester *r = q->r;
-	unsigned int shift;
-	uint64_t val = iotlb_find(&r->iotlb, &cfg->space->leaves, va, &shift);
+	unsigned int shift = 0;
+	uint64_t val = 0;
 	struct stage2 s;
 
+	if (looked != &cfg->space->leaves || va != q->iova)
+		val = iotlb_find(&r->iotlb, &cfg->space->leaves, va, &shift);
 	if ((val & q->access) != q->access)
 		val = iotlb_find(&r->iotlb, &cfg->space->global, va, &shift);
 	if ((val & q->access) != q->access)
@@ -457,24 +492,29 @@ static int translate_bypass(const struct nested_request *q, const struct nested_
 	return answer(q, &s, s.lg2, out);
 }
 
-static int resolve(const struct nested_request *q, struct nested_config **out)
+/* Apart, so that a miss of the leaves alone does not clear a context. */
+static __attribute__((noinline)) int resolve_anew(const struct nested_request *q,
+						  struct nested_config **out)
 {
 	struct nested_context ctx = {0};
-	int rc;
+	int rc = q->domain->nested->resolve(q, &ctx);
 
-	*out = nested_config_find(q->r, q->binding, q->pasid);
-	if (*out)
-		return 0;
-	rc = q->domain->nested->resolve(q, &ctx);
 	if (!rc)
 		*out = nested_config_add(q->r, q, &ctx);
 	return rc;
+}
+
+static int resolve(const struct nested_request *q, struct nested_config **out)
+{
+	*out = nested_config_find(q->r, q->binding, q->pasid);
+	return likely(*out != NULL) ? 0 : resolve_anew(q, out);
 }
 
 int nested_translate(const struct nested_request *q, struct translation *out)
 {
 	const struct nested_ops *ops = q->domain->nested;
 	const struct iommu_region *window = window_before(q);
+	const struct iotlb_context *looked = q->ats ? NULL : q->binding->tlb;
 	const struct pt_regime *regime;
 	struct nested_config *cfg;
 	uint64_t va, within;
@@ -500,7 +540,7 @@ int nested_translate(const struct nested_request *q, struct translation *out)
 		return ops->fault(q, &cfg->ctx,
 				  &(struct nested_fault){.stage = 1, .what = PT_FAULT_INPUT});
 	}
-	if (translate_cached(q, cfg, va, out))
+	if (translate_cached(q, cfg, va, looked, out))
 		return 0;
 	stat_add(&q->r->stats.misses, 1);
 	return translate_walk(q, cfg, va, regime, within, out);

@@ -153,9 +153,9 @@ uint64_t nested_virt_id(const struct nested_request *q);
 
 /* Which spaces on a parent an invalidation means. */
 struct nested_match {
-	bool any_did, any_asid, any_regime;
 	uint32_t did, asid;
 	uint8_t regime;
+	bool any_did, any_asid, any_regime;
 	bool keep_global; /* global entries stay */
 	bool keep_tables; /* walk caches stay: "leaf only" */
 };
@@ -168,6 +168,14 @@ struct nested_match {
  */
 void nested_forget(struct domain *parent, const struct nested_match *m, uint64_t first,
 		   uint64_t last);
+/* The same of @n ranges, in their order, which are posted NESTED_RANGES at a time: what many cost
+ * less than one by one. */
+#define NESTED_RANGES 32
+struct nested_range {
+	struct nested_match match;
+	uint64_t first, last;
+};
+void nested_forget_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n);
 /* The same of one requester only. */
 void nested_forget_of(struct requester *r, const struct domain *parent,
 		      const struct nested_match *m, uint64_t first, uint64_t last);

@@ -7,6 +7,11 @@
 
 #include <stdlib.h>
 
+/* @s: each space in use; @left is the loop's own. The body may free @s. */
+#define for_each_space(c, s, left)                                                                 \
+	for (left = (c)->taken; left && ((s) = &(c)->space[lowest_bit(left)], true);               \
+	     left &= left - 1)
+
 static void space_init(struct nested_space *s, uint32_t seed)
 {
 	iotlb_context_init(&s->leaves, seed);
@@ -61,7 +66,7 @@ static void free_space(struct requester *r, struct nested_space *s)
 		if (cfg->binding && cfg->space == s)
 			drop_config(cfg);
 	forget_space(r, s);
-	s->kind = SPACE_FREE;
+	c->taken &= ~BIT(s - c->space);
 }
 
 /* A free one, or that which was not used for longest. */
@@ -70,12 +75,11 @@ static struct nested_space *take_space(struct requester *r)
 	struct nested_cache *c = r->nested;
 	struct nested_space *oldest = c->space;
 
-	for (struct nested_space *s = c->space; s < c->space + NESTED_SPACES; s++) {
-		if (s->kind == SPACE_FREE)
-			return s;
+	if (~c->taken)
+		return &c->space[lowest_bit(~c->taken)];
+	for (struct nested_space *s = c->space; s < c->space + NESTED_SPACES; s++)
 		if (s->used < oldest->used)
 			oldest = s;
-	}
 	free_space(r, oldest);
 	return oldest;
 }
@@ -84,11 +88,11 @@ static struct nested_space *find_space(struct requester *r, int kind, const stru
 {
 	struct nested_cache *c = r->nested;
 	struct nested_space *s;
+	uint64_t left;
 
-	for (s = c->space; s < c->space + NESTED_SPACES; s++)
-		if ((int)s->kind == kind && same_tag(&s->tag, tag))
-			return s;
+	for_each_space(c, s, left) if ((int)s->kind == kind && same_tag(&s->tag, tag)) return s;
 	s = take_space(r);
+	c->taken |= BIT(s - c->space);
 	s->kind = kind;
 	s->tag = *tag;
 	for (unsigned int n = 0; n < NESTED_TABLES; n++)
@@ -96,17 +100,10 @@ static struct nested_space *find_space(struct requester *r, int kind, const stru
 	return s;
 }
 
-struct nested_space *nested_stage2(struct requester *r, const struct domain *parent)
+struct nested_space *nested_stage2_find(struct requester *r, const struct domain *parent)
 {
-	struct nested_cache *c = r->nested;
-	struct nested_space *s = c->stage2;
-
-	if (unlikely(!s || s->kind != SPACE_STAGE2 || s->tag.parent != parent)) {
-		s = find_space(r, SPACE_STAGE2, &(struct nested_tag){.parent = parent});
-		c->stage2 = s;
-	}
-	s->used = ++c->clock;
-	return s;
+	r->nested->stage2 = find_space(r, SPACE_STAGE2, &(struct nested_tag){.parent = parent});
+	return r->nested->stage2;
 }
 
 static struct nested_config *place_of(const struct requester *r, uint32_t pasid)
@@ -231,7 +228,7 @@ static void forget_stage2(struct requester *r, struct nested_space *s, const str
 		return;
 	if (s->kind == SPACE_STAGE2) {
 		iotlb_forget(&r->iotlb, &s->leaves, cmd->first, cmd->last);
-	} else if (s->kind == SPACE_STAGE1) {
+	} else {
 		iotlb_forget_context(&r->iotlb, &s->leaves);
 		iotlb_forget_context(&r->iotlb, &s->global);
 	}
@@ -241,13 +238,14 @@ static void forget_stage2(struct requester *r, struct nested_space *s, const str
 static void forget_binding(struct requester *r, const struct command *cmd)
 {
 	struct nested_cache *c = r->nested;
+	struct nested_space *s;
+	uint64_t left;
 
 	for (struct nested_config *cfg = c->config; cfg < c->config + NESTED_CONFIGS; cfg++)
 		if (cfg->binding == cmd->binding)
 			drop_config(cfg);
-	for (struct nested_space *s = c->space; cmd->parent && s < c->space + NESTED_SPACES; s++)
-		if (s->kind != SPACE_FREE && s->tag.parent == cmd->parent)
-			free_space(r, s);
+	for_each_space(c, s, left) if (cmd->parent && s->tag.parent == cmd->parent)
+		free_space(r, s);
 }
 
 static void forget_config(struct requester *r, uint32_t pasid)
@@ -263,6 +261,7 @@ void nested_apply(struct requester *r, const struct command *cmd)
 {
 	struct nested_cache *c = r->nested;
 	struct nested_space *s;
+	uint64_t left;
 
 	switch (cmd->kind) {
 	case COMMAND_PAGES:
@@ -272,12 +271,10 @@ void nested_apply(struct requester *r, const struct command *cmd)
 		forget_binding(r, cmd);
 		break;
 	case COMMAND_PARENT:
-		for (s = c->space; s < c->space + NESTED_SPACES; s++)
-			forget_stage2(r, s, cmd);
+		for_each_space(c, s, left) forget_stage2(r, s, cmd);
 		break;
 	case COMMAND_STAGE1:
-		for (s = c->space; s < c->space + NESTED_SPACES; s++)
-			forget_stage1(r, s, cmd);
+		for_each_space(c, s, left) forget_stage1(r, s, cmd);
 		break;
 	case COMMAND_CONFIG:
 		forget_config(r, cmd->match.asid);
@@ -289,60 +286,76 @@ void nested_apply(struct requester *r, const struct command *cmd)
 void nested_forget_everything(struct requester *r)
 {
 	struct nested_cache *c = r->nested;
+	struct nested_space *s;
+	uint64_t left;
 
-	for (struct nested_space *s = c->space; s < c->space + NESTED_SPACES; s++)
-		if (s->kind != SPACE_FREE)
-			free_space(r, s);
+	for_each_space(c, s, left) free_space(r, s);
 }
 
-void nested_post(struct domain *parent, const struct command *cmd)
+/* Parent's lock held: to every requester under it. */
+static void post_each(struct domain *parent, const struct command *cmds, unsigned int n)
 {
 	struct list *pos, *tmp;
 
 	list_for_each (pos, tmp, &parent->under)
-		requester_post_command(
-			list_entry(pos, struct attachment, under_link)->binding->requester, cmd);
+		requester_post_commands(
+			list_entry(pos, struct attachment, under_link)->binding->requester, cmds,
+			n);
 }
 
-static void post_to_all(struct domain *parent, const struct command *cmd)
+void nested_post(struct domain *parent, const struct command *cmd)
+{
+	post_each(parent, cmd, 1);
+}
+
+static void post_to_all(struct domain *parent, const struct command *cmds, unsigned int n)
 {
 	lock_acquire(&parent->lock);
-	nested_post(parent, cmd);
+	post_each(parent, cmds, n);
 	lock_release(&parent->lock);
 }
 
-static struct command stage1_command(const struct domain *parent, const struct nested_match *m,
-				     uint64_t first, uint64_t last)
+static struct command stage1_command(const struct domain *parent, const struct nested_range *range)
 {
 	return (struct command){.kind = COMMAND_STAGE1,
-				.first = first,
-				.last = last,
+				.first = range->first,
+				.last = range->last,
 				.parent = parent,
-				.match = *m};
+				.match = range->match};
+}
+
+void nested_forget_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n)
+{
+	struct command cmds[NESTED_RANGES];
+
+	for (unsigned int some; n; n -= some, ranges += some) {
+		some = (unsigned int)min_u64(n, NESTED_RANGES);
+		for (unsigned int k = 0; k < some; k++)
+			cmds[k] = stage1_command(parent, &ranges[k]);
+		post_to_all(parent, cmds, some);
+	}
 }
 
 void nested_forget(struct domain *parent, const struct nested_match *m, uint64_t first,
 		   uint64_t last)
 {
-	struct command cmd = stage1_command(parent, m, first, last);
-
-	post_to_all(parent, &cmd);
+	nested_forget_ranges(parent, &(struct nested_range){*m, first, last}, 1);
 }
 
 void nested_forget_of(struct requester *r, const struct domain *parent,
 		      const struct nested_match *m, uint64_t first, uint64_t last)
 {
-	struct command cmd = stage1_command(parent, m, first, last);
+	struct command cmd = stage1_command(parent, &(struct nested_range){*m, first, last});
 
 	requester_post_command(r, &cmd);
 }
 
 void nested_forget_stage2(struct domain *parent, uint64_t first, uint64_t last)
 {
-	post_to_all(parent, &(struct command){.kind = COMMAND_PARENT,
-					      .first = first,
-					      .last = last,
-					      .parent = parent});
+	const struct command cmd = {
+		.kind = COMMAND_PARENT, .first = first, .last = last, .parent = parent};
+
+	post_to_all(parent, &cmd, 1);
 }
 
 void nested_forget_config(struct requester *r, uint32_t pasid)
@@ -352,7 +365,9 @@ void nested_forget_config(struct requester *r, uint32_t pasid)
 
 void nested_forget_pasid_config(struct domain *parent, uint32_t pasid)
 {
-	post_to_all(parent, &(struct command){.kind = COMMAND_CONFIG, .match.asid = pasid});
+	const struct command cmd = {.kind = COMMAND_CONFIG, .match.asid = pasid};
+
+	post_to_all(parent, &cmd, 1);
 }
 
 void nested_forget_all_config(struct domain *parent)

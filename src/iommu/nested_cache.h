@@ -17,13 +17,13 @@
 
 #include "iommu/requester.h"
 
-#define NESTED_SPACES  64
+#define NESTED_SPACES  64 /* bits of nested_cache.taken */
 #define NESTED_CONFIGS 64 /* a power of two */
 #define NESTED_TABLES  2  /* levels of tables that are cached: the lowest, the next */
 
 struct nested_space {
 	struct nested_tag tag; /* stage 2: only parent */
-	enum { SPACE_FREE, SPACE_STAGE1, SPACE_STAGE2 } kind;
+	enum { SPACE_STAGE1, SPACE_STAGE2 } kind;
 	uint64_t used; /* when last, by nested_cache.clock */
 	struct iotlb_context leaves, global, tables[NESTED_TABLES];
 	uint8_t covers_lg2[NESTED_TABLES]; /* what a table of each level covers; 0: none is cached
@@ -39,6 +39,7 @@ struct nested_config {
 
 struct nested_cache {
 	uint64_t clock;
+	uint64_t taken;		     /* spaces in use, a bit for each: they are few */
 	struct nested_space *stage2; /* that was asked for last */
 	struct nested_space space[NESTED_SPACES];
 	struct nested_config config[NESTED_CONFIGS];
@@ -54,7 +55,18 @@ struct nested_config *nested_config_find(struct requester *r, const struct bindi
 struct nested_config *nested_config_add(struct requester *r, const struct nested_request *q,
 					const struct nested_context *ctx);
 /* The space of stage 2 of a parent. */
-struct nested_space *nested_stage2(struct requester *r, const struct domain *parent);
+struct nested_space *nested_stage2_find(struct requester *r, const struct domain *parent);
+static inline struct nested_space *nested_stage2(struct requester *r, const struct domain *parent)
+{
+	struct nested_cache *c = r->nested;
+	struct nested_space *s = c->stage2;
+
+	if (unlikely(!s || !(c->taken & BIT(s - c->space)) || s->kind != SPACE_STAGE2 ||
+		     s->tag.parent != parent))
+		s = nested_stage2_find(r, parent);
+	s->used = ++c->clock;
+	return s;
+}
 
 /* A table of the level @n of those that are cached, that covers @va; 0 in *covers: none. */
 uint64_t nested_table_find(struct requester *r, struct nested_space *s, unsigned int n, uint64_t va,

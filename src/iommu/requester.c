@@ -195,16 +195,16 @@ void requester_get_stats(const struct requester *r, struct requester_stats *out)
 	out->page_requests = __atomic_load_n(&r->stats.page_requests, __ATOMIC_RELAXED);
 }
 
-/* Commands' lock held: counts what was written into the ring, or a flush. */
-static void publish(struct commands *c)
+/* Commands' lock held: counts @n that were written into the ring, or a flush. */
+static void publish(struct commands *c, unsigned int n)
 {
-	__atomic_store_n(&c->posted, c->posted + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&c->posted, c->posted + n, __ATOMIC_RELEASE);
 }
 
 static void post_flush(struct commands *c)
 {
 	__atomic_store_n(&c->flushed, c->posted + 1, __ATOMIC_RELAXED);
-	publish(c);
+	publish(c, 1);
 }
 
 /* Where command @n is; the DMA thread, or the lock held. */
@@ -215,17 +215,17 @@ static struct command *place_of(struct commands *c, uint64_t n)
 	return &c->many[n % MANY_COMMANDS];
 }
 
-/* Commands' lock held: where the next one goes; NULL: it became a flush. */
-static struct command *next_place(struct requester *r)
+/* Commands' lock held: there is room for @n; false: they became a flush. */
+static bool have_room(struct requester *r, unsigned int n)
 {
 	struct commands *c = &r->commands;
 	uint64_t room = c->many ? MANY_COMMANDS : COMMANDS;
 
 	/* Acquire: the DMA thread has read what is overwritten here. */
-	if (c->posted - __atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) < room)
-		return place_of(c, c->posted);
+	if (c->posted + n - __atomic_load_n(&r->applied, __ATOMIC_ACQUIRE) <= room)
+		return true;
 	post_flush(c);
-	return NULL;
+	return false;
 }
 
 void requester_post(struct binding *b, uint64_t first, uint64_t last)
@@ -234,29 +234,33 @@ void requester_post(struct binding *b, uint64_t first, uint64_t last)
 	struct command *cmd;
 
 	lock_acquire(&c->lock);
-	cmd = next_place(b->requester);
-	if (cmd) {
+	if (have_room(b->requester, 1)) {
+		cmd = place_of(c, c->posted);
 		cmd->kind = COMMAND_PAGES;
 		cmd->binding = b;
 		cmd->first = first;
 		cmd->last = last;
-		publish(c);
+		publish(c, 1);
 	}
 	lock_release(&c->lock);
 }
 
-void requester_post_command(struct requester *r, const struct command *what)
+void requester_post_commands(struct requester *r, const struct command *cmds, unsigned int n)
 {
 	struct commands *c = &r->commands;
-	struct command *cmd;
 
 	lock_acquire(&c->lock);
-	cmd = next_place(r);
-	if (cmd) {
-		*cmd = *what;
-		publish(c);
+	if (have_room(r, n)) {
+		for (unsigned int k = 0; k < n; k++)
+			*place_of(c, c->posted + k) = cmds[k];
+		publish(c, n);
 	}
 	lock_release(&c->lock);
+}
+
+void requester_post_command(struct requester *r, const struct command *cmd)
+{
+	requester_post_commands(r, cmd, 1);
 }
 
 void requester_post_all(struct requester *r)

@@ -175,8 +175,9 @@ static inline void stat_add(uint64_t *counter, uint64_t n)
 /* Writer: make the requester forget [iova, last] of @b before its next translation. */
 void requester_post(struct binding *b, uint64_t iova, uint64_t last);
 void requester_post_all(struct requester *r);
-/* The same of any command. */
+/* The same of any command, or of several. */
 void requester_post_command(struct requester *r, const struct command *cmd);
+void requester_post_commands(struct requester *r, const struct command *cmds, unsigned int n);
 /* iommu->lock held: room for what nested translation caches. -ENOMEM. */
 int requester_prepare_nested(struct requester *r);
 

@@ -59,6 +59,30 @@ WALK bool walk_foreign_skips(const struct pt_format *f, uint64_t iova, unsigned 
 	return iova & MASK(walk_shift(f, level)) & ~MASK(walk_shift(f, next + 1));
 }
 
+/* The entry that @out holds, to whoever wants each. */
+WALK void walk_foreign_tell(const struct pt_format *f, const struct pt_walk *out, uint64_t iova,
+			    uint64_t table, unsigned int index,
+			    void (*cb)(void *arg, const struct pt_step *s), void *arg)
+{
+	const unsigned int lg2 = walk_shift(f, out->level);
+	const struct pt_step s = {
+		.iova = align_down(iova, BIT(lg2)),
+		.table_pa = table,
+		.raw = out->raw,
+		.index = index,
+		.level = out->level,
+		.kind = out->entry.kind,
+		.fault = out->entry.fault,
+		.pa = out->entry.pa,
+		.lg2 = out->entry.kind == PT_STEP_LEAF ? out->entry.lg2 : (uint8_t)lg2,
+		.prot = out->may & (PT_MAY_READ | PT_MAY_WRITE),
+		.may = out->may,
+		.next = out->entry.next,
+	};
+
+	cb(arg, &s);
+}
+
 WALK int walk_foreign(const struct pt_format *f, const struct pt_regime *r, uint64_t iova,
 		      struct pt_walk *out, void (*cb)(void *arg, const struct pt_step *s),
 		      void *arg)
@@ -71,12 +95,9 @@ WALK int walk_foreign(const struct pt_format *f, const struct pt_regime *r, uint
 		return -EFAULT;
 	}
 	for (;; out->level = out->entry.next) {
-		struct pt_step s = {.table_pa = table, .level = out->level};
+		const unsigned int index = walk_foreign_index(f, r, iova, out->level);
 
-		s.index = walk_foreign_index(f, r, iova, out->level);
-		s.lg2 = (uint8_t)walk_shift(f, out->level);
-		s.iova = align_down(iova, BIT(s.lg2));
-		out->entry_pa = table + s.index * sizeof(uint64_t);
+		out->entry_pa = table + index * sizeof(uint64_t);
 		out->raw = 0;
 		if (r->read(r->arg, out->entry_pa, &out->raw))
 			out->entry = (struct pt_entry){.fault = PT_FAULT_READ};
@@ -90,18 +111,8 @@ WALK int walk_foreign(const struct pt_format *f, const struct pt_regime *r, uint
 		    walk_foreign_skips(f, iova, out->level, out->entry.next))
 			out->entry.fault = PT_FAULT_ABSENT;
 		out->may &= out->entry.may;
-		if (cb) {
-			s.raw = out->raw;
-			s.kind = out->entry.kind;
-			s.fault = out->entry.fault;
-			s.pa = out->entry.pa;
-			if (s.kind == PT_STEP_LEAF)
-				s.lg2 = out->entry.lg2;
-			s.prot = out->may & (PT_MAY_READ | PT_MAY_WRITE);
-			s.may = out->may;
-			s.next = out->entry.next;
-			cb(arg, &s);
-		}
+		if (cb)
+			walk_foreign_tell(f, out, iova, table, index, cb, arg);
 		if (out->entry.fault)
 			return -EFAULT;
 		if (out->entry.kind == PT_STEP_LEAF) {

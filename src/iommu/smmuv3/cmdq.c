@@ -124,10 +124,11 @@ static enum smmuv3_cerror carry_out(struct smmuv3_cmdq *q, struct smmuv3_batch *
 static void cmdq_execute(struct queue *queue, const void *entries, uint32_t n, uint32_t *done)
 {
 	struct smmuv3_cmdq *q = cmdq_of(queue);
-	struct smmuv3_batch b = {.v = q->v};
 	enum smmuv3_cerror err = SMMUV3_CERROR_NONE;
 	const uint64_t(*raw)[SMMUV3_CMD_WORDS] = entries;
+	struct smmuv3_batch b;
 
+	smmuv3_batch_begin(&b, q->v);
 	while (*done < n && !err) {
 		err = carry_out(q, &b, raw[*done]);
 		*done += !err;

@@ -35,18 +35,18 @@
 
 /* ---- a batch ---- */
 
-static void post_range(struct smmuv3_batch *b)
+static void post_ranges(struct smmuv3_batch *b)
 {
-	if (!b->any)
+	if (!b->nr)
 		return;
-	nested_forget(b->v->viommu.parent, &b->match, b->first, b->last);
-	b->any = false;
+	nested_forget_ranges(b->v->viommu.parent, b->ranges, b->nr);
+	b->nr = 0;
 	b->posted = true;
 }
 
 void smmuv3_batch_end(struct smmuv3_batch *b)
 {
-	post_range(b);
+	post_ranges(b);
 	if (b->posted)
 		nested_sync(b->v->viommu.parent);
 	b->posted = false;
@@ -61,16 +61,16 @@ static bool same_match(const struct nested_match *a, const struct nested_match *
 static void add_range(struct smmuv3_batch *b, const struct nested_match *m, uint64_t first,
 		      uint64_t last)
 {
-	if (b->any && same_match(&b->match, m) && first >= b->first && first <= b->last + 1 &&
-	    b->last != U64MAX) {
-		b->last = max_u64(b->last, last);
+	struct nested_range *before = b->nr ? &b->ranges[b->nr - 1] : NULL;
+
+	if (before && first >= before->first && first <= before->last + 1 &&
+	    before->last != U64MAX && same_match(&before->match, m)) {
+		before->last = max_u64(before->last, last);
 		return;
 	}
-	post_range(b);
-	b->match = *m;
-	b->first = first;
-	b->last = last;
-	b->any = true;
+	if (b->nr == NESTED_RANGES)
+		post_ranges(b);
+	b->ranges[b->nr++] = (struct nested_range){*m, first, last};
 }
 
 /* Addresses as the caches know them: the upper byte may be a tag. */
@@ -129,7 +129,7 @@ static int forget_cds(struct smmuv3_batch *b, uint32_t sid, uint32_t ssid)
 	struct viommu *v = &b->v->viommu;
 	struct vdevice *vd;
 
-	post_range(b);
+	post_ranges(b);
 	lock_acquire(&v->lock);
 	vd = viommu_find(v, sid);
 	if (vd)
@@ -144,7 +144,7 @@ static void forget_stes(struct smmuv3_batch *b, uint32_t first, uint32_t last)
 {
 	struct viommu *v = &b->v->viommu;
 
-	post_range(b);
+	post_ranges(b);
 	lock_acquire(&v->lock);
 	for (size_t n = 0; n < v->nr_vdevices; n++) {
 		const struct vdevice *vd = v->vdevices[n];
@@ -277,13 +277,14 @@ static int handle(struct smmuv3_batch *b, const uint64_t raw[SMMUV3_CMD_WORDS])
 
 int smmuv3_invalidate(struct viommu *v, const struct user_array *a, uint32_t *done)
 {
-	struct smmuv3_batch b = {.v = smmuv3_viommu_of(v)};
 	struct iommu_viommu_arm_smmuv3_invalidate *all;
+	struct smmuv3_batch b;
 	int rc;
 
 	all = ioas_calloc(a->entry_num + 1ull, sizeof(*all));
 	if (!all)
 		return -ENOMEM;
+	smmuv3_batch_begin(&b, smmuv3_viommu_of(v));
 	rc = user_get_all(a, IOMMU_VIOMMU_INVALIDATE_DATA_ARM_SMMUV3, all, sizeof(*all));
 	for (uint32_t k = 0; k < a->entry_num && !rc; k++) {
 		const uint64_t raw[] = {all[k].cmd[0], all[k].cmd[1]};

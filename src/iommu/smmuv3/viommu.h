@@ -59,14 +59,21 @@ int smmuv3_nested_fault(const struct nested_request *q, const struct nested_cont
 
 /* invalidate.c */
 
-/* Commands in one order. Begins as {.v}. */
+/* Commands in one order. Begins as smmuv3_batch_begin() leaves it. */
 struct smmuv3_batch {
 	struct smmuv3_viommu *v;
-	bool posted; /* something waits for a sync */
-	bool any;    /* the TLBI below is still to be posted: what follows may be joined to it */
-	struct nested_match match;
-	uint64_t first, last;
+	bool posted;	 /* something waits for a sync */
+	unsigned int nr; /* TLBIs that are still to be posted; what follows may be joined to the
+			    last */
+	struct nested_range ranges[NESTED_RANGES];
 };
+/* Without clearing what is not used yet. */
+static inline void smmuv3_batch_begin(struct smmuv3_batch *b, struct smmuv3_viommu *v)
+{
+	b->v = v;
+	b->posted = false;
+	b->nr = 0;
+}
 /* A decoded invalidation. 0; -ENOENT: there is no such stream. */
 int smmuv3_batch_add(struct smmuv3_batch *b, const struct smmuv3_command *c);
 /* Returns when all of them are done. */

@@ -13,11 +13,16 @@
 #include <ioas/abi/extensions.h>
 #include <ioas/ioas.h>
 
+#include "guest.h"
+
 #define GB    (1ull << 30)
 #define PAGE  4096ull
 #define MANY  64
 #define SMALL (16 * PAGE) /* fits into an IOTLB */
 #define BIG   (256ull << 20)
+#define BATCH 256
+
+_Static_assert(BIG == GUEST_DATA && GUEST_VA == 8 * GB, "reads are where the guest maps");
 
 struct bed {
 	struct ioas_host *host;
@@ -26,6 +31,7 @@ struct bed {
 	uint32_t ioas;
 	char *mem;
 	uint64_t n, random;
+	struct guest guest; /* of nested paths; port is its port */
 };
 
 static void check(long rc, const char *what)
@@ -130,11 +136,47 @@ static void misses(struct bed *t)
 	read_words(t, BIG);
 }
 
+/* @batch pages that are no neighbours, by one call; the device forgets them at its next access. */
+static void invalidate(struct bed *t, uint32_t batch)
+{
+	struct guest_command commands[BATCH];
+
+	for (uint32_t i = 0; i < batch; i++)
+		commands[i] = guest_tlbi(2 * i);
+	for (uint64_t i = 0; i < t->n; i += batch) {
+		uint64_t word;
+
+		guest_invalidate(&t->guest, commands, batch);
+		ioas_port_begin(t->port);
+		check(ioas_port_read(t->port, GUEST_VA, &word, 8), "ioas_port_read");
+		ioas_port_end(t->port);
+	}
+}
+
+static void tlbi_batch(struct bed *t)
+{
+	invalidate(t, BATCH);
+}
+
+static void tlbi_single(struct bed *t)
+{
+	invalidate(t, 1);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct bed *t);
-} paths[] = {{"map-unmap", pair},     {"map-unmap-array", array}, {"map-ascending", ascending},
-	     {"map-unmap-1g", large}, {"dma-hit", hits},	  {"dma-miss", misses}};
+	bool nested;
+} paths[] = {{"map-unmap", pair},
+	     {"map-unmap-array", array},
+	     {"map-ascending", ascending},
+	     {"map-unmap-1g", large},
+	     {"dma-hit", hits},
+	     {"dma-miss", misses},
+	     {"nested-hit", hits, true},
+	     {"nested-miss", misses, true},
+	     {"tlbi-batch", tlbi_batch, true},
+	     {"tlbi-single", tlbi_single, true}};
 
 __attribute__((noinline)) static void measured(void (*fn)(struct bed *t), struct bed *t)
 {
@@ -166,6 +208,21 @@ static void bed_create(struct bed *t)
 		map(t, (at + PAGE) % BIG, 8 * GB + at, PAGE);
 }
 
+static void nested_create(struct bed *t)
+{
+	guest_create(&t->guest, 0);
+	t->host = t->guest.host;
+	t->port = t->guest.port;
+}
+
+static void destroy(struct bed *t, bool nested)
+{
+	if (nested)
+		guest_destroy(&t->guest);
+	else
+		ioas_host_destroy(t->host);
+}
+
 int main(int argc, char **argv)
 {
 	struct bed t = {.random = 1};
@@ -175,10 +232,13 @@ int main(int argc, char **argv)
 	for (size_t i = 0; t.n && i < sizeof(paths) / sizeof(*paths); i++) {
 		if (strcmp(argv[1], paths[i].name))
 			continue;
-		bed_create(&t);
+		if (paths[i].nested)
+			nested_create(&t);
+		else
+			bed_create(&t);
 		paths[i].fn(&t); /* warm */
 		measured(paths[i].fn, &t);
-		ioas_host_destroy(t.host);
+		destroy(&t, paths[i].nested);
 		return 0;
 	}
 	fprintf(stderr, "usage: bench-paths PATH N; paths:");

@@ -123,6 +123,12 @@ struct nested_ops {
 	 * Under iommu->lock.
 	 */
 	int (*attach)(struct domain *d, struct requester *r, uint32_t pasid, uint64_t *virt_id);
+	/*
+	 * A device asks for pages by this domain: true when the guest hears of it, and answers @g,
+	 * or whoever ends the attachment does. False: somebody else does. NULL: false. Under
+	 * iommu->lock, outside of sections.
+	 */
+	bool (*page_request)(struct domain *d, struct requester *r, struct page_group *g);
 	/* Requests with a PASID that nobody attached are this domain's, when the RID is. */
 	bool pasids;
 };

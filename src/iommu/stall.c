@@ -6,10 +6,11 @@
 
 #include "base/alloc.h"
 #include "iommu/domain.h"
+#include "iommu/nested.h"
 #include "iommu/requester.h"
 
 /* Whose queue a request is for: its PASID's domain, or the RID's where the guest has the PASIDs. */
-static const struct domain *domain_of(const struct requester *r, uint32_t pasid)
+static struct domain *domain_of(const struct requester *r, uint32_t pasid)
 {
 	const struct binding *b = pasid == IOMMU_NO_PASID ? &r->rid : pasid_find(r, pasid);
 
@@ -103,6 +104,19 @@ static void hide(struct requester *r)
 	lock_release(&r->commands.lock);
 }
 
+/* By a nested domain whose guest answers itself. */
+static bool guest_takes(struct requester *r, struct page_group *g)
+{
+	struct domain *d;
+	bool taken;
+
+	lock_acquire(&r->iommu->lock);
+	d = domain_of(r, g->pasid);
+	taken = d && d->nested && d->nested->page_request && d->nested->page_request(d, r, g);
+	lock_release(&r->iommu->lock);
+	return taken;
+}
+
 /* Outside of sections, since whoever answers may wait for them. */
 static int ask(struct requester *r, struct asking *a)
 {
@@ -114,7 +128,8 @@ static int ask(struct requester *r, struct asking *a)
 		return -EFAULT;
 	}
 	stat_add(&r->stats.page_requests, a->group.nr_requests);
-	iommu_request_pages(r, &a->group);
+	if (!guest_takes(r, &a->group))
+		iommu_request_pages(r, &a->group);
 	while (sem_wait(&a->wake))
 		; /* a signal */
 	hide(r);

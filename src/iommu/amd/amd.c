@@ -203,5 +203,6 @@ const struct iommu_make amd_make = {
 	.domain_config = amd_domain_config,
 	.regions = amd_regions,
 	.fault_code = amd_fault_code,
+	.attach = amd_attach,
 	.viommu_type = amd_viommu_type,
 };

@@ -202,3 +202,8 @@ void amd_hw_queue_fini(struct hw_queue *hw)
 	consumer_remove(&q->queue);
 	leave_place(q->viommu);
 }
+
+void amd_hw_queue_kick(struct hw_queue *hw)
+{
+	consumer_kick(container_of(hw, struct amd_queue, hw)->queue.consumer);
+}

@@ -21,6 +21,7 @@ enum {
 	AMD_EVENT_ILLEGAL_COMMAND_ERROR = 0x5,
 	AMD_EVENT_COMMAND_HARDWARE_ERROR = 0x6,
 	AMD_EVENT_INVALID_DEVICE_REQUEST = 0x8,
+	AMD_EVENT_INVALID_PPR_REQUEST = 0x9,
 };
 
 /* Flags: bits 59:48. Which of them an event has is its section's to say. */

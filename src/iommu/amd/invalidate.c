@@ -104,6 +104,7 @@ void amd_execute(struct amd_viommu *v, const struct amd_command *c)
 		forget_all(v);
 		break;
 	case AMD_COMPLETE_PPR_REQUEST:
+		amd_ppr_complete(v, c);
 		break;
 	case AMD_INVALIDATE_INTERRUPT_TABLE: /* the VMM remaps interrupts */
 	case AMD_PREFETCH_IOMMU_PAGES:	     /* a hint */

@@ -15,7 +15,6 @@ struct amd_note {
 	struct pt_regime regime;
 	bool guest;	   /* guest tables: U/S and NX mean something, the address is a GVA */
 	bool user_checked; /* USSup */
-	bool iotlb;	   /* DTE.I */
 	bool se, sa;	   /* DTE */
 	uint8_t denied;	   /* IOMMU_READ, IOMMU_WRITE: by the DTE's IR and IW */
 	uint16_t domain;   /* the guest's */
@@ -73,9 +72,12 @@ static bool is_suppressed(const struct nested_request *q, const struct amd_note 
 /* Tells the guest; the host where the guest has nobody who listens. */
 static int tell(const struct nested_request *q, const struct amd_note *note, struct report *rep)
 {
-	const uint32_t code = amd_event_code(&rep->event);
 	uint64_t entry[2];
+	uint32_t code;
 
+	if (q->ats)
+		rep->event.flags |= AMD_FAULT_TR;
+	code = amd_event_code(&rep->event);
 	if (is_suppressed(q, note, rep))
 		return nested_guest_fault(q, rep->reason, code);
 	rep->event.device = (uint16_t)nested_virt_id(q);
@@ -422,9 +424,8 @@ static unsigned int amd_permits(const struct nested_context *ctx, const struct p
 				unsigned int access)
 {
 	const struct amd_note *note = nested_note(ctx, const struct amd_note);
-	unsigned int permitted = table_permits(note, w->may, access) & ~(unsigned int)note->denied;
 
-	return note->denied & IOMMU_READ ? permitted & ~(unsigned int)IOMMU_EXEC : permitted;
+	return table_permits(note, w->may, access) & ~(unsigned int)note->denied;
 }
 
 /* ---- life ---- */
@@ -433,7 +434,7 @@ static unsigned int amd_permits(const struct nested_context *ctx, const struct p
  * Ours finds its entry by the vRID; Linux's kind knows devices without one, whose events then have
  * the host's name.
  */
-static int amd_attach(struct domain *d, struct requester *r, uint32_t pasid, uint64_t *virt_id)
+static int attach_nested(struct domain *d, struct requester *r, uint32_t pasid, uint64_t *virt_id)
 {
 	struct amd_viommu *v = nested_of(d)->viommu;
 	struct vdevice *vd;
@@ -460,9 +461,17 @@ static const struct nested_ops amd_nested_ops = {
 	.select = amd_select,
 	.permits = amd_permits,
 	.fault = amd_nested_fault,
-	.attach = amd_attach,
+	.attach = attach_nested,
+	.page_request = amd_ppr_request,
 	.pasids = true,
 };
+
+int amd_attach(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old)
+{
+	if (old && old->nested == &amd_nested_ops)
+		amd_ppr_cancel(old, r);
+	return 0;
+}
 
 /* 4.3, in Linux's order. */
 static int check_guest_entry(const struct amd *a, const uint64_t raw[AMD_DTE_WORDS])

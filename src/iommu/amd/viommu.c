@@ -18,6 +18,7 @@ static void setup(struct amd_viommu *v)
 	pthread_mutex_init(&v->order, NULL);
 	pthread_mutex_init(&v->lock, NULL);
 	list_init(&v->guest_domains);
+	list_init(&v->asked);
 	consumer_init(&v->consumer, &v->viommu);
 }
 
@@ -158,6 +159,7 @@ static const struct viommu_ops own_ops = {
 	.hw_queue_size = amd_hw_queue_size,
 	.hw_queue_init = amd_hw_queue_init,
 	.hw_queue_fini = amd_hw_queue_fini,
+	.hw_queue_kick = amd_hw_queue_kick,
 };
 
 /* Linux looks at no type. */

@@ -45,8 +45,9 @@ struct amd_viommu {
 
 	/* One batch of commands at a time; a vDEVICE goes when none runs that found it. */
 	pthread_mutex_t order;
-	pthread_mutex_t lock;	   /* a leaf: domains, queue */
+	pthread_mutex_t lock;	   /* a leaf: what follows, queue */
 	struct list guest_domains; /* Linux's kind */
+	struct list asked;	   /* page groups that wait for the guest's answer */
 
 	struct consumer consumer;
 	struct amd_queue *queue; /* NULL: none */
@@ -101,6 +102,8 @@ void amd_guest_domain_put(struct amd_viommu *v, struct amd_guest_domain *g);
 
 /* nested.c */
 enum amd_regime { AMD_REGIME_HOST, AMD_REGIME_GUEST };
+/* iommu_make.attach: the end of an attachment to @old. */
+int amd_attach(struct requester *r, uint32_t pasid, struct domain *d, struct domain *old);
 /* HWA.21. */
 int amd_nested_alloc(struct viommu *v, uint32_t flags, const struct user_data *data,
 		     struct domain **out);
@@ -111,9 +114,16 @@ int amd_nested_alloc(struct viommu *v, uint32_t flags, const struct user_data *d
 void amd_execute(struct amd_viommu *v, const struct amd_command *c);
 int amd_viommu_invalidate(struct viommu *v, const struct user_array *a, uint32_t *done);
 
+/* ppr.c. As nested_ops.page_request; the guest's answer; what @r asked for by @d is answered with
+ * no. */
+bool amd_ppr_request(struct domain *d, struct requester *r, struct page_group *g);
+void amd_ppr_complete(struct amd_viommu *v, const struct amd_command *c);
+void amd_ppr_cancel(struct domain *d, const struct requester *r);
+
 /* command_buffer.c */
 size_t amd_hw_queue_size(const struct viommu *v, uint32_t type);
 int amd_hw_queue_init(struct hw_queue *q);
 void amd_hw_queue_fini(struct hw_queue *q);
+void amd_hw_queue_kick(struct hw_queue *q);
 
 #endif

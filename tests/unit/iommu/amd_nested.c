@@ -14,10 +14,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "amd_guest.h"
 
-#define MAKE	   "amd,nesting=on,levels=6,guest-levels=5,pasid-bits=20"
+#define MAKE	   "amd,nesting=on,levels=6,guest-levels=5,pasid-bits=20,ats=on,pri=on"
 #define EVERYTHING 0x7ffffffffffff001ull
 
 enum { DEVTAB = 2, IOMMU_PAGES = 3, ALL = 8 };
@@ -234,7 +235,7 @@ static void larger_pages(struct guest *g)
 		struct space *s = &g->space[n];
 		uint64_t *e;
 
-		/* 64 KiB by a run of entries; 2 MiB; a table two levels down; one that goes up. */
+		/* 64 KiB by a run of entries; 2 MiB; tables two levels down; one that goes up. */
 		for (unsigned int k = 0; k < 16; k++)
 			*host_leaf(g, s, 7ull << 21 | k << 12) =
 				512ull << 12 | 0x7000 | 1 | 7 << 9 | BIT(61) | BIT(62);
@@ -243,6 +244,8 @@ static void larger_pages(struct guest *g)
 		*e = 512ull << 12 | 1 | BIT(61) | BIT(62);
 		*word(g, s->host[4] + 3 * 8) = new_table(g) | 1 | 1 << 9 | BIT(61) | BIT(62);
 		*host_leaf(g, s, 3ull << 39 | 0x5000) = random_page(g) | 1 | BIT(61);
+		*word(g, s->host[3] + 7 * 8) = new_table(g) | 1 | 1 << 9 | BIT(61) | BIT(62);
+		*host_leaf(g, s, 7ull << 30 | 0x5000) = random_page(g) | 1 | BIT(61);
 		*word(g, s->host[3] + 5 * 8) = s->host[4] | 1 | 4 << 9 | BIT(61);
 		for (unsigned int p = 0; p < NR_PASIDS; p++) {
 			guest_leaf(g, g->root[n][p], s->levels, 9ull << 21);
@@ -254,6 +257,9 @@ static void larger_pages(struct guest *g)
 	g->va[8] = 3ull << 39 | 0x5000;
 	g->va[12] = 3ull << 39 | 1ull << 21;
 	g->va[16] = 5ull << 30;
+	g->va[20] = 7ull << 30 | 0x5000;
+	g->va[24] = 7ull << 30 | 0x6000;
+	g->va[28] = 7ull << 30 | 1ull << 21 | 0x5000;
 }
 
 static int create(void **state)
@@ -509,6 +515,93 @@ static void test_hardware_errors(void **state)
 	assert_int_equal(g->bed.last_fault.code, 2u << 12 | 1 << 2 | 1); /* GN, US */
 }
 
+/* ---- page requests ---- */
+
+struct asker {
+	struct guest *g;
+	uint32_t pasid;
+	uint64_t va, len;
+	int rc;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+
+	a->rc = requester_ask_pages(a->g->device[0].r, a->pasid, a->va, a->len, IOMMU_WRITE);
+	return NULL;
+}
+
+static void wait_for_events(struct guest *g, unsigned int n)
+{
+	while (__atomic_load_n(&g->nr_events, __ATOMIC_ACQUIRE) < n)
+		sched_yield();
+}
+
+/* A group of two pages in the PPR log, and the answer that the guest gives to its tag. */
+static void test_page_requests(void **state)
+{
+	struct guest *g = *state;
+	struct asker a = {.g = g, .pasid = 5, .va = 0x7000, .len = 8192};
+	pthread_t thread;
+
+	assert_int_equal(requester_add_ats(g->device[0].r, true), 0);
+	use_guest_tables(g, 0, 1);
+	entry_of(g, 0)[0] |= BIT(52);
+	forget_entry(g, 0);
+	for (unsigned int code = 0; code < 2; code++) {
+		g->nr_events = 0;
+		assert_int_equal(pthread_create(&thread, NULL, ask, &a), 0);
+		wait_for_events(g, 2);
+		assert_int_equal(g->event.log, IOMMU_VEVENT_IOAS_AMD_PPR);
+		assert_int_equal(g->event.entry[0] & 0xffffffff, 5 << 16 | 8);
+		assert_int_equal(g->event.entry[0] >> 48, 0x1160);		 /* GN, US, write */
+		assert_int_equal(g->event.entry[0] >> 32 & 0x3ff, 0x200 | code); /* the last */
+		assert_int_equal(g->event.entry[1], 0x8000);
+		/* Of another tag, PASID, device. */
+		command(g, op(7) | 5ull << 32 | 8, (uint64_t)(code + 1) << 32 | 4);
+		command(g, op(7) | 6ull << 32 | 8, (uint64_t)code << 32 | 4);
+		command(g, op(7) | 5ull << 32 | 16, (uint64_t)code << 32 | 4);
+		command(g, op(7) | 5ull << 32 | 8, (uint64_t)code << 32 | (uint64_t)code << 44 | 4);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(a.rc, code ? -EFAULT : 0);
+	}
+
+	/* The device goes: nobody is left to answer. */
+	g->nr_events = 0;
+	assert_int_equal(pthread_create(&thread, NULL, ask, &a), 0);
+	wait_for_events(g, 2);
+	requester_end(g->device[0].r);
+	assert_int_equal(requester_attach(g->device[0].r, NULL), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(a.rc, -EFAULT);
+	assert_int_equal(requester_attach(g->device[0].r, g->device[0].domain), 0);
+	requester_begin(g->device[0].r);
+
+	/* Nobody reads the log. */
+	g->deaf = true;
+	ask(&a);
+	assert_int_equal(a.rc, -EFAULT);
+	g->deaf = false;
+}
+
+/* PPR clear in the device's entry, once that is known. */
+static void test_page_requests_refused(void **state)
+{
+	struct guest *g = *state;
+	struct asker a = {.g = g, .pasid = 5, .va = 0x7000, .len = 1};
+	struct outcome o;
+
+	assert_int_equal(requester_add_ats(g->device[0].r, true), 0);
+	use_guest_tables(g, 0, 1);
+	engine_translate(g, 0, 5, 0x7000, IOMMU_READ, &o);
+	assert_int_equal(o.where, -1);
+	ask(&a);
+	assert_int_equal(a.rc, -EFAULT);
+	assert_int_equal(g->event.log, IOMMU_VEVENT_IOAS_AMD_EVENT);
+	assert_int_equal(g->event.entry[0] >> 60, 9);
+}
+
 /* ---- commands ---- */
 
 /* They stop at the first bad one; none after it is done. */
@@ -605,6 +698,8 @@ static void test_command_buffer(void **state)
 		ring_put(g, &r, op(IOMMU_PAGES) | (uint64_t)domain_of(1) << 32 | 5,
 			 (g->va[3] & FIELD(63, 12)) | 4);
 		ring_put(g, &r, op(1) | store | 1, n);
+		if (n % 8 == 0)
+			amd_hw_queue_kick(&r.queue.hw);
 		wait_until(word(g, store), n);
 		engine_translate(g, 0, 5, g->va[3], IOMMU_READ, &o);
 		assert_int_equal(o.where, -1);
@@ -682,6 +777,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_entry_cached, create, destroy),
 		cmocka_unit_test_setup_teardown(test_flags, create, destroy),
 		cmocka_unit_test_setup_teardown(test_hardware_errors, create, destroy),
+		cmocka_unit_test_setup_teardown(test_page_requests, create, destroy),
+		cmocka_unit_test_setup_teardown(test_page_requests_refused, create, destroy),
 		cmocka_unit_test_setup_teardown(test_command_order, create, destroy),
 		cmocka_unit_test_setup_teardown(test_command_buffer, create, destroy),
 		cmocka_unit_test_setup_teardown(test_queue_geometry, create, destroy),

@@ -7,8 +7,8 @@
 #include "mock/commands.h"
 
 static const struct noun *const nouns[] = {
-	&failing_files,	 &failing_ioas,	 &failing_hwpts,  &failing_viommus, &failing_devices,
-	&failing_groups, &failing_type1, &failing_compat, &failing_mock,
+	&failing_files,	  &failing_ioas,   &failing_hwpts, &failing_viommus, &failing_nesting,
+	&failing_devices, &failing_groups, &failing_type1, &failing_compat,  &failing_mock,
 };
 
 static const char *const real_makes[] = {
@@ -139,9 +139,11 @@ static bool tracks_dirty(const char *make)
 static void each(const struct noun *noun, void (*fn)(const struct failing *f, const char *make))
 {
 	for (const struct failing *f = noun->cases; f < noun->cases + noun->n; f++) {
-		if (f->mock)
+		if (f->only)
+			fn(f, f->only);
+		else if (f->mock)
 			fn(f, "mock");
-		for (size_t i = 0; i < ARRAY_SIZE(real_makes) && !f->mock; i++)
+		for (size_t i = 0; i < ARRAY_SIZE(real_makes) && !f->mock && !f->only; i++)
 			if (!f->dirty || tracks_dirty(real_makes[i]))
 				fn(f, real_makes[i]);
 	}

@@ -13,6 +13,7 @@
 #include "../bed.h"
 
 #include <errno.h>
+#include <ioas/abi/extensions.h>
 #include <ioas/abi/mock.h>
 
 /* A bed with what a case has set up in it; -1 (files) and 0 (ids) stand for what it has not. */
@@ -22,6 +23,13 @@ struct scene {
 	uint32_t devid[BED_DEVICES], ioas[2], hwpt, fault;
 	/* Of the make mock. */
 	uint32_t stdev, parent, nested, viommu, vdevice, hw_queue, item;
+	/* Of a nesting make. */
+	uint32_t nest_type, wish_len;
+	union wish {
+		struct iommu_viommu_ioas_vtd vtd;
+		struct iommu_viommu_ioas_amd amd;
+		struct iommu_viommu_ioas_smmuv3 smmuv3;
+	} wish;
 	uint64_t region; /* that a vIOMMU offers: where and how long */
 	uint64_t region_len;
 };
@@ -31,7 +39,8 @@ struct failing {
 	void (*prepare)(struct scene *s);
 	long (*call)(struct scene *s);
 	const char *model;  /* of the devices; NULL: scratch */
-	bool mock;	    /* on a host with that make; without it, on all others */
+	const char *only;   /* the make; NULL: all but the mock */
+	bool mock;	    /* the mock only */
 	bool dirty;	    /* only on makes that track dirty pages */
 	bool stays;	    /* what a reply that cannot be written leaves behind: MAP.19, 1.4 */
 	bool none;	    /* allocates nothing, or says nothing of it */
@@ -46,7 +55,8 @@ struct noun {
 };
 #define NOUN(variable, text) const struct noun variable = {text, cases, ARRAY_SIZE(cases)}
 extern const struct noun failing_files, failing_ioas, failing_hwpts, failing_viommus,
-	failing_devices, failing_groups, failing_type1, failing_compat, failing_mock;
+	failing_nesting, failing_devices, failing_groups, failing_type1, failing_compat,
+	failing_mock;
 
 /* ---- what stands before a call (scenes.c) ---- */
 

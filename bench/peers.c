@@ -227,7 +227,6 @@ static void row(struct bench *b, const struct world *w, const char *what, uint64
 	for (int i = 0; i < NR_SIDES; i++) {
 		cost[i].ns /= each;
 		cost[i].best /= each;
-		cost[i].best /= each;
 		cost[i].ir /= each;
 	}
 	if (cost[CLANG].ns < cost[GCC].ns)

@@ -165,7 +165,7 @@ WALK void walk_fill(const struct pt_format *f, const struct pt *pt, const struct
 	unsigned int shift = walk_shift(f, r->level);
 	struct walk_run piece = *r;
 
-	while (f->linear_lg2) {
+	while (f->linear_lg2 && piece.n > 1) {
 		uint64_t most = ((~piece.pa & MASK(f->linear_lg2)) >> shift) + 1, n = piece.n;
 
 		if (n <= most)

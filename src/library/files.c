@@ -3,9 +3,10 @@
  * A host's file numbers, and the caller behind them: this process, which handed the pointers in
  * itself.
  *
- * A call counts itself in file_slot.state for as long as it uses the file, one atomic instruction
- * when it begins and one when it ends; closing takes SLOT_OPEN away, and whoever is then the last
- * to leave drops the file.
+ * A call is noted for as long as it uses the file: the only one by its thread in file_slot.only,
+ * one atomic instruction when it begins and a plain store when it ends, others by a count in
+ * file_slot.state. (It may be another call of the thread's that ends there.) Closing turns
+ * SLOT_OPEN into SLOT_CLOSING, and whoever is then the last to leave drops the file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +18,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/epoch.h"
 #include "library/private.h"
 
 /* Bits of file_slot.state, above the number of calls under way. */
 #define SLOT_OPEN    (1ull << 32)
 #define SLOT_CLOSING (1ull << 33)
+#define SLOT_DROPPED (1ull << 34) /* for a moment */
 
 /* Structures are written field by field just before: a load that is wider than the stores before it
  * would have to wait until they are in the cache. */
@@ -81,29 +84,59 @@ static void drop_file(struct abi_file *f, int poll_fd)
 	abi_file_put(f);
 }
 
-static void leave_file(struct file_slot *slot)
+/*
+ * Nobody is counted in a closing file. A store by which somebody has left may not be seen yet, nor
+ * SLOT_CLOSING by who made it: after the barrier one of the two is.
+ */
+static void drop_last(struct ioas_host *h, struct file_slot *slot)
 {
-	uint64_t left = __atomic_sub_fetch(&slot->state, 1, __ATOMIC_ACQ_REL);
-	struct abi_file *f = slot->file;
-	int poll_fd = __atomic_load_n(&slot->poll_fd, __ATOMIC_RELAXED);
+	uint64_t closing = SLOT_CLOSING;
+	struct abi_file *f;
+	int poll_fd;
 
-	if (unlikely(left == SLOT_CLOSING) &&
-	    __atomic_compare_exchange_n(&slot->state, &left, 0, false, __ATOMIC_ACQ_REL,
-					__ATOMIC_RELAXED))
-		drop_file(f, poll_fd);
+	if (__atomic_load_n(&slot->only, __ATOMIC_ACQUIRE)) {
+		epoch_barrier(&h->host->epochs);
+		if (__atomic_load_n(&slot->only, __ATOMIC_ACQUIRE))
+			return;
+	}
+	if (!__atomic_compare_exchange_n(&slot->state, &closing, SLOT_DROPPED, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return;
+	f = slot->file;
+	poll_fd = __atomic_load_n(&slot->poll_fd, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&slot->state, SLOT_DROPPED, __ATOMIC_SEQ_CST);
+	drop_file(f, poll_fd);
+}
+
+static void leave_file(struct ioas_host *h, struct file_slot *slot)
+{
+	if (likely(__atomic_load_n(&slot->only, __ATOMIC_RELAXED) == pthread_self())) {
+		__atomic_store_n(&slot->only, 0, __ATOMIC_RELEASE);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		if (unlikely(h->host->epochs.fence))
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	} else {
+		__atomic_fetch_sub(&slot->state, 1, __ATOMIC_SEQ_CST);
+	}
+	if (unlikely(__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) == SLOT_CLOSING))
+		drop_last(h, slot);
 }
 
 /* The file behind @fd until leave_file(), or NULL. */
 static struct file_slot *enter_file(struct ioas_host *h, int fd)
 {
 	struct file_slot *slot;
+	pthread_t nobody = 0;
 
 	if (fd < 0 || fd >= MAX_FILES)
 		return NULL;
 	slot = &h->files[fd];
-	if (likely(__atomic_fetch_add(&slot->state, 1, __ATOMIC_ACQUIRE) & SLOT_OPEN))
+	if (unlikely(!__atomic_compare_exchange_n(&slot->only, &nobody, pthread_self(), false,
+						  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)))
+		__atomic_fetch_add(&slot->state, 1, __ATOMIC_SEQ_CST);
+	if (likely(__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) & SLOT_OPEN))
 		return slot;
-	leave_file(slot);
+	leave_file(h, slot);
 	return NULL;
 }
 
@@ -115,7 +148,7 @@ int library_file_get(struct ioas_host *h, int fd, struct abi_file **out)
 		return -EBADF;
 	*out = slot->file;
 	abi_file_get(*out);
-	leave_file(slot);
+	leave_file(h, slot);
 	return 0;
 }
 
@@ -284,14 +317,18 @@ int ioas_open(struct ioas_host *h, const char *path)
 int ioas_close(struct ioas_host *h, int fd)
 {
 	struct file_slot *slot = enter_file(h, fd);
+	uint64_t state;
 	bool closed;
 
 	if (!slot)
 		return -EBADF;
-	closed = __atomic_fetch_and(&slot->state, ~SLOT_OPEN, __ATOMIC_ACQ_REL) & SLOT_OPEN;
-	if (closed)
-		__atomic_fetch_or(&slot->state, SLOT_CLOSING, __ATOMIC_ACQ_REL);
-	leave_file(slot);
+	state = __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
+	do {
+		closed = state & SLOT_OPEN;
+	} while (closed && !__atomic_compare_exchange_n(&slot->state, &state,
+							state - SLOT_OPEN + SLOT_CLOSING, false,
+							__ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+	leave_file(h, slot);
 	return closed ? 0 : -EBADF;
 }
 
@@ -304,7 +341,7 @@ long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_t arg)
 	if (!slot)
 		return -EBADF;
 	rc = slot->file->ops->ioctl(slot->file, cmd, arg, &c);
-	leave_file(slot);
+	leave_file(h, slot);
 	return rc;
 }
 
@@ -318,7 +355,7 @@ long library_ioctl_of(struct ioas_host *h, int fd, unsigned int cmd, void *arg,
 	if (!slot)
 		return -EBADF;
 	rc = slot->file->ops->ioctl(slot->file, cmd, (uintptr_t)arg, &c.base);
-	leave_file(slot);
+	leave_file(h, slot);
 	return rc;
 }
 
@@ -384,6 +421,6 @@ int ioas_poll_fd(struct ioas_host *h, int fd)
 	pthread_mutex_lock(&h->lock);
 	rc = slot->poll_fd ? slot->poll_fd - 1 : poll_fd_create(slot);
 	pthread_mutex_unlock(&h->lock);
-	leave_file(slot);
+	leave_file(h, slot);
 	return rc;
 }

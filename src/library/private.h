@@ -22,6 +22,7 @@
 struct file_slot {
 	struct abi_file *file; /* valid while @state is not 0 */
 	uint64_t state;	       /* see files.c */
+	pthread_t only;	       /* the same */
 	int poll_fd;	       /* and 1; 0: none. Under ioas_host.lock */
 };
 

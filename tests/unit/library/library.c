@@ -3,6 +3,7 @@
  * The library from end to end: a host with an I/OAT and an NVMe model and a port, driven through its file numbers.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -252,6 +253,61 @@ static void refuses_with_the_rule(void **state)
 	drop(&r);
 }
 
+#define CLOSINGS 30000
+
+struct closing {
+	struct ioas_host *host;
+	int fd;
+	bool stop;
+};
+
+/* Calls a file that is closed and opened all the time. */
+static void *call_meanwhile(void *arg)
+{
+	struct closing *c = arg;
+	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
+
+	while (!__atomic_load_n(&c->stop, __ATOMIC_RELAXED)) {
+		long rc = ioas_ioctl(c->host, c->fd, IOMMU_IOAS_ALLOC, (uintptr_t)&alloc);
+
+		if (rc && rc != -EBADF)
+			return (void *)rc;
+	}
+	return NULL;
+}
+
+/* Whoever leaves last takes the file along: no number stays taken, and no file is used when it is
+ * gone. */
+static void files_are_closed_under_calls(void **state)
+{
+	struct closing c;
+	pthread_t thread[2];
+	struct rig r;
+	void *rc;
+
+	make_host(&r, NULL);
+	c = (struct closing){.host = r.host, .fd = ioas_open(r.host, "/dev/iommu")};
+	assert_true(c.fd >= 0);
+	assert_int_equal(ioas_close(r.host, c.fd), 0);
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, call_meanwhile, &c), 0);
+	for (unsigned int i = 0; i < CLOSINGS; i++) {
+		int fd = ioas_open(r.host, "/dev/iommu");
+
+		assert_true(fd >= 0);
+		assert_int_equal(ioas_close(r.host, fd), 0);
+	}
+	__atomic_store_n(&c.stop, true, __ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(pthread_join(thread[i], &rc), 0);
+		assert_null(rc);
+	}
+	for (int fd = 0; fd <= c.fd + 3; fd++)
+		assert_int_equal(ioas_close(r.host, fd), -EBADF);
+	assert_int_equal(ioas_open(r.host, "/dev/iommu"), c.fd);
+	drop(&r);
+}
+
 static void bad_hosts_are_explained(void **state)
 {
 	struct ioas_host_config cfg = {.iommu = "vtd,colour=red"};
@@ -273,6 +329,7 @@ int main(void)
 		cmocka_unit_test(a_port_reads_and_writes),
 		cmocka_unit_test(ports_come_and_go),
 		cmocka_unit_test(refuses_with_the_rule),
+		cmocka_unit_test(files_are_closed_under_calls),
 		cmocka_unit_test(bad_hosts_are_explained),
 	};
 

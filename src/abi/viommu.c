@@ -115,7 +115,6 @@ int abi_hw_queue_kick(struct call *call)
 	const struct iommu_hw_queue_kick *cmd = call->cmd;
 	struct hw_queue_object *q;
 	struct object *obj;
-	int rc = 0;
 
 	if (cmd->flags || cmd->__reserved)
 		return no(call, EOPNOTSUPP, "HQK.1", "flags", cmd->flags, "flags and __reserved 0");
@@ -126,11 +125,8 @@ int abi_hw_queue_kick(struct call *call)
 	q = container_of(obj, struct hw_queue_object, obj);
 	if (q->queue->viommu->ops->hw_queue_kick)
 		q->queue->viommu->ops->hw_queue_kick(q->queue);
-	else
-		rc = no(call, EOPNOTSUPP, "HQK.3", "hw_queue_id", cmd->hw_queue_id,
-			"a queue that the engine consumes");
 	object_put(call->ctx, obj);
-	return rc;
+	return 0;
 }
 
 /* The vEVENTQ's file (6.2). It holds the queue as a user, and the context. */

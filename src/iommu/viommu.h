@@ -53,7 +53,7 @@ struct viommu_ops {
 	/* HWQ.11. */
 	int (*hw_queue_init)(struct hw_queue *q);
 	void (*hw_queue_fini)(struct hw_queue *q);
-	/* Somebody has put something in. NULL: it needs no telling, -EOPNOTSUPP. */
+	/* Somebody has put something in. NULL: it needs no telling. */
 	void (*hw_queue_kick)(struct hw_queue *q);
 };
 

@@ -2,6 +2,7 @@
 /* vIOMMUs, and what hangs off them. */
 #include "failures.h"
 
+#include <ioas/abi/extensions.h>
 #include <sys/mman.h>
 
 static long hw_queue(struct scene *s)
@@ -34,6 +35,13 @@ static void with_hw_queue(struct scene *s)
 {
 	mock_viommu(s);
 	assert_int_equal(hw_queue(s), 0);
+}
+
+static long kick_hw_queue(struct scene *s)
+{
+	struct iommu_hw_queue_kick cmd = {.size = sizeof(cmd), .hw_queue_id = s->hw_queue};
+
+	return bed_ioctl(s->b, s->iommufd, IOMMU_HW_QUEUE_KICK, &cmd);
 }
 
 static long destroy_hw_queue(struct scene *s)
@@ -75,6 +83,7 @@ static const struct failing cases[] = {
 	{"VEVENTQ_ALLOC", mock_viommu, alloc_veventq, .mock = true},
 	{"HW_QUEUE_ALLOC", mock_viommu, hw_queue, .mock = true},
 	{"HW_QUEUE_ALLOC, a second", with_hw_queue, second_hw_queue, .mock = true},
+	{"HW_QUEUE_KICK", with_hw_queue, kick_hw_queue, .mock = true, .none = true},
 	{"DESTROY of a HW queue", with_hw_queue, destroy_hw_queue, .mock = true, .none = true},
 	{"DESTROY of a vIOMMU", mock_viommu, destroy_viommu, .mock = true, .none = true},
 	{"DESTROY of a vDEVICE", mock_vdevice, destroy_vdevice, .mock = true, .none = true},

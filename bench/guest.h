@@ -66,6 +66,13 @@ static inline struct guest_command guest_tlbi(uint64_t page)
 		{0x12 | (uint64_t)GUEST_ASID << 48, (GUEST_VA + page * GUEST_PAGE) | 1}};
 }
 
+/* ATC_INV of one page, without a PASID. */
+static inline struct guest_command guest_atc_inv(uint64_t page)
+{
+	return (struct guest_command){
+		{0x40 | (uint64_t)GUEST_SID << 32, GUEST_VA + page * GUEST_PAGE}};
+}
+
 /* @n commands by one HWPT_INVALIDATE. */
 void guest_invalidate(struct guest *g, const struct guest_command *commands, uint32_t n);
 

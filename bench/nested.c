@@ -338,6 +338,25 @@ static struct bench_cost bench_calls(struct bench *b)
 	return quickest(cost);
 }
 
+/* A device with a cache of its own, which is asked each time that all before is done. */
+static void bench_mixed(struct bench *b)
+{
+	const struct bench_cost ioctl = bench_ioctl(b);
+	struct invalidation v;
+
+	begin_invalidation(&v, b, 0);
+	guest_check(requester_add_ats(guest_requester(&v.g, GUEST_RID), false), "ATS");
+	for (uint32_t n = 1; n < GUEST_BATCH; n += 2)
+		v.commands[n] = guest_atc_inv(2 * n);
+	bench_row(b, "TLBI and ATC_INV in turn, calls of 256, device idle",
+		  run(b, by_calls, &v, 1 << 14), "an empty ioctl", ioctl);
+	start_reading(&v);
+	bench_row(b, "TLBI and ATC_INV in turn, calls of 256, device busy",
+		  run(b, by_calls, &v, 1 << 12), "an empty ioctl", ioctl);
+	stop_reading(&v);
+	guest_destroy(&v.g);
+}
+
 static void bench_queue(struct bench *b, struct bench_cost by_call)
 {
 	struct invalidation v;
@@ -360,5 +379,6 @@ int main(int argc, char **argv)
 	bench_begin(&b, argc, argv);
 	bench_translate(&b);
 	bench_queue(&b, bench_calls(&b));
+	bench_mixed(&b);
 	return bench_end(&b);
 }

@@ -240,6 +240,15 @@ static void produce(void *arg, uint64_t n)
 	guest_produce(&t->g, n);
 }
 
+/* Each when the one before is done. */
+static void produce_singly(void *arg, uint64_t n)
+{
+	struct roads *t = arg;
+
+	while (n--)
+		guest_produce(&t->g, 1);
+}
+
 /* ---- the device ---- */
 
 static void *keep_reading(void *arg)
@@ -327,10 +336,13 @@ static void call_rows(struct bench *b, struct roads *t, const char *device)
 static void queue_row(struct bench *b, struct roads *t, const char *device)
 {
 	const struct bench_step step = {produce, t};
+	const struct bench_step single = {produce_singly, t};
 	struct bench_cost cost;
 
 	bench_steps(b, &step, 1, 1 << QUEUE_LG2, &cost);
 	row(b, "an unmap, nested, the guest's own queue", device, cost);
+	bench_steps(b, &single, 1, 100, &cost);
+	row(b, "  the same, waiting for each", device, cost);
 }
 
 static struct space *find_space(struct roads *t)

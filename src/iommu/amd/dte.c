@@ -32,13 +32,10 @@ enum amd_dte_fault amd_dte_decode(const uint64_t raw[AMD_DTE_WORDS], const struc
 	*out = (struct amd_dte){
 		.v = true,
 		.tv = true,
-		.ppr = raw[0] & AMD_DTE0_PPR,
-		.gprp = raw[0] & AMD_DTE0_GPRP,
 		.giov = raw[0] & AMD_DTE0_GIOV,
 		.gv = raw[0] & AMD_DTE0_GV,
 		.ir = raw[0] & AMD_DTE0_IR,
 		.iw = raw[0] & AMD_DTE0_IW,
-		.iotlb = raw[1] & AMD_DTE1_I,
 		.se = raw[1] & AMD_DTE1_SE,
 		.sa = raw[1] & AMD_DTE1_SA,
 		.had = (uint8_t)field_get(AMD_DTE0_HAD, raw[0]),

@@ -24,7 +24,6 @@
 #define AMD_DTE0_MODE	    FIELD(11, 9)
 #define AMD_DTE0_ROOT	    FIELD(51, 12)
 #define AMD_DTE0_PPR	    BIT(52)
-#define AMD_DTE0_GPRP	    BIT(53)
 #define AMD_DTE0_GIOV	    BIT(54)
 #define AMD_DTE0_GV	    BIT(55)
 #define AMD_DTE0_GLX	    FIELD(57, 56)
@@ -34,7 +33,6 @@
 /* Bits 127:64. */
 #define AMD_DTE1_DOMAIN	    FIELD(15, 0)
 #define AMD_DTE1_GCR3_30_15 FIELD(31, 16)
-#define AMD_DTE1_I	    BIT(32) /* the device may send translated requests, and ask for them */
 #define AMD_DTE1_SE	    BIT(33) /* one page fault is told, then none */
 #define AMD_DTE1_SA	    BIT(34) /* none is */
 #define AMD_DTE1_GCR3_51_31 FIELD(63, 43)
@@ -62,7 +60,7 @@ struct amd_limits {
 };
 
 struct amd_dte {
-	bool v, tv, ppr, gprp, giov, gv, ir, iw, iotlb, se, sa;
+	bool v, tv, giov, gv, ir, iw, se, sa;
 	uint8_t had;  /* bit 0: accessed flags of host tables are set, bit 1: and dirty ones */
 	uint8_t mode; /* levels of host tables; 0: none, the address is the output's */
 	uint8_t gcr3_levels, guest_levels;

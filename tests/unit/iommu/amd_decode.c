@@ -84,8 +84,6 @@ static void check_entry(const uint64_t *raw, const struct amd_limits *can)
 	assert_int_equal(d.had, bits(raw, 8, 7));
 	assert_int_equal(d.mode, bits(raw, 11, 9));
 	assert_int_equal(d.root, bits(raw, 51, 12) << 12);
-	assert_int_equal(d.ppr, bits(raw, 52, 52));
-	assert_int_equal(d.gprp, bits(raw, 53, 53));
 	assert_int_equal(d.giov, bits(raw, 54, 54));
 	assert_int_equal(d.gv, bits(raw, 55, 55));
 	assert_int_equal(d.gcr3_levels, bits(raw, 57, 56) + 1);
@@ -94,7 +92,6 @@ static void check_entry(const uint64_t *raw, const struct amd_limits *can)
 	assert_int_equal(d.ir, bits(raw, 61, 61));
 	assert_int_equal(d.iw, bits(raw, 62, 62));
 	assert_int_equal(d.domain, bits(raw, 79, 64));
-	assert_int_equal(d.iotlb, bits(raw, 96, 96));
 	assert_int_equal(d.se, bits(raw, 97, 97));
 	assert_int_equal(d.sa, bits(raw, 98, 98));
 	assert_int_equal(d.guest_levels, bits(raw, 183, 182) + 4);

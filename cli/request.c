@@ -22,7 +22,8 @@ enum {
 	OPT_AS_USER,
 	OPT_STRICT,
 	OPT_SHARED,
-	OPT_SUMMARY
+	OPT_SUMMARY,
+	OPT_EXPLAIN
 };
 
 static const struct argp_option options[] = {
@@ -42,6 +43,8 @@ static const struct argp_option options[] = {
 	{"shared", OPT_SHARED, 0, 0,
 	 "one machine for all processes of the run, in a process of its own (default: each that opens a node has its own)",
 	 0},
+	{"explain", OPT_EXPLAIN, 0, 0,
+	 "show each call that fails, the rule that it met, and what would have been legal", 0},
 	{"verbose", 'v', 0, 0, "show each call, and why it was refused", 0},
 	{"log", 'o', "FILE", 0, "append what is shown to FILE instead of standard error", 0},
 	{"summary", OPT_SUMMARY, 0, 0, "at the end say what the IOMMU saw", 0},
@@ -54,7 +57,7 @@ static const char doc[] =
 	"Examples:\n"
 	"  ioas run -- ./my-driver\n"
 	"  ioas run --device nvme,file=disk.img --device ioat,bdf=0000:02:00.0 -- dpdk-test\n"
-	"  ioas run -v --iommu vtd,aw=39 -- ./my-driver\n";
+	"  ioas run --explain --iommu vtd,aw=39 -- ./my-driver\n";
 
 static void __attribute__((format(printf, 2, 3)))
 fail(struct argp_state *state, const char *fmt, ...)
@@ -206,8 +209,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_SUMMARY:
 		p->request->summary = true;
 		break;
+	case OPT_EXPLAIN:
+		c->show = c->show == RUN_VERBOSE ? RUN_VERBOSE : RUN_EXPLAIN;
+		break;
 	case 'v':
-		c->verbose = true;
+		c->show = RUN_VERBOSE;
 		break;
 	case 'o':
 		set_log(c, arg, state);

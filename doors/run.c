@@ -59,7 +59,7 @@ static void print_config(FILE *f, const struct run_config *c)
 	fprintf(f, "iommufd-container %d\n", c->iommufd_container);
 	fprintf(f, "strict %d\n", c->strict);
 	fprintf(f, "as-user %d\n", c->as_user);
-	fprintf(f, "verbose %d\n", c->verbose);
+	fprintf(f, "show %d\n", (int)c->show);
 	fprintf(f, "shared %" PRIu64 "\n", c->shared);
 	fprintf(f, "memlock %d\n", c->memlock);
 	fprintf(f, "memlock-bytes %" PRIu64 "\n", c->memlock_bytes);
@@ -127,8 +127,8 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 		c->strict = n;
 	else if (!strcmp(key, "as-user"))
 		c->as_user = n;
-	else if (!strcmp(key, "verbose"))
-		c->verbose = n;
+	else if (!strcmp(key, "show"))
+		c->show = (enum run_show)n;
 	else if (!strcmp(key, "shared"))
 		c->shared = n;
 	else if (!strcmp(key, "memlock"))

@@ -48,11 +48,12 @@ bool run_device_is_vf(const struct run_device *d, size_t *pf, unsigned int *inde
 struct run_config {
 	char *iommu; /* "vtd,aw=39" */
 	bool iommufd_container;
-	bool strict, as_user, verbose;
+	bool strict, as_user;
+	enum run_show { RUN_SHOW_NOTHING, RUN_EXPLAIN, RUN_VERBOSE } show; /* of the calls */
 	uint64_t shared; /* the engine is the daemon's, of this name; 0: each process's own */
 	enum run_memlock memlock;
 	uint64_t memlock_bytes;
-	char *log; /* where -v and messages go; NULL: stderr */
+	char *log; /* where calls and messages go; NULL: stderr */
 	struct run_device *devices;
 	size_t nr_devices;
 	char **owned; /* folders of /sys and /dev that show the overlay's entries only */

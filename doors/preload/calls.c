@@ -80,7 +80,7 @@ int call_open(const struct path *p, int flags)
 		rc = open_path_only(p, flags);
 	else
 		rc = open_engine_node(p, flags);
-	if (door.run.verbose)
+	if (door.run.show)
 		trace_open(p->name, flags, rc);
 	return rc;
 }
@@ -150,7 +150,7 @@ long call_ioctl(int fd, struct door_file *f, unsigned int cmd, uint64_t arg)
 		count_call(cmd);
 	else if (may_switch_memory(f, cmd))
 		bars_refresh();
-	if (door.run.verbose)
+	if (door.run.show)
 		trace_ioctl(fd, f, cmd, arg, rc);
 	return rc;
 }
@@ -257,7 +257,7 @@ ssize_t call_io(struct door_file *f, const struct call_io *io)
 		if (io->write)
 			bars_refresh();
 	}
-	if (door.run.verbose)
+	if (door.run.show)
 		trace_io(io->name, io->fd, f, io->n ? io->iov[0].iov_len : 0,
 			 io->at < 0 ? 0 : (uint64_t)io->at, rc);
 	return rc;
@@ -311,7 +311,7 @@ long call_mmap(int fd, struct door_file *f, void *addr, size_t len, int prot, in
 		rc = -ENODEV;
 	else
 		rc = map_file(fd, f, &r);
-	if (door.run.verbose)
+	if (door.run.show)
 		trace_mmap(fd, f, (uint64_t)addr, len, prot, flags, pos, rc);
 	return rc;
 }

@@ -42,7 +42,7 @@ struct engine *engine_here(void)
 static void on_fault(void *arg, struct requester *r, const struct iommu_fault *f)
 {
 	__atomic_fetch_add(&door.stats->faults, 1, __ATOMIC_RELAXED);
-	if (door.run.verbose)
+	if (door.run.show)
 		trace_fault(f);
 }
 
@@ -57,7 +57,7 @@ static int create(struct engine *e)
 	const struct machine_config cfg = {
 		.memory_ops = &door_memory_ops,
 		.tracked = true,
-		.sink.fn = door.run.verbose ? trace_refusal : NULL,
+		.sink.fn = door.run.show ? trace_refusal : NULL,
 		.fault = on_fault,
 		.pci_ops = &pci_ops,
 	};

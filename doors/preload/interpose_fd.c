@@ -22,7 +22,7 @@ EXPORT int close(int fd)
 	if (!door_active())
 		return REAL(close)(fd);
 	door_check_fork();
-	f = door.run.verbose ? files_get_sure(fd) : NULL;
+	f = door.run.show ? files_get_sure(fd) : NULL;
 	if (f) {
 		snprintf(name, sizeof(name), "%s", f->name);
 		files_put(f);

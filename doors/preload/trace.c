@@ -33,6 +33,11 @@ static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char
 	l->len += min_u64((uint64_t)n, room - 1);
 }
 
+static bool is_shown(long rc)
+{
+	return door.run.show == RUN_VERBOSE || rc < 0;
+}
+
 static void start(struct line *l)
 {
 	l->len = 0;
@@ -166,6 +171,8 @@ void trace_open(const char *path, int flags, long rc)
 	static const char *const modes[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
 	struct line l;
 
+	if (!is_shown(rc))
+		return;
 	start(&l);
 	add(&l, "open(\"%s\", %s%s)", path, modes[flags & O_ACCMODE],
 	    flags & O_CLOEXEC ? "|O_CLOEXEC" : "");
@@ -177,6 +184,8 @@ void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t a
 	const struct trace_command *c = trace_find((enum abi_file_kind)f->abi_kind, cmd);
 	struct line l;
 
+	if (!is_shown(rc))
+		return;
 	start(&l);
 	if (c) {
 		add(&l, "ioctl(%d<%s>, %s", fd, f->name, c->name);
@@ -193,6 +202,8 @@ void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len,
 {
 	struct line l;
 
+	if (!is_shown(rc))
+		return;
 	start(&l);
 	add(&l, "%s(%d<%s>, %" PRIu64 " bytes, ", call, fd, f->name, len);
 	if (f->kind == DOOR_ENGINE && (enum abi_file_kind)f->abi_kind == ABI_DEVICE)
@@ -208,6 +219,8 @@ void trace_mmap(int fd, const struct door_file *f, uint64_t addr, uint64_t len, 
 {
 	struct line l;
 
+	if (!is_shown(rc))
+		return;
 	start(&l);
 	add(&l,
 	    "mmap(%#" PRIx64 ", %#" PRIx64 ", %s%s%s, %s%s, %d<%s>, region %" PRIu64 " + %#" PRIx64
@@ -224,6 +237,8 @@ void trace_close(int fd, const char *name, long rc)
 {
 	struct line l;
 
+	if (!is_shown(rc))
+		return;
 	start(&l);
 	add(&l, "close(%d<%s>)", fd, name);
 	finish(&l, rc);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * -v: each call on our files as strace shows it, and what was refused and why.
+ * -v: each call on our files as strace shows it, and what was refused and why. --explain: only those that
+ * failed.
  *
  *   ioctl(5</dev/iommu>, IOMMU_IOAS_MAP, {size=40, flags=0x7, ...}) = -1 EINVAL (MAP.4: iova=0x10:
  * a multiple of 4096)

@@ -302,7 +302,7 @@ static long run(struct remote *r)
 		return lost();
 	}
 	note_interest(r);
-	if (door.run.verbose && c->result < 0)
+	if (door.run.show && c->result < 0)
 		door_thread.refusal = r->ch.page->refusal;
 	return c->result;
 }

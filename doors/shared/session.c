@@ -279,7 +279,7 @@ static void carry_out(struct session *s)
 	c->result = do_call(s, c);
 	put_now(s);
 	say_interest(s);
-	if (c->result < 0 && door.run.verbose)
+	if (c->result < 0 && door.run.show)
 		s->ch.page->refusal = door_thread.refusal;
 	channel_drop_fds(&s->ch);
 }

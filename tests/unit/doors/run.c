@@ -67,7 +67,8 @@ static void test_round_trip(void **state)
 	assert_int_equal(run_config_read(&back, dir), 0);
 	assert_string_equal(back.iommu, config.iommu);
 	assert_string_equal(back.log, config.log);
-	assert_true(back.as_user && !back.strict && !back.verbose && !back.iommufd_container);
+	assert_true(back.as_user && !back.strict && !back.iommufd_container);
+	assert_int_equal(back.show, RUN_SHOW_NOTHING);
 	assert_int_equal(back.memlock, RUN_MEMLOCK_BYTES);
 	assert_true(back.memlock_bytes == 1ull << 40);
 	assert_int_equal(back.nr_devices, 2);

@@ -49,6 +49,7 @@ static int alloc(struct iommu *i, struct requester *r, uint32_t flags, const str
 	set_limits(d, &cfg);
 	d->flags = flags;
 	d->coherent = cfg.pt.flags & PT_COHERENT;
+	d->only_writeable = cfg.only_writeable;
 	*out = d;
 	return 0;
 }
@@ -112,6 +113,11 @@ void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last)
 uint64_t domain_page_sizes(const struct domain *d)
 {
 	return d->page_sizes;
+}
+
+bool domain_only_writeable(const struct domain *d)
+{
+	return d->only_writeable;
 }
 
 bool domain_enforces_coherency(const struct domain *d)

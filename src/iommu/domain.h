@@ -21,6 +21,7 @@ struct domain {
 	struct domain *parent;				    /* of a nested one; it outlives this */
 	uint64_t aperture_start, aperture_last, page_sizes; /* of a paging one */
 	uint32_t flags;					    /* DOMAIN_ */
+	bool only_writeable; /* of a paging one: domain_config */
 	bool coherent;					    /* no-snoop is ignored */
 	bool recoverable; /* faults go to a queue, and are answered */
 	struct lock lock;

@@ -124,6 +124,7 @@ struct domain_config {
 	uint64_t aperture_last; /* 0: all that the table can hold, from 0 on */
 	uint64_t aperture_start;
 	uint64_t page_sizes; /* that mirrors use; 0: those of the table */
+	bool only_writeable; /* Linux maps nothing there that may only be read */
 };
 
 struct iommu_make {
@@ -238,6 +239,7 @@ void domain_set_recoverable(struct domain *d);
 struct iommu *domain_iommu(struct domain *d);
 void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last);
 uint64_t domain_page_sizes(const struct domain *d);
+bool domain_only_writeable(const struct domain *d);
 bool domain_enforces_coherency(const struct domain *d);
 /* Make this domain enforce coherency from now on. -EINVAL: an IOMMU behind it cannot; -EBUSY:
  * something is mapped. */

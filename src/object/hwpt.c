@@ -61,6 +61,7 @@ static int make_domain(struct hwpt *hwpt, struct requester *r, const struct user
 	hwpt->mirror.ops = &hwpt_mirror_ops;
 	hwpt->mirror.pt = domain_pt(hwpt->domain);
 	hwpt->mirror.page_sizes = domain_page_sizes(hwpt->domain);
+	hwpt->mirror.only_writeable = domain_only_writeable(hwpt->domain);
 	domain_aperture(hwpt->domain, &hwpt->mirror.aperture_start, &hwpt->mirror.aperture_last);
 	page = BIT(lowest_bit(hwpt->mirror.page_sizes));
 	if (page > PAGE_SIZE) {

@@ -38,7 +38,7 @@ static int write_mirror(struct space_mirror *m, const struct area *a, uint64_t i
 	int prot = a->prot, rc;
 	uint64_t run, pa;
 
-	if (!prot)
+	if (!prot || (m->only_writeable && !(prot & SPACE_WRITE)))
 		return -EINVAL;
 	for (uint64_t done = 0; done <= last - iova; done += run) {
 		pa = pages_pa(pages, a->offset + done, &run);

@@ -47,7 +47,8 @@ struct space_mirror {
 	/* Leaf sizes, as pt_page_sizes() told after pt_create(); the lowest is the alignment that
 	 * it demands. */
 	uint64_t page_sizes;
-	struct list link; /* space's */
+	bool only_writeable; /* it takes no area that may only be read */
+	struct list link;    /* space's */
 };
 
 int space_create(struct memory *m, const struct refuse_sink *sink, struct space **out);

@@ -122,6 +122,8 @@ static int vtd_domain_config(struct iommu *i, struct requester *r, uint32_t flag
 		cfg->pt = first_stage(i, v);
 	else
 		cfg->pt = second_stage(i, v, flags);
+	/* Erratum 772415, which Linux takes all hardware to have. */
+	cfg->only_writeable = flags & DOMAIN_NEST_PARENT;
 	return 0;
 }
 

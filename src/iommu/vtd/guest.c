@@ -117,6 +117,12 @@ static int guest_resolve(const struct nested_request *q, struct nested_context *
 
 	if (fault)
 		return tell_guest(q, (struct vtd_reason){FAULT_BLOCKED, fault}, s.stage.fpd);
+	if (q->ats && !s.aborts && !s.device_tlb)
+		return tell_guest(q,
+				  (struct vtd_reason){FAULT_BLOCKED,
+						      s.stage.legacy ? VTD_FAULT_TRANSLATION_BLOCKED
+								     : VTD_FAULT_NO_DTE},
+				  s.stage.fpd);
 	if (s.aborts)
 		return nested_guest_fault(q, FAULT_BLOCKED, 0);
 	*nested_note(ctx, struct vtd_stage) = s.stage;
@@ -167,7 +173,11 @@ static int guest_attach(struct domain *d, struct requester *r, uint32_t pasid, u
 	vd = viommu_find_requester(v, r);
 	*virt_id = vd ? vd->virt_id : 0;
 	lock_release(&v->lock);
-	return vd ? 0 : -ENOENT;
+	if (!vd)
+		return -ENOENT;
+	/* A guest that was told of no device TLBs would flush none. */
+	requester_set_ats(r, guest_of(d)->viommu->ids.ecap & VTD_ECAP_DT);
+	return 0;
 }
 
 static const struct nested_ops guest_ops = {

@@ -135,6 +135,7 @@ static int vtd_attach(struct requester *r, uint32_t pasid, struct domain *d, str
 {
 	const struct vtd *v = requester_iommu(r)->make_data;
 	const struct domain *paging = d && d->nested ? d->parent : d;
+	int rc;
 
 	if (!d)
 		return 0;
@@ -142,7 +143,11 @@ static int vtd_attach(struct requester *r, uint32_t pasid, struct domain *d, str
 		return -EINVAL;
 	if (d->recoverable && !requester_caps(r)->pri)
 		return -ENODEV;
-	return d->nested ? vtd_nested_check(d, v) : 0;
+	rc = d->nested ? vtd_nested_check(d, v) : 0;
+	/* A guest's own configuration switches it once more. */
+	if (!rc && pasid == IOMMU_NO_PASID)
+		requester_set_ats(r, true);
+	return rc;
 }
 
 static size_t vtd_regions(struct iommu *i, struct iommu_region *out, size_t max)

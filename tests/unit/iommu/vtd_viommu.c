@@ -346,6 +346,59 @@ static void test_bad_descriptor(void **state)
 	guest_end(&g);
 }
 
+/* By translation requests; -1: refused. */
+static int64_t ats(struct guest *g, uint64_t va)
+{
+	struct translation t;
+	int64_t at = -1;
+
+	epoch_enter(requester_epoch(g->r));
+	if (!iommu_translate_ats(g->r, 0, va, 1, READ, &t) && t.ptr)
+		at = (int64_t)(GUEST_GPA + (uint64_t)(t.ptr - g->mem));
+	epoch_exit(requester_epoch(g->r));
+	return at;
+}
+
+/* A device TLB is there where the guest knows of it, and loses what its descriptors name. */
+static void test_device_tlb(void **state)
+{
+	uint64_t root, target;
+	struct vtd_config c;
+	struct guest g;
+
+	guest_begin(&g, "vtd,nesting=on,ats=on");
+	assert_int_equal(requester_add_ats(g.r, false), 0);
+	vtd_viommu(&g, CAP, ECAP);
+	c = vtd_scalable_config(&g);
+	assert_int_equal(vtd_attach_root(&g, c.root | SCALABLE), 0);
+	assert_false(*requester_ats(g.r));
+	guest_end(&g);
+
+	guest_begin(&g, "vtd,nesting=on,ats=on");
+	assert_int_equal(requester_add_ats(g.r, false), 0);
+	vtd_viommu(&g, CAP, ECAP | 1 << 2);
+	c = vtd_scalable_config(&g);
+	root = guest_alloc(&g, 4096);
+	target = guest_alloc(&g, 2 << 12);
+	*guest_word(&g, vtd_entry(&g, root, 4, VA, 0)) = target | DEF;
+	vtd_pasid(&g, &c, 0, 5, root, 0);
+	assert_int_equal(vtd_attach_root(&g, c.root | SCALABLE), 0);
+	assert_true(*requester_ats(g.r));
+	assert_int_equal(ats(&g, VA), -1); /* no DTE */
+	expect_record(&g, VA, 1ull << 62 | 0x44ull << 32);
+	*guest_word(&g, c.context + (VTD_RID & 0x7f) * 32) |= 1 << 2;
+	vtd_forget(&g, 0x31 | (uint64_t)VTD_RID << 32, 0);
+	assert_int_equal(ats(&g, VA), (int64_t)target);
+	*guest_word(&g, vtd_entry(&g, root, 4, VA, 0)) = (target + 4096) | DEF;
+	vtd_forget(&g, 0x26 | 5 << 16, 0);
+	assert_int_equal(ats(&g, VA), (int64_t)target); /* the device's own */
+	vtd_forget(&g, 0x03 | (uint64_t)(VTD_RID ^ 1) << 32, VA);
+	assert_int_equal(ats(&g, VA), (int64_t)target);
+	vtd_forget(&g, 0x03 | (uint64_t)VTD_RID << 32, VA);
+	assert_int_equal(ats(&g, VA), (int64_t)target + 4096);
+	guest_end(&g);
+}
+
 /* ---- the queue ---- */
 
 static uint32_t *reg(struct guest *g, size_t offset)
@@ -709,10 +762,10 @@ int main(void)
 		cmocka_unit_test(test_scalable),       cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_abort),	       cmocka_unit_test(test_legacy),
 		cmocka_unit_test(test_configuration),  cmocka_unit_test(test_translations),
-		cmocka_unit_test(test_bad_descriptor), cmocka_unit_test(test_queue_128),
-		cmocka_unit_test(test_queue_256),      cmocka_unit_test(test_queue_errors),
-		cmocka_unit_test(test_lockstep),       cmocka_unit_test(test_withheld),
-		cmocka_unit_test(test_random_memory),
+		cmocka_unit_test(test_bad_descriptor), cmocka_unit_test(test_device_tlb),
+		cmocka_unit_test(test_queue_128),      cmocka_unit_test(test_queue_256),
+		cmocka_unit_test(test_queue_errors),   cmocka_unit_test(test_lockstep),
+		cmocka_unit_test(test_withheld),       cmocka_unit_test(test_random_memory),
 	};
 
 	return cmocka_run_group_tests_name("iommu/vtd_viommu", tests, NULL, NULL);

@@ -439,6 +439,12 @@ static struct hw_queue *make_queue(struct guest *g, uint64_t gpa, uint64_t len, 
 	return NULL;
 }
 
+/* The consumer may be looking. */
+static void set_reg(struct guest *g, unsigned int at, uint32_t val)
+{
+	__atomic_store_n(reg(g, at), val, __ATOMIC_RELEASE);
+}
+
 static void end_queue(struct guest *g, struct hw_queue *q)
 {
 	g->v->ops->hw_queue_fini(q);
@@ -464,10 +470,10 @@ static void queue_works(bool wide)
 	vtd_pasid(&g, &c, 0, 5, root, 0);
 	*guest_word(&g, vtd_entry(&g, root, 4, VA, 0)) = target | DEF;
 	assert_int_equal(vtd_attach_root(&g, c.root | SCALABLE), 0);
-	*reg(&g, 0x90) = wide ? 1 << 11 : 0;
+	set_reg(&g, 0x90, wide ? 1 << 11 : 0);
 	q = make_queue(&g, base, 4096, 0);
 	make_queue(&g, base, 4096, -EEXIST);
-	*reg(&g, 0x18) = 1 << 26;
+	set_reg(&g, 0x18, 1 << 26);
 	assert_true(reaches(reg(&g, 0x1c), 1 << 26, 1 << 26));
 	for (uint32_t k = 0; k < entries; k++) {
 		const uint64_t new = target + (k % 2 ? 0 : 4096);
@@ -482,7 +488,7 @@ static void queue_works(bool wide)
 			*guest_word(&g, at + 8) = n ? status : VA;
 			tail = (tail + 1) % entries;
 		}
-		__atomic_store_n(reg(&g, 0x88), tail << lg2, __ATOMIC_RELEASE);
+		set_reg(&g, 0x88, tail << lg2);
 		word = (const uint32_t *)(const void *)((char *)guest_word(&g, status & ~7ull) + 4);
 		assert_true(reaches(word, UINT32_MAX, k + 1));
 		requester_begin(g.r);
@@ -492,7 +498,7 @@ static void queue_works(bool wide)
 	/* An interrupt. */
 	*guest_word(&g, base + ((uint64_t)tail << lg2)) = 0x15;
 	tail = (tail + 1) % entries;
-	__atomic_store_n(reg(&g, 0x88), tail << lg2, __ATOMIC_RELEASE);
+	set_reg(&g, 0x88, tail << lg2);
 	assert_true(reaches(reg(&g, 0x9c), 1, 1));
 	assert_true(reaches(&g.nr_events, UINT32_MAX, 1));
 	assert_int_equal((uint32_t)g.event[0], 3);
@@ -527,8 +533,8 @@ static void test_queue_errors(void **state)
 	*guest_word(&g, base) = 0x12;
 	*guest_word(&g, base + 16) = 0x100; /* no such type */
 	*guest_word(&g, base + 32) = 0x12;
-	*reg(&g, 0x88) = 48;
-	*reg(&g, 0x18) = 1 << 26;
+	set_reg(&g, 0x88, 48);
+	set_reg(&g, 0x18, 1 << 26);
 	assert_true(reaches(reg(&g, 0x34), 0x10, 0x10));
 	assert_true(reaches(&g.nr_events, UINT32_MAX, 1));
 	assert_int_equal((uint32_t)g.event[0], 2);
@@ -546,8 +552,8 @@ static void test_queue_errors(void **state)
 	__atomic_store_n(reg(&g, 0x18), 0, __ATOMIC_RELEASE);
 	assert_true(reaches(reg(&g, 0x1c), 1 << 26, 0));
 	assert_true(reaches(reg(&g, 0x80), UINT32_MAX, 0));
-	*reg(&g, 0x34) = 0;
-	*reg(&g, 0x88) = 16;
+	set_reg(&g, 0x34, 0);
+	set_reg(&g, 0x88, 16);
 	__atomic_store_n(reg(&g, 0x18), 1 << 26, __ATOMIC_RELEASE);
 	assert_true(reaches(reg(&g, 0x80), UINT32_MAX, 16));
 	end_queue(&g, q);

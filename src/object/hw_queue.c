@@ -6,6 +6,7 @@
  * long as it lives.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -46,9 +47,12 @@ static int check_contiguous(const struct refuse_sink *sink, const struct span *s
 	return 0;
 }
 
+/* Linux's kvzalloc() gives no more at once. */
+#define MAX_PAGES (INT_MAX / sizeof(uint64_t))
+
 static int pin(struct access *a, const struct span *s, const struct refuse_sink *sink, uint64_t *pa)
 {
-	uint64_t *pas = ioas_calloc(s->pages, sizeof(*pas));
+	uint64_t *pas = s->pages <= MAX_PAGES ? ioas_calloc(s->pages, sizeof(*pas)) : NULL;
 	int rc;
 
 	if (!pas)

@@ -45,10 +45,15 @@ static int open_engine(const struct door_file_init *init, int flags, bool listed
 	int fd, wake = -1;
 
 	strncpy(l.name, init->name, sizeof(l.name) - 1);
-	fd = kernel_make_socket(&l, flags, &wake);
-	if (fd < 0)
-		return fd;
+	/* Not to be seen outside of the table: who calls on this number now would take the file
+	 * for another process's. */
 	table_lock();
+	fd = kernel_make_socket(&l, flags, &wake);
+	if (fd < 0) {
+		table_unlock();
+		return fd;
+	}
+	wake = table_hide(wake);
 	f = listed ? table_publish(fd, init, files_table.generation, &old)
 		   : table_describe(fd, init, files_table.generation);
 	if (f) {
@@ -277,16 +282,13 @@ void files_received(int fd)
 
 /* ---- hidden fds ---- */
 
-int files_hide(int fd)
+int table_hide(int fd)
 {
 	struct rlimit rl = {.rlim_cur = 1024};
 	int moved, min;
 
-	if (fd < 0)
-		return fd;
 	sys4(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&rl);
 	min = (int)min_u64(rl.rlim_cur, HIDE_TOP) - HIDE_ROOM;
-	table_lock();
 	moved = sys_fcntl(fd, F_DUPFD_CLOEXEC, min > 0 ? min : 0);
 	if (moved < 0)
 		moved = fd;
@@ -297,8 +299,17 @@ int files_hide(int fd)
 		if ((unsigned int)moved > files_table.top_hidden)
 			files_table.top_hidden = (unsigned int)moved;
 	}
-	table_unlock();
 	return moved;
+}
+
+int files_hide(int fd)
+{
+	if (fd < 0)
+		return fd;
+	table_lock();
+	fd = table_hide(fd);
+	table_unlock();
+	return fd;
 }
 
 void files_close_hidden(int fd)

@@ -136,7 +136,7 @@ int kernel_make_socket(const struct label *l, int flags, int *wake)
 	set_status(fds[0], flags);
 	if (!(flags & O_CLOEXEC))
 		sys_fcntl(fds[0], F_SETFD, 0);
-	*wake = files_hide(fds[1]);
+	*wake = fds[1];
 	return fds[0];
 }
 

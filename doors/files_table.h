@@ -58,6 +58,8 @@ static inline bool table_is_file(const struct door_file *f)
 }
 
 bool table_same_inode(int fd, const struct door_file *f);
+/* Lock held: as files_hide(). */
+int table_hide(int fd);
 /* Lock held; takes over a reference to @f, returns the one that was there. */
 struct door_file *table_set(int fd, struct door_file *f);
 /* Lock held: an fd of @f in this process, or -1. */

@@ -47,10 +47,11 @@ void pool_each(const struct pool *p, void (*cb)(void *arg, void *object), void *
 /* An object with arbitrary content, or NULL. */
 static inline void *pool_alloc(struct pool *p)
 {
-	void **object = p->free;
+	void **object;
 
 	if (SANITIZED)
 		return pool_sanitized_alloc(p);
+	object = p->free;
 	if (!object)
 		return pool_grow(p);
 	p->free = *object;

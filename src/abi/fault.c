@@ -113,6 +113,7 @@ static void fault_release(struct abi_file *file)
 	struct iommufd *ctx = f->queue->ctx;
 
 	object_release(ctx, &f->queue->obj);
+	fault_queue_put(f->queue);
 	iommufd_put(ctx);
 	ioas_free(f);
 }
@@ -135,6 +136,7 @@ static int open_queue(struct fault_queue *queue, struct abi_file **out)
 		return -ENOMEM;
 	iommufd_get(queue->ctx);
 	object_hold(queue->ctx, &queue->obj);
+	fault_queue_get(queue);
 	f->queue = queue;
 	abi_file_init(&f->file, &fault_ops);
 	*out = &f->file;

@@ -202,6 +202,7 @@ static void file_release(struct abi_file *file)
 	struct iommufd *ctx = f->ctx;
 
 	object_release(ctx, &f->queue->obj);
+	veventq_put(f->queue);
 	ioas_free(f);
 	iommufd_put(ctx);
 }
@@ -224,6 +225,7 @@ static int open_queue(struct iommufd *ctx, struct veventq *queue, struct abi_fil
 		return -ENOMEM;
 	iommufd_get(ctx);
 	object_hold(ctx, &queue->obj);
+	veventq_get(queue);
 	f->ctx = ctx;
 	f->queue = queue;
 	abi_file_init(&f->file, &veventq_ops);

@@ -20,6 +20,7 @@ int fault_queue_alloc(struct iommufd *ctx, struct fault_queue **out)
 	if (!q)
 		return -ENOMEM;
 	q->ctx = ctx;
+	q->holders = 1;
 	pthread_mutex_init(&q->lock, NULL);
 	list_init(&q->queued);
 	list_init(&q->outstanding);
@@ -195,14 +196,24 @@ void fault_answer_all(struct list *groups)
 	}
 }
 
-/* Every HWPT that used it is gone, and every attachment has taken its groups along. */
-static void fault_destroy(struct iommufd *ctx, struct object *obj)
+void fault_queue_get(struct fault_queue *q)
 {
-	struct fault_queue *q = container_of(obj, struct fault_queue, obj);
+	__atomic_fetch_add(&q->holders, 1, __ATOMIC_RELAXED);
+}
 
+void fault_queue_put(struct fault_queue *q)
+{
+	if (__atomic_sub_fetch(&q->holders, 1, __ATOMIC_ACQ_REL))
+		return;
 	ids_destroy(&q->cookies);
 	pthread_mutex_destroy(&q->lock);
 	ioas_free(q);
+}
+
+/* Every HWPT that used it is gone, and every attachment has taken its groups along. */
+static void fault_destroy(struct iommufd *ctx, struct object *obj)
+{
+	fault_queue_put(container_of(obj, struct fault_queue, obj));
 }
 
 const struct object_type_ops fault_type_ops = {

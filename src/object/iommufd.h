@@ -75,6 +75,7 @@ struct ioas {
 struct fault_queue {
 	struct object obj;
 	struct iommufd *ctx;
+	unsigned int holders;		 /* the object, and the file, which may outlive it; atomic */
 	pthread_mutex_t lock;		 /* all below */
 	struct list queued, outstanding; /* struct page_group */
 	struct ids cookies;		 /* of the outstanding ones */
@@ -179,6 +180,8 @@ int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *
 int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_id);
 
 int fault_queue_alloc(struct iommufd *ctx, struct fault_queue **out); /* reserved, not published */
+void fault_queue_get(struct fault_queue *q);
+void fault_queue_put(struct fault_queue *q);
 /* @changed is called whenever what it tells may have changed, with the queue locked, and once now; NULL ends that. */
 void fault_queue_watch(struct fault_queue *q, void (*changed)(void *arg, bool readable), void *arg);
 /*

@@ -43,6 +43,7 @@ static int create(struct viommu_object *v, uint32_t type, uint32_t depth, struct
 	q->viommu = v;
 	q->type = type;
 	q->depth = depth;
+	q->holders = 1;
 	list_init(&q->queued);
 	list_init(&q->lost.link);
 	rc = object_reserve(v->ctx, &q->obj, OBJECT_VEVENTQ);
@@ -84,14 +85,26 @@ static void free_events(struct veventq *q)
 	}
 }
 
-/* viommu_object.lock held. */
+void veventq_get(struct veventq *q)
+{
+	__atomic_fetch_add(&q->holders, 1, __ATOMIC_RELAXED);
+}
+
+void veventq_put(struct veventq *q)
+{
+	if (__atomic_sub_fetch(&q->holders, 1, __ATOMIC_ACQ_REL))
+		return;
+	free_events(q);
+	pthread_mutex_destroy(&q->lock);
+	ioas_free(q);
+}
+
+/* viommu_object.lock held. Where the call failed after its file was made, that is still to go. */
 static void drop(struct veventq *q)
 {
 	list_del(&q->link);
 	object_release(q->viommu->ctx, &q->viommu->obj);
-	free_events(q);
-	pthread_mutex_destroy(&q->lock);
-	ioas_free(q);
+	veventq_put(q);
 }
 
 int veventq_finish(struct veventq *q, int rc)

@@ -74,6 +74,7 @@ struct veventq {
 	struct object obj;
 	struct viommu_object *viommu; /* held */
 	uint32_t type, depth;
+	unsigned int holders; /* the object, and the file, which may outlive it; atomic */
 	struct list link;     /* viommu's */
 	pthread_mutex_t lock; /* all below */
 	struct list queued;   /* struct vevent; lost, if there, is among them */
@@ -88,6 +89,8 @@ struct veventq {
  * undoes; it returns @rc. */
 int veventq_alloc(struct viommu_object *v, uint32_t type, uint32_t depth, struct veventq **out);
 int veventq_finish(struct veventq *q, int rc);
+void veventq_get(struct veventq *q);
+void veventq_put(struct veventq *q);
 void veventq_watch(struct veventq *q, void (*changed)(void *arg, bool readable), void *arg);
 struct veventq_item {
 	uint32_t flags, sequence;

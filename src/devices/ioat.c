@@ -215,6 +215,11 @@ static int ioat_create(struct pci_dev *dev, const struct options *o, char *why, 
 
 	if (!io)
 		return -ENOMEM;
+	if (options_bool(o, "pri") && !options_bool(o, "ats")) {
+		snprintf(why, why_len, "ioat: pri=on needs ats=on");
+		ioas_free(io);
+		return -EINVAL;
+	}
 	io->nr_channels = (unsigned int)options_number(o, "channels");
 	io->xfercap = (uint8_t)options_number(o, "xfercap");
 	pci_set_ids(dev, &ids);

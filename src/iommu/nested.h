@@ -182,12 +182,6 @@ struct nested_range {
 	uint64_t first, last;
 };
 void nested_forget_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n);
-/* The same of one requester only. */
-void nested_forget_of(struct requester *r, const struct domain *parent,
-		      const struct nested_match *m, uint64_t first, uint64_t last);
-/* Forget what stage 2 of @parent says of [first, last] (GPA), and all that was combined with any of
- * it. */
-void nested_forget_stage2(struct domain *parent, uint64_t first, uint64_t last);
 /*
  * Forget what the configuration structures said of @r, of one PASID or all (IOMMU_ALL_PASIDS); the
  * translations stay, and are found again if the tag is still the same.

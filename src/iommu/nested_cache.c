@@ -342,22 +342,6 @@ void nested_forget(struct domain *parent, const struct nested_match *m, uint64_t
 	nested_forget_ranges(parent, &(struct nested_range){*m, first, last}, 1);
 }
 
-void nested_forget_of(struct requester *r, const struct domain *parent,
-		      const struct nested_match *m, uint64_t first, uint64_t last)
-{
-	struct command cmd = stage1_command(parent, &(struct nested_range){*m, first, last});
-
-	requester_post_command(r, &cmd);
-}
-
-void nested_forget_stage2(struct domain *parent, uint64_t first, uint64_t last)
-{
-	const struct command cmd = {
-		.kind = COMMAND_PARENT, .first = first, .last = last, .parent = parent};
-
-	post_to_all(parent, &cmd, 1);
-}
-
 void nested_forget_config(struct requester *r, uint32_t pasid)
 {
 	requester_post_command(r, &(struct command){.kind = COMMAND_CONFIG, .match.asid = pasid});

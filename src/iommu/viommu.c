@@ -58,6 +58,18 @@ struct vdevice *viommu_find_requester(struct viommu *v, const struct requester *
 	return NULL;
 }
 
+bool viommu_name(struct viommu *v, const struct requester *r, uint64_t *virt_id)
+{
+	const struct vdevice *vd;
+
+	lock_acquire(&v->lock);
+	vd = viommu_find_requester(v, r);
+	if (vd)
+		*virt_id = vd->virt_id;
+	lock_release(&v->lock);
+	return vd;
+}
+
 static int make_room(struct viommu *v)
 {
 	size_t room = v->room ? 2 * v->room : 8;

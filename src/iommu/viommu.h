@@ -134,6 +134,9 @@ void viommu_remove(struct viommu *v, struct vdevice *vd); /* hidden first, then 
 struct vdevice *viommu_find(struct viommu *v, uint64_t virt_id);
 struct vdevice *viommu_find_requester(struct viommu *v, const struct requester *r);
 
+/* Takes v->lock: the name of @r in *virt_id; false: it has none. */
+bool viommu_name(struct viommu *v, const struct requester *r, uint64_t *virt_id);
+
 /* Shared memory, zeroed, whole pages, for viommu_up.region_add(). NULL: none left. */
 static inline void *viommu_pages_alloc(struct viommu *v, size_t len)
 {

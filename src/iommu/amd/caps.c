@@ -95,18 +95,22 @@ int amd_init_caps(struct amd *a, const struct options *o, char *why, size_t why_
 	int rc;
 
 	a->guest_levels = (unsigned int)options_number(o, "guest-levels");
+	a->nesting = options_bool(o, "nesting");
+	a->ats = options_bool(o, "ats");
 	rc = check_options(a, pgtbl, why, why_len);
 	if (rc)
 		return rc;
-	a->nesting = options_bool(o, "nesting");
+	if (options_bool(o, "pri") && !a->ats) {
+		snprintf(why, why_len, "amd: pri=on needs ats=on");
+		return -EINVAL;
+	}
 	a->prefer_guest = a->guest_levels && !strcmp(pgtbl, "v2");
 	a->levels = (unsigned int)options_number(o, "levels");
 	a->efr = AMD_EFR_PREFSUP | AMD_EFR_XTSUP | AMD_EFR_IASUP | AMD_EFR_GASUP |
 		 field_prep(AMD_EFR_HATS, a->levels - 4);
 	if (options_bool(o, "dirty"))
 		a->efr |= AMD_EFR_HASUP | AMD_EFR_HDSUP;
-	a->ats = options_bool(o, "ats");
-	if (a->ats && options_bool(o, "pri"))
+	if (options_bool(o, "pri"))
 		a->efr |= AMD_EFR_PPRSUP;
 	if (a->guest_levels)
 		set_guest(a, o);

@@ -437,13 +437,9 @@ static unsigned int amd_permits(const struct nested_context *ctx, const struct p
 static int attach_nested(struct domain *d, struct requester *r, uint32_t pasid, uint64_t *virt_id)
 {
 	struct amd_viommu *v = nested_of(d)->viommu;
-	struct vdevice *vd;
 
-	lock_acquire(&v->viommu.lock);
-	vd = viommu_find_requester(&v->viommu, r);
-	*virt_id = vd ? vd->virt_id : requester_rid(r);
-	lock_release(&v->viommu.lock);
-	return vd || !v->reads_table ? 0 : -ENOENT;
+	*virt_id = requester_rid(r);
+	return viommu_name(&v->viommu, r, virt_id) || !v->reads_table ? 0 : -ENOENT;
 }
 
 static void amd_nested_free(struct domain *d)

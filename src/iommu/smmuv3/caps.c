@@ -147,6 +147,10 @@ int smmuv3_init_caps(struct smmuv3 *s, const struct options *o, char *why, size_
 			 options_string(o, "oas"));
 		return -EINVAL;
 	}
+	if (options_bool(o, "cmdqv") && !options_bool(o, "nesting")) {
+		snprintf(why, why_len, "smmuv3: cmdqv=on needs nesting=on");
+		return -EINVAL;
+	}
 	set_features(s, o);
 	if (smmuv3_has(s, 0, SMMUV3_IDR0_S1P))
 		s->pasid_bits = (unsigned int)min_u64(options_number(o, "pasid-bits"),

@@ -224,7 +224,6 @@ static int nested_attach(struct domain *d, struct requester *r, uint32_t pasid, 
 {
 	struct smmuv3_nested *n = nested_of(d);
 	struct viommu *v = &n->viommu->viommu;
-	struct vdevice *vd;
 
 	if (pasid != IOMMU_NO_PASID)
 		return -EOPNOTSUPP;
@@ -232,11 +231,7 @@ static int nested_attach(struct domain *d, struct requester *r, uint32_t pasid, 
 		return -EINVAL;
 	if (requester_has_pasids(r))
 		return -EBUSY;
-	lock_acquire(&v->lock);
-	vd = viommu_find_requester(v, r);
-	*virt_id = vd ? vd->virt_id : 0;
-	lock_release(&v->lock);
-	if (!vd && needs_name(n))
+	if (!viommu_name(v, r, virt_id) && needs_name(n))
 		return -ENOENT;
 	requester_set_ats(r, n->ats);
 	return 0;

@@ -110,7 +110,7 @@ static int set_page_sizes(struct vtd *v, uint64_t huge)
 static void set_scalable(struct vtd *v, const struct options *o)
 {
 	v->ecap |= VTD_ECAP_SMTS | VTD_ECAP_SSTS | VTD_ECAP_SSADS;
-	if (options_bool(o, "ats") && options_bool(o, "pri"))
+	if (options_bool(o, "pri"))
 		v->ecap |= VTD_ECAP_PRS;
 	if (options_bool(o, "coherent"))
 		v->ecap |= VTD_ECAP_SMPWCS;
@@ -168,6 +168,10 @@ int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_
 	}
 	if (options_bool(o, "nesting") && !options_bool(o, "dirty")) {
 		snprintf(why, why_len, "vtd: nesting=on needs scalable mode: dirty=on");
+		return -EINVAL;
+	}
+	if (options_bool(o, "pri") && !(options_bool(o, "ats") && options_bool(o, "dirty"))) {
+		snprintf(why, why_len, "vtd: pri=on needs ats=on and scalable mode: dirty=on");
 		return -EINVAL;
 	}
 	set_ecap(v, o);

@@ -161,7 +161,6 @@ static uint64_t guest_marked(const struct nested_context *ctx, uint64_t raw, boo
 static int guest_attach(struct domain *d, struct requester *r, uint32_t pasid, uint64_t *virt_id)
 {
 	struct viommu *v = &guest_of(d)->viommu->viommu;
-	struct vdevice *vd;
 
 	if (pasid != IOMMU_NO_PASID)
 		return -EOPNOTSUPP;
@@ -169,11 +168,7 @@ static int guest_attach(struct domain *d, struct requester *r, uint32_t pasid, u
 		return -EINVAL;
 	if (requester_has_pasids(r))
 		return -EBUSY;
-	lock_acquire(&v->lock);
-	vd = viommu_find_requester(v, r);
-	*virt_id = vd ? vd->virt_id : 0;
-	lock_release(&v->lock);
-	if (!vd)
+	if (!viommu_name(v, r, virt_id))
 		return -ENOENT;
 	/* A guest that was told of no device TLBs would flush none. */
 	requester_set_ats(r, guest_of(d)->viommu->ids.ecap & VTD_ECAP_DT);

@@ -17,7 +17,7 @@ struct machine_config {
 	const struct memory_ops *memory_ops;
 	void *memory_arg;
 	bool tracked; /* see struct memory_config */
-	struct refuse_sink sink;
+	struct sink sink;
 	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f);
 	void *fault_arg;
 	const struct pci_host_ops *pci_ops;

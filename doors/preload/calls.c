@@ -131,7 +131,7 @@ static long engine_ioctl(struct door_file *f, unsigned int cmd, uint64_t arg)
 	long rc;
 
 	engine_enter();
-	rc = f->abi->ops->ioctl(f->abi, cmd, arg, &e->caller);
+	rc = abi_call_ioctl(f->abi, cmd, arg, &e->caller);
 	engine_leave();
 	return rc;
 }
@@ -186,15 +186,15 @@ static ssize_t engine_io(struct door_file *f, const struct call_io *io, const st
 {
 	struct engine *e = engine_here();
 	struct abi_file *abi = f->abi;
-	ssize_t rc = -EINVAL;
+	ssize_t rc;
 
 	if (files_remote(f))
 		return client_io(io->fd, f, v, pos, io->write);
 	engine_enter();
-	if (io->write && abi->ops->pwrite)
-		rc = abi->ops->pwrite(abi, (uint64_t)v->iov_base, v->iov_len, pos, &e->caller);
-	else if (!io->write && abi->ops->pread)
-		rc = abi->ops->pread(abi, (uint64_t)v->iov_base, v->iov_len, pos, &e->caller);
+	if (io->write)
+		rc = abi_call_pwrite(abi, (uint64_t)v->iov_base, v->iov_len, pos, &e->caller);
+	else
+		rc = abi_call_pread(abi, (uint64_t)v->iov_base, v->iov_len, pos, &e->caller);
 	engine_leave();
 	return rc;
 }
@@ -271,10 +271,8 @@ static long map_engine(struct door_file *f, const struct bars_request *r)
 	struct abi_mapping m = {0};
 	long rc;
 
-	if (!f->abi->ops->mmap)
-		return -ENODEV;
 	engine_enter();
-	rc = f->abi->ops->mmap(f->abi, r->len, r->prot, r->flags, r->pos, &e->caller, &m);
+	rc = abi_call_mmap(f->abi, r->len, r->prot, r->flags, r->pos, &e->caller, &m);
 	if (!rc)
 		rc = bars_map(m.holder ? m.holder : f->abi, r, &m);
 	if (m.holder)

@@ -102,24 +102,19 @@ static int ensure(void)
 
 int engine_open_as(const struct node *n, struct caller *c, struct abi_file **out)
 {
+	static const enum abi_file_kind kinds[] = {
+		[NODE_IOMMU] = ABI_IOMMUFD,
+		[NODE_VFIO] = ABI_CONTAINER,
+		[NODE_GROUP] = ABI_GROUP,
+		[NODE_DEVICE] = ABI_DEVICE,
+	};
 	struct engine *e = engine_here();
 	struct host *h = e->machine.host;
 
 	sessions_reap();
 	files_reap();
 	vfs_follow(e);
-	switch (n->kind) {
-	case NODE_IOMMU:
-		return abi_open_iommufd(h, c, out);
-	case NODE_VFIO:
-		return abi_open_container(h, c, out);
-	case NODE_GROUP:
-		return abi_open_group(h, n->number, c, out);
-	case NODE_DEVICE:
-		return abi_open_device(h, n->number, c, out);
-	default:
-		return -ENODEV;
-	}
+	return n->kind < ARRAY_SIZE(kinds) ? abi_call_open(h, kinds[n->kind], n->number, c, out) : -ENODEV;
 }
 
 int engine_start(void)

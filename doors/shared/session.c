@@ -118,11 +118,8 @@ static long do_open(struct session *s, const struct call *c)
 static long do_io(struct session *s, struct abi_file *f, const struct call *c)
 {
 	if (c->kind == CALL_WRITE)
-		return f->ops->pwrite
-			       ? f->ops->pwrite(f, c->arg[0], c->arg[1], c->arg[2], &s->caller)
-			       : -EINVAL;
-	return f->ops->pread ? f->ops->pread(f, c->arg[0], c->arg[1], c->arg[2], &s->caller)
-			     : -EINVAL;
+		return abi_call_pwrite(f, c->arg[0], c->arg[1], c->arg[2], &s->caller);
+	return abi_call_pread(f, c->arg[0], c->arg[1], c->arg[2], &s->caller);
 }
 
 /* Takes over the reference on success. */
@@ -148,9 +145,7 @@ static long do_mmap(struct session *s, struct abi_file *f, const struct call *c)
 	int fd;
 	long rc;
 
-	if (!f->ops->mmap)
-		return -ENODEV;
-	rc = f->ops->mmap(f, c->arg[0], (int)c->arg[1], (int)c->arg[2], c->arg[3], &s->caller, &m);
+	rc = abi_call_mmap(f, c->arg[0], (int)c->arg[1], (int)c->arg[2], c->arg[3], &s->caller, &m);
 	if (rc)
 		return rc;
 	rc = bars_describe(&m, c->arg[0], view, CHANNEL_DATA - sizeof(*view), &fd);
@@ -172,7 +167,7 @@ static long do_on_file(struct session *s, struct door_file *f, struct call *c)
 
 	switch ((enum call_kind)c->kind) {
 	case CALL_IOCTL:
-		return abi->ops->ioctl(abi, c->cmd, c->arg[0], &s->caller);
+		return abi_call_ioctl(abi, c->cmd, c->arg[0], &s->caller);
 	case CALL_READ:
 	case CALL_WRITE:
 		return do_io(s, abi, c);

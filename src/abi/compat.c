@@ -11,6 +11,7 @@
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
 #include "base/alloc.h"
+#include "base/observe.h"
 
 static struct ioas *compat_ioas(struct iommufd *ctx)
 {
@@ -223,6 +224,8 @@ static int unmap_range(struct iommufd *ctx, struct ioas *ioas, struct vfio_iommu
 	/* Row 8: nothing there is no error, which UNM.10 makes of it; row 7 is. */
 	if (rc == -ENOENT && !*unmapped && space_is_free(ioas->space, u->iova, u->size))
 		rc = 0;
+	if (!rc && *unmapped < u->size)
+		OBSERVE(&ctx->host->sink, short_unmap, ioas->space, u->iova, u->size, *unmapped);
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 #include "abi/iommufd.h"
 #include "abi/vfio.h"
 #include "base/alloc.h"
+#include "base/observe.h"
 
 struct container_group {
 	struct host_group *group;
@@ -60,7 +61,7 @@ static int set_iommu(struct container *c, uint64_t type)
 		return refuse(&c->host->sink, EINVAL, "CNT.SET_IOMMU.3", "type", type, "TYPE1 1, TYPE1v2 3");
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
 		return refuse(&c->host->sink, ENODEV, "CNT.SET_IOMMU.3", "type", type, "TYPE1 1, TYPE1v2 3");
-	rc = type1_create(c->host, type == VFIO_TYPE1v2_IOMMU, &t);
+	rc = type1_create(c->host, c, type == VFIO_TYPE1v2_IOMMU, &t);
 	if (rc)
 		return rc;
 	rc = attach_all(c, t);
@@ -126,7 +127,7 @@ int abi_open_container(struct host *h, struct caller *caller, struct abi_file **
 	c->host = h;
 	list_init(&c->groups);
 	pthread_mutex_init(&c->lock, NULL);
-	abi_file_init(&c->file, &container_ops);
+	abi_file_init(&c->file, &container_ops, h);
 	*out = &c->file;
 	return 0;
 }
@@ -175,6 +176,8 @@ void container_remove_group(struct container *c, struct host_group *g)
 			continue;
 		list_del(pos);
 		ioas_free(cg);
+		if (c->type1 && list_empty(&c->groups))
+			OBSERVE(&c->host->sink, context_close, c);
 		if (c->type1)
 			type1_detach_group(c->type1, g);
 	}

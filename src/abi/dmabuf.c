@@ -42,7 +42,7 @@ int abi_open_dmabuf(struct host *h, struct dmabuf *d, struct abi_file **out)
 	host_get(h);
 	f->host = h;
 	f->dmabuf = d;
-	abi_file_init(&f->file, &dmabuf_ops);
+	abi_file_init(&f->file, &dmabuf_ops, h);
 	*out = &f->file;
 	return 0;
 }

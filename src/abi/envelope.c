@@ -263,7 +263,7 @@ static int hold_region(struct iommufd *ctx, const struct region *region, struct 
 	iommufd_get(ctx);
 	hold->ctx = ctx;
 	hold->owner = region->owner;
-	abi_file_init(&hold->file, &region_hold_ops);
+	abi_file_init(&hold->file, &region_hold_ops, ctx->host);
 	*out = (struct abi_mapping){.mem = region->mem, .holder = &hold->file};
 	return 0;
 }
@@ -273,7 +273,7 @@ static int iommufd_mmap(struct abi_file *f, uint64_t len, int prot, int flags, u
 			struct abi_mapping *out)
 {
 	struct iommufd *ctx = container_of(f, struct iommufd_file, file)->ctx;
-	const struct refuse_sink *sink = &ctx->host->sink;
+	const struct sink *sink = &ctx->host->sink;
 	struct region region;
 	int rc;
 
@@ -312,7 +312,7 @@ int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **o
 		ioas_free(file);
 		return rc;
 	}
-	abi_file_init(&file->file, &iommufd_ops);
+	abi_file_init(&file->file, &iommufd_ops, h);
 	*out = &file->file;
 	return 0;
 }

@@ -15,7 +15,7 @@ struct fault_file {
 	struct fault_queue *queue;
 };
 
-static const struct refuse_sink *sink_of(const struct fault_file *f)
+static const struct sink *sink_of(const struct fault_file *f)
 {
 	return &f->queue->ctx->host->sink;
 }
@@ -138,7 +138,7 @@ static int open_queue(struct fault_queue *queue, struct abi_file **out)
 	object_hold(queue->ctx, &queue->obj);
 	fault_queue_get(queue);
 	f->queue = queue;
-	abi_file_init(&f->file, &fault_ops);
+	abi_file_init(&f->file, &fault_ops, queue->ctx->host);
 	*out = &f->file;
 	return 0;
 }

@@ -13,9 +13,12 @@
 #include <sys/types.h>
 
 #include "abi/caller.h"
+#include "base/observe.h"
 
 /* ABI_OTHER: of a room above, told from others by its ops. */
 enum abi_file_kind { ABI_IOMMUFD, ABI_CONTAINER, ABI_GROUP, ABI_DEVICE, ABI_FAULT, ABI_VEVENTQ, ABI_OTHER };
+
+struct host;
 
 /* What an mmap() of a file shows. */
 struct abi_mapping {
@@ -49,15 +52,31 @@ struct abi_file_ops {
 
 struct abi_file {
 	const struct abi_file_ops *ops;
+	struct host *host; /* which the file keeps alive in its own way */
 	uint32_t refs;
 	void *door; /* the door's own */
 };
 
-void abi_file_init(struct abi_file *f, const struct abi_file_ops *ops); /* refs = 1 */
+void abi_file_init(struct abi_file *f, const struct abi_file_ops *ops, struct host *h); /* refs = 1 */
 void abi_file_get(struct abi_file *f);
 void abi_file_put(struct abi_file *f);
 
-struct host;
+/*
+ * The calls of programs: what doors make instead of using the table of a file. Results as there; observers hear of each
+ * (base/observe.h). -EINVAL or -ENODEV for what the file has no function for, as the kernel says.
+ */
+long abi_observed_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, struct caller *c);
+static inline long abi_call_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, struct caller *c)
+{
+	return observed() ? abi_observed_ioctl(f, cmd, arg, c) : f->ops->ioctl(f, cmd, arg, c);
+}
+ssize_t abi_call_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c);
+ssize_t abi_call_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c);
+int abi_call_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_t pos, struct caller *c,
+		  struct abi_mapping *out);
+/* @kind: ABI_IOMMUFD, ABI_CONTAINER, ABI_GROUP or ABI_DEVICE; @number: of the group, of the cdev. */
+int abi_call_open(struct host *h, enum abi_file_kind kind, unsigned int number, struct caller *c, struct abi_file **out);
+
 struct host_device;
 struct pci_dev;
 

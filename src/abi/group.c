@@ -22,7 +22,7 @@ struct group_file {
 	unsigned int nr_devices; /* open device fds of a legacy container */
 };
 
-static const struct refuse_sink *sink_of(const struct group_file *gf)
+static const struct sink *sink_of(const struct group_file *gf)
 {
 	return &gf->group->host->sink;
 }
@@ -309,7 +309,7 @@ int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct 
 	host_get(h);
 	gf->group = g;
 	pthread_mutex_init(&gf->lock, NULL);
-	abi_file_init(&gf->file, &group_ops);
+	abi_file_init(&gf->file, &group_ops, h);
 	*out = &gf->file;
 	return 0;
 }

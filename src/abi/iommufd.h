@@ -22,7 +22,7 @@ struct iommufd_file {
 struct call {
 	struct iommufd *ctx;
 	struct caller *caller;
-	const struct refuse_sink *sink;
+	const struct sink *sink;
 	uint64_t user; /* where the structure lies */
 	uint32_t user_size;
 	uint32_t full_size;

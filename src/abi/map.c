@@ -6,6 +6,7 @@
 
 #include "abi/dmabuf.h"
 #include "abi/iommufd.h"
+#include "base/observe.h"
 
 #define MAP_FLAGS                                                                                  \
 	(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)
@@ -258,13 +259,18 @@ out_src:
 
 int call_unmap(struct call *call, struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
 {
+	int rc;
+
 	if (iova == 0 && length == U64MAX)
 		return space_unmap_all(ioas->space, unmapped);
 	if (iova >= ULMAX || length >= ULMAX)
 		return no(call, EOVERFLOW, "UNM.3", iova >= ULMAX ? "iova" : "length",
 			  iova >= ULMAX ? iova : length,
 			  "below 2^64-1, or iova 0 with length 2^64-1 for everything");
-	return space_unmap(ioas->space, iova, length, unmapped);
+	rc = space_unmap(ioas->space, iova, length, unmapped);
+	if (observed() && !rc && *unmapped < length)
+		OBSERVE(&call->ctx->host->sink, short_unmap, ioas->space, iova, length, *unmapped);
+	return rc;
 }
 
 int abi_ioas_unmap(struct call *call)

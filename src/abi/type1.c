@@ -13,8 +13,9 @@
 #include "abi/chain.h"
 #include "abi/type1.h"
 #include "base/alloc.h"
+#include "base/observe.h"
 
-int type1_create(struct host *h, bool v2, struct type1 **out)
+int type1_create(struct host *h, const void *container, bool v2, struct type1 **out)
 {
 	struct type1 *t = ioas_calloc(1, sizeof(*t));
 	int rc;
@@ -31,6 +32,7 @@ int type1_create(struct host *h, bool v2, struct type1 **out)
 	t->avail = h->dma_entry_limit;
 	pthread_mutex_init(&t->lock, NULL);
 	range_init(&t->dmas, NULL);
+	OBSERVE(&h->sink, space_new, t->space, container, 0, true);
 	*out = t;
 	return 0;
 }
@@ -75,6 +77,7 @@ static int add_domain(struct type1 *t)
 	if (iommu->caps.enforce_coherency)
 		domain_enforce_coherency(t->domain);
 	t->mirror.ops = &type1_mirror_ops;
+	domain_set_space(t->domain, t->space);
 	t->mirror.pt = domain_pt(t->domain);
 	t->mirror.page_sizes = domain_page_sizes(t->domain);
 	domain_aperture(t->domain, &t->mirror.aperture_start, &t->mirror.aperture_last);

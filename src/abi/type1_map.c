@@ -8,6 +8,7 @@
 
 #include "abi/type1.h"
 #include "base/alloc.h"
+#include "base/observe.h"
 
 #define no(t, err, rule, field, value, ...) refuse(&(t)->host->sink, err, rule, field, value, __VA_ARGS__)
 
@@ -299,6 +300,8 @@ long type1_unmap_dma(struct type1 *t, uint64_t arg, struct caller *c)
 		rc = unmap_dmas(t, &u, last, c, &done);
 	if (rc)
 		return rc;
+	if (!(u.flags & (VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)) && done < u.size)
+		OBSERVE(&t->host->sink, short_unmap, t->space, u.iova, u.size, done);
 	u.size = done;
 	return copy_out(c, arg, &u, UNMAP_MIN);
 }

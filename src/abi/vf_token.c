@@ -11,7 +11,7 @@
 #define TOKEN_ARG "vf_token="
 #define UUID_TEXT 36
 
-static int wants_token(const struct refuse_sink *sink, const struct host_device *pf)
+static int wants_token(const struct sink *sink, const struct host_device *pf)
 {
 	return refuse(sink, EACCES, "BIND.6", "token", 0, "the token that the user of %s has set",
 		      pf->name);
@@ -23,7 +23,7 @@ static bool is_token(const struct host_device *pf, const uint8_t *token)
 }
 
 /* Nobody uses its virtual functions: a token that is given to open it becomes theirs. */
-static int match_pf(const struct refuse_sink *sink, struct host_device *pf, const uint8_t *token)
+static int match_pf(const struct sink *sink, struct host_device *pf, const uint8_t *token)
 {
 	if (pf->vf_users)
 		return is_token(pf, token) ? 0 : wants_token(sink, pf);
@@ -74,7 +74,7 @@ static bool parse_uuid(const char *text, uint8_t *out)
 	return true;
 }
 
-int vf_token_parse(const struct refuse_sink *sink, const char *options, uint8_t token[VF_TOKEN_LEN],
+int vf_token_parse(const struct sink *sink, const char *options, uint8_t token[VF_TOKEN_LEN],
 		   bool *given)
 {
 	*given = false;

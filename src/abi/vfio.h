@@ -25,7 +25,7 @@ static inline uint64_t vfio_region_offset(unsigned int index)
  * The type1 back end of a container (11): one domain over one address space.
  */
 struct type1;
-int type1_create(struct host *h, bool v2, struct type1 **out);
+int type1_create(struct host *h, const void *container, bool v2, struct type1 **out);
 void type1_destroy(struct type1 *t); /* no group left */
 /* 11.7. -EINVAL, -EBUSY, -ENOMEM, -EFAULT. */
 int type1_attach_group(struct type1 *t, struct host_group *g);
@@ -70,7 +70,7 @@ long vfio_device_feature(struct vfio_device *d, uint64_t arg, struct caller *c);
 struct host_group *abi_file_group(struct abi_file *f);
 
 /* Copies the first sizeof bytes that every VFIO structure begins with and checks argsz: -EFAULT, -EINVAL. */
-int vfio_copy_in(struct caller *c, const struct refuse_sink *sink, const char *rule, uint64_t arg, void *buf,
+int vfio_copy_in(struct caller *c, const struct sink *sink, const char *rule, uint64_t arg, void *buf,
 		 size_t min);
 
 #endif

@@ -336,7 +336,7 @@ static int attach_rid(struct vfio_device *d, uint32_t *pt_id)
 static long attach_pt(struct device_file *df, uint64_t arg, struct caller *c)
 {
 	const uint32_t min = offsetof(struct vfio_device_attach_iommufd_pt, pasid);
-	const struct refuse_sink *sink = &df->host->sink;
+	const struct sink *sink = &df->host->sink;
 	struct vfio_device_attach_iommufd_pt a = {0};
 	struct vfio_device *d = df->device;
 	bool pasid;
@@ -369,7 +369,7 @@ static long attach_pt(struct device_file *df, uint64_t arg, struct caller *c)
 static long detach_pt(struct device_file *df, uint64_t arg, struct caller *c)
 {
 	const uint32_t min = offsetof(struct vfio_device_detach_iommufd_pt, pasid);
-	const struct refuse_sink *sink = &df->host->sink;
+	const struct sink *sink = &df->host->sink;
 	struct vfio_device_detach_iommufd_pt a = {0};
 	struct vfio_device *d = df->device;
 	bool pasid;
@@ -501,7 +501,7 @@ static int new_file(struct host_device *hdev, struct device_file **out)
 	df->host = hdev->group->host;
 	host_get(df->host);
 	pthread_mutex_init(&df->lock, NULL);
-	abi_file_init(&df->file, &device_ops);
+	abi_file_init(&df->file, &device_ops, df->host);
 	*out = df;
 	return 0;
 }
@@ -572,7 +572,7 @@ int vfio_device_hide(struct host_device *hdev, bool wait)
 	return rc;
 }
 
-int vfio_copy_in(struct caller *c, const struct refuse_sink *sink, const char *rule, uint64_t arg,
+int vfio_copy_in(struct caller *c, const struct sink *sink, const char *rule, uint64_t arg,
 		 void *buf, size_t min)
 {
 	uint32_t argsz;

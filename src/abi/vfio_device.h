@@ -36,7 +36,7 @@ struct vfio_device {
 	unsigned int nr_ioeventfds;
 };
 
-static inline const struct refuse_sink *device_sink(const struct vfio_device *d)
+static inline const struct sink *device_sink(const struct vfio_device *d)
 {
 	return &d->hdev->group->host->sink;
 }
@@ -75,7 +75,7 @@ int vfio_device_hide(struct host_device *hdev, bool wait);
 #define VF_TOKEN_LEN 16
 int vf_token_match(struct host_device *hdev, const uint8_t *token);
 /* What follows a device's name in VFIO_GROUP_GET_DEVICE_FD. 0, with *given, or -EINVAL. */
-int vf_token_parse(const struct refuse_sink *sink, const char *options, uint8_t token[VF_TOKEN_LEN], bool *given);
+int vf_token_parse(const struct sink *sink, const char *options, uint8_t token[VF_TOKEN_LEN], bool *given);
 
 /* Bytes that the device's region @index has; 0: not there. */
 uint64_t vfio_region_size(struct vfio_device *d, unsigned int index);

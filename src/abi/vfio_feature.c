@@ -141,7 +141,7 @@ static const struct feature *feature_of(const struct vfio_device *d, uint32_t nu
 /* Rows 1 to 3 and 5 to 6 of 13.4; row 4 is PROBE's success. */
 static int check(struct vfio_device *d, const struct vfio_device_feature *f, const struct feature **out)
 {
-	const struct refuse_sink *sink = device_sink(d);
+	const struct sink *sink = device_sink(d);
 	const uint32_t number = f->flags & VFIO_DEVICE_FEATURE_MASK;
 	const struct feature *feature = feature_of(d, number);
 

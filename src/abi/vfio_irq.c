@@ -12,6 +12,7 @@
 
 #include "abi/vfio_device.h"
 #include "base/alloc.h"
+#include "base/observe.h"
 
 #define NONE (-1)
 
@@ -19,6 +20,17 @@ static void put_eventfd(struct abi_eventfd *e)
 {
 	if (e)
 		e->ops->put(e);
+}
+
+/* irqs->lock held. */
+static void signal_vector(struct vfio_device *d, unsigned int index, unsigned int vector)
+{
+	struct abi_eventfd *e = d->irqs.vectors[vector];
+
+	if (!e)
+		return;
+	OBSERVE(device_sink(d), interrupt, d->hdev, index, vector);
+	e->ops->signal(e);
 }
 
 /* Called by the model's worker; irqs.lock keeps the eventfd alive. */
@@ -31,8 +43,7 @@ static void raise_vector(void *arg, enum pci_irq kind, unsigned int vector)
 	if (irqs->kind == (int)kind && vector < irqs->nr_vectors && !(kind == PCI_INTX && irqs->intx_masked)) {
 		if (kind == PCI_INTX)
 			irqs->intx_masked = true;
-		if (irqs->vectors[vector])
-			irqs->vectors[vector]->ops->signal(irqs->vectors[vector]);
+		signal_vector(d, kind, vector);
 	}
 	pthread_mutex_unlock(&irqs->lock);
 }
@@ -249,8 +260,8 @@ static void signal_intx(struct vfio_device *d)
 
 	pci_config_read(d->pci, PCI_COMMAND, sizeof(command), &command);
 	pthread_mutex_lock(&irqs->lock);
-	if (irqs->vectors[0] && !(command & PCI_COMMAND_INTX_DISABLE))
-		irqs->vectors[0]->ops->signal(irqs->vectors[0]);
+	if (!(command & PCI_COMMAND_INTX_DISABLE))
+		signal_vector(d, PCI_INTX, 0);
 	pthread_mutex_unlock(&irqs->lock);
 }
 
@@ -429,7 +440,7 @@ static unsigned int data_size(uint32_t type)
 static int check_set(struct vfio_device *d, const struct vfio_irq_set *h, size_t *len)
 {
 	const uint32_t known = VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK;
-	const struct refuse_sink *sink = device_sink(d);
+	const struct sink *sink = device_sink(d);
 	unsigned int max, each;
 
 	if (h->index >= VFIO_PCI_NUM_IRQS)

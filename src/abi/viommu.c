@@ -136,7 +136,7 @@ struct veventq_file {
 	struct veventq *queue;
 };
 
-static const struct refuse_sink *sink_of(const struct veventq_file *f)
+static const struct sink *sink_of(const struct veventq_file *f)
 {
 	return &f->ctx->host->sink;
 }
@@ -228,7 +228,7 @@ static int open_queue(struct iommufd *ctx, struct veventq *queue, struct abi_fil
 	veventq_get(queue);
 	f->ctx = ctx;
 	f->queue = queue;
-	abi_file_init(&f->file, &veventq_ops);
+	abi_file_init(&f->file, &veventq_ops, ctx->host);
 	*out = &f->file;
 	return 0;
 }

@@ -25,6 +25,7 @@ enum lock_rank {
 	LOCK_VIOMMU,	/* a vIOMMU's devices; held while a command names one */
 	LOCK_REQUESTER, /* writers of a command slot */
 	LOCK_FAULT,	/* an IOMMU's fault ring */
+	LOCK_OBSERVE, /* what an observer keeps; nobody waits under it, for sections take it */
 	LOCK_MEMORY, /* slots, registered ranges, pins, pages objects; never held across a fault-in
 		      */
 	LOCK_TABLES,  /* free page-table memory; nothing is taken inside */

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void refuse_report(const struct refuse_sink *sink, int err, const char *rule, const char *field,
+void refuse_report(const struct sink *sink, int err, const char *rule, const char *field,
 		   uint64_t value, const char *legal, ...)
 {
 	char text[256];

@@ -19,9 +19,18 @@ struct refusal {
 	const char *legal; /* what would have been legal, in words; valid during the callback only */
 };
 
-struct refuse_sink {
+struct observer_ops;
+struct observer {
+	const struct observer_ops *ops;
+	void *arg;
+};
+
+/* Who hears what a host has to say: of refusals, and of events (base/observe.h). */
+#define SINK_OBSERVERS 4
+struct sink {
 	void (*fn)(void *arg, const struct refusal *r); /* may be NULL; called on the refusing thread */
 	void *arg;
+	struct observer observers[SINK_OBSERVERS]; /* those without ops at the end; see observe_add() */
 };
 
 /**
@@ -41,7 +50,7 @@ static inline int refused(int err)
 	return -err;
 }
 
-void refuse_report(const struct refuse_sink *sink, int err, const char *rule, const char *field, uint64_t value,
+void refuse_report(const struct sink *sink, int err, const char *rule, const char *field, uint64_t value,
 		   const char *legal, ...) __attribute__((format(printf, 6, 7)));
 
 #endif

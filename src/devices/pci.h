@@ -114,7 +114,7 @@ struct pci_config {
 	uint16_t domain;       /* PCI segment */
 	struct requester *requester;
 	struct memory *memory;
-	const struct refuse_sink *sink;
+	const struct sink *sink;
 	const struct pci_host_ops *ops;
 	void *ops_arg;
 };

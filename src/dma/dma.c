@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/observe.h"
+
 /* A fill is a write whose source is so much of the pattern, again and again. */
 #define FILL_BYTES 4096u
 
@@ -185,6 +187,23 @@ static int translate(const struct transfer *t, uint64_t iova, uint64_t max, stru
 	return iommu_translate_pasid(r, t->port->pasid, iova, max, t->access, tr);
 }
 
+static const struct sink *sink_of(const struct transfer *t)
+{
+	return requester_iommu(t->port->requester)->sink;
+}
+
+static __attribute__((cold, noinline)) void tell_step(const struct transfer *t,
+						      const struct translation *tr)
+{
+	observe_dma_step(sink_of(t), &(struct event_dma_step){
+					     .port = t->port,
+					     .iova = t->iova + t->done,
+					     .pasid = t->port->pasid,
+					     .access = (int)t->access,
+					     .tr = tr,
+				     });
+}
+
 /* What one translation covers, at most @max bytes. */
 static int step(struct transfer *t, uint64_t max)
 {
@@ -196,6 +215,8 @@ static int step(struct transfer *t, uint64_t max)
 	rc = translate(t, t->iova + t->done, max, &tr);
 	if (unlikely(rc))
 		return rc;
+	if (observed())
+		tell_step(t, &tr);
 	if (likely(tr.ptr != NULL))
 		rc = copy_memory(t, &tr, tr.len);
 	else if (tr.msi)
@@ -235,12 +256,42 @@ static int wait_for_answer(const struct transfer *t, int rc)
 	return rc;
 }
 
+static struct event_dma event_of(const struct transfer *t, int rc)
+{
+	return (struct event_dma){
+		.port = t->port,
+		.iova = t->iova,
+		.len = t->len,
+		.done = t->done,
+		.pasid = t->port->pasid,
+		.access = (int)t->access,
+		.rc = rc,
+		.data = t->access == IOMMU_READ ? t->dst : t->fill ? NULL : t->src,
+	};
+}
+
+static __attribute__((cold, noinline)) void tell_begin(const struct transfer *t)
+{
+	const struct event_dma e = event_of(t, 0);
+
+	observe_dma_begin(sink_of(t), &e);
+}
+
+static __attribute__((cold, noinline)) void tell_end(const struct transfer *t, int rc)
+{
+	const struct event_dma e = event_of(t, rc);
+
+	observe_dma_end(sink_of(t), &e);
+}
+
 static int run(struct transfer *t)
 {
 	struct dma_stats *s = &t->port->stats;
 	bool read = t->access == IOMMU_READ;
 	int rc = 0;
 
+	if (observed())
+		tell_begin(t);
 	while (!rc && t->done < t->len) {
 		rc = run_piece(t);
 		if (unlikely(rc))
@@ -250,6 +301,8 @@ static int run(struct transfer *t)
 	count(read ? &s->read_bytes : &s->written_bytes, t->done);
 	if (unlikely(rc))
 		count(&s->faults, 1);
+	if (observed())
+		tell_end(t, rc);
 	return rc;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "iommu/domain.h"
 #include "iommu/translate.h"
 
@@ -134,6 +135,8 @@ void requester_forget_atc(struct requester *r, uint32_t pasid, uint64_t first, u
 {
 	if (!r->atc)
 		return;
+	OBSERVE(r->iommu->sink, guest_invalidate, .requester = r, .iova = first, .last = last,
+		.pasid = pasid, .atc = true);
 	requester_post_command(
 		r, &(struct command){
 			   .kind = COMMAND_ATC, .first = first, .last = last, .match.asid = pasid});

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "iommu/nested_cache.h"
 #include "iommu/requester.h"
 #include "iommu/viommu.h"
@@ -104,6 +105,16 @@ struct iommu *domain_iommu(struct domain *d)
 	return d->iommu;
 }
 
+void domain_set_space(struct domain *d, const void *space)
+{
+	d->space = space;
+}
+
+const void *domain_space(const struct domain *d)
+{
+	return d->parent ? d->parent->space : d->space;
+}
+
 void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last)
 {
 	*start = d->aperture_start;
@@ -184,6 +195,7 @@ void domain_invalidate(struct domain *d, uint64_t iova, uint64_t last, struct pt
 	lock_acquire(&d->lock);
 	post(d, iova, last);
 	wait_quiet(d);
+	OBSERVE(d->iommu->sink, invalidate, d, iova, last);
 	lock_release(&d->lock);
 	if (g)
 		pt_gather_free(d->iommu->tables, g);

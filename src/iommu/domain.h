@@ -24,6 +24,7 @@ struct domain {
 	bool only_writeable; /* of a paging one: domain_config */
 	bool coherent;					    /* no-snoop is ignored */
 	bool recoverable; /* faults go to a queue, and are answered */
+	const void *space; /* domain_set_space() */
 	struct lock lock;
 	struct list attachments; /* struct attachment, iommu/requester.h */
 	struct list under;	 /* of a parent: those to the nested domains on it */

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "base/observe.h"
 #include "iommu/domain.h"
 #include "iommu/requester.h"
 
@@ -49,6 +50,7 @@ static int count(struct requester *r, struct iommu_fault *f, uint32_t code, bool
 	f->code = code;
 	stat_add(&r->stats.faults, 1);
 	record(i, f);
+	OBSERVE(i->sink, fault, r, f, !tell);
 	if (tell && i->fault)
 		i->fault(i->fault_arg, r, f);
 	return -EFAULT;
@@ -109,6 +111,7 @@ void iommu_request_pages(struct requester *r, struct page_group *g)
 {
 	struct iommu *i = r->iommu;
 
+	OBSERVE(i->sink, page_request, r, g);
 	if (i->page_request)
 		i->page_request(i->page_request_arg, r, g);
 	else

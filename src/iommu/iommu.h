@@ -183,7 +183,7 @@ struct iommu {
 	struct memory *memory;
 	struct pt_mem *tables;
 	const struct epoch_domain *epochs;
-	const struct refuse_sink *sink;
+	const struct sink *sink;
 	/*
 	 * Told of every fault; may be NULL. Runs on the DMA thread inside its section: it must not
 	 * wait for anybody who may be waiting for that section (attach, unmap, revoke), so it takes
@@ -217,7 +217,7 @@ struct iommu_config {
 	struct memory *memory;
 	struct pt_mem *tables;
 	struct epoch_domain *epochs;
-	const struct refuse_sink *sink;
+	const struct sink *sink;
 	unsigned int index;
 };
 /* @text: "vtd" or "vtd,aw=39,..."; a sentence in @why on error. */
@@ -237,6 +237,10 @@ bool domain_is_nested(const struct domain *d);
 /* Faults of this domain are answered by a queue's reader; set before anything is attached. */
 void domain_set_recoverable(struct domain *d);
 struct iommu *domain_iommu(struct domain *d);
+/* For those that look: the address space that a paging domain shows, or the one under a nested domain; NULL: unknown. Set before
+ * anything is attached. */
+void domain_set_space(struct domain *d, const void *space);
+const void *domain_space(const struct domain *d);
 void domain_aperture(const struct domain *d, uint64_t *start, uint64_t *last);
 uint64_t domain_page_sizes(const struct domain *d);
 bool domain_only_writeable(const struct domain *d);

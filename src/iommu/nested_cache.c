@@ -4,6 +4,7 @@
  */
 #include "iommu/nested_cache.h"
 #include "base/alloc.h"
+#include "base/observe.h"
 
 #include <stdlib.h>
 
@@ -324,10 +325,20 @@ static struct command stage1_command(const struct domain *parent, const struct n
 				.match = range->match};
 }
 
+static __attribute__((cold)) void tell_ranges(struct domain *parent,
+					      const struct nested_range *ranges, unsigned int n)
+{
+	for (unsigned int k = 0; k < n; k++)
+		OBSERVE(parent->iommu->sink, guest_invalidate, .parent = parent,
+			.match = &ranges[k].match, .iova = ranges[k].first, .last = ranges[k].last);
+}
+
 void nested_forget_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n)
 {
 	struct command cmds[NESTED_RANGES];
 
+	if (observed())
+		tell_ranges(parent, ranges, n);
 	for (unsigned int some; n; n -= some, ranges += some) {
 		some = (unsigned int)min_u64(n, NESTED_RANGES);
 		for (unsigned int k = 0; k < some; k++)
@@ -344,6 +355,7 @@ void nested_forget(struct domain *parent, const struct nested_match *m, uint64_t
 
 void nested_forget_config(struct requester *r, uint32_t pasid)
 {
+	OBSERVE(r->iommu->sink, guest_invalidate, .requester = r, .last = U64MAX, .pasid = pasid);
 	requester_post_command(r, &(struct command){.kind = COMMAND_CONFIG, .match.asid = pasid});
 }
 
@@ -351,6 +363,8 @@ void nested_forget_pasid_config(struct domain *parent, uint32_t pasid)
 {
 	const struct command cmd = {.kind = COMMAND_CONFIG, .match.asid = pasid};
 
+	OBSERVE(parent->iommu->sink, guest_invalidate, .parent = parent, .last = U64MAX,
+		.pasid = pasid);
 	post_to_all(parent, &cmd, 1);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "iommu/domain.h"
 #include "iommu/nested_cache.h"
 
@@ -389,6 +390,7 @@ static void switch_domain(struct binding *b, struct domain *d, const struct agre
 	if (old)
 		unlink_from(old, &b->attachment[b->which]);
 	b->which = !b->which;
+	OBSERVE(b->requester->iommu->sink, attach, b->requester, b->pasid, d, old);
 }
 
 /* ATT.8. iommu->lock held. */

@@ -69,9 +69,7 @@ static int embedded_mmap(struct ioas_context *c, int file, uint64_t pos, size_t 
 	rc = library_file_get(c->host, file, &f);
 	if (rc)
 		return rc;
-	rc = f->ops->mmap
-		     ? f->ops->mmap(f, len, PROT_READ | PROT_WRITE, MAP_SHARED, pos, &caller, &m)
-		     : -ENODEV;
+	rc = abi_call_mmap(f, len, PROT_READ | PROT_WRITE, MAP_SHARED, pos, &caller, &m);
 	if (!rc)
 		rc = map_again(&m, len, out);
 	if (m.holder)

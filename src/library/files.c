@@ -299,13 +299,13 @@ int ioas_open(struct ioas_host *h, const char *path)
 	int used = 0, rc = -ENOENT;
 
 	if (!strcmp(path, "/dev/iommu"))
-		rc = abi_open_iommufd(h->host, &c, &f);
+		rc = abi_call_open(h->host, ABI_IOMMUFD, 0, &c, &f);
 	else if (!strcmp(path, "/dev/vfio/vfio"))
-		rc = abi_open_container(h->host, &c, &f);
+		rc = abi_call_open(h->host, ABI_CONTAINER, 0, &c, &f);
 	else if (sscanf(path, "/dev/vfio/devices/vfio%u%n", &n, &used) == 1 && !path[used])
-		rc = abi_open_device(h->host, n, &c, &f);
+		rc = abi_call_open(h->host, ABI_DEVICE, n, &c, &f);
 	else if (sscanf(path, "/dev/vfio/%u%n", &n, &used) == 1 && !path[used])
-		rc = abi_open_group(h->host, n, &c, &f);
+		rc = abi_call_open(h->host, ABI_GROUP, n, &c, &f);
 	if (rc)
 		return rc;
 	rc = install(h, f);
@@ -340,7 +340,7 @@ long ioas_ioctl(struct ioas_host *h, int fd, unsigned int cmd, uintptr_t arg)
 
 	if (!slot)
 		return -EBADF;
-	rc = slot->file->ops->ioctl(slot->file, cmd, arg, &c);
+	rc = abi_call_ioctl(slot->file, cmd, arg, &c);
 	leave_file(h, slot);
 	return rc;
 }
@@ -354,7 +354,7 @@ long library_ioctl_of(struct ioas_host *h, int fd, unsigned int cmd, void *arg,
 
 	if (!slot)
 		return -EBADF;
-	rc = slot->file->ops->ioctl(slot->file, cmd, (uintptr_t)arg, &c.base);
+	rc = abi_call_ioctl(slot->file, cmd, (uintptr_t)arg, &c.base);
 	leave_file(h, slot);
 	return rc;
 }
@@ -367,7 +367,7 @@ ssize_t ioas_pread(struct ioas_host *h, int fd, void *buf, size_t count, uint64_
 
 	if (rc)
 		return rc;
-	rc = f->ops->pread ? f->ops->pread(f, (uintptr_t)buf, count, pos, &c) : -EINVAL;
+	rc = abi_call_pread(f, (uintptr_t)buf, count, pos, &c);
 	abi_file_put(f);
 	return rc;
 }
@@ -380,7 +380,7 @@ ssize_t ioas_pwrite(struct ioas_host *h, int fd, const void *buf, size_t count, 
 
 	if (rc)
 		return rc;
-	rc = f->ops->pwrite ? f->ops->pwrite(f, (uintptr_t)buf, count, pos, &c) : -EINVAL;
+	rc = abi_call_pwrite(f, (uintptr_t)buf, count, pos, &c);
 	abi_file_put(f);
 	return rc;
 }

@@ -140,7 +140,7 @@ bool memory_vma_find(int maps, bool (*fn)(void *arg, const struct memory_vma *v)
 struct memory_config {
 	const struct memory_ops *ops; /* members may be NULL: defaults */
 	void *ops_arg;
-	const struct refuse_sink *sink;
+	const struct sink *sink;
 	/*
 	 * Every change of the address space is reported (memory_change_begin(),
 	 * memory_va_changed()), as the preload door does. Without that promise nothing is

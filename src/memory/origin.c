@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "memory/private.h"
 
 /* No range begins behind its end. */
@@ -256,6 +257,8 @@ void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint6
 	if (len && __builtin_add_overflow(va, len - 1, &c->last))
 		c->last = U64MAX;
 	c->last |= len ? PAGE_MASK : 0;
+	if (len)
+		OBSERVE(m->sink, memory_change, mm == &m->self ? NULL : mm, c->va, c->last);
 	lock_acquire(&m->lock);
 	list_add_tail(&mm->changing, &c->link);
 	if (len) {

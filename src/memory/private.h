@@ -108,7 +108,7 @@ struct memory {
 	struct maps maps; /* for ops.vma where it is the default */
 	void *ops_arg;
 	void *revoked_arg;
-	const struct refuse_sink *sink;
+	const struct sink *sink;
 };
 
 /*

@@ -97,7 +97,7 @@ static int open_access(struct call *call, uint32_t ioas_id, const struct access_
 	list_init(&a->items);
 	a->ctx = call->ctx;
 	a->ioas_id = ioas_id;
-	abi_file_init(&a->file, &access_file_ops);
+	abi_file_init(&a->file, &access_file_ops, call->ctx->host);
 	rc = access_attach(a->access, ioas_id);
 	if (rc) {
 		abi_file_put(&a->file);

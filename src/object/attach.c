@@ -120,7 +120,7 @@ void hwpt_put(struct iommufd *ctx, struct hwpt *hwpt)
  */
 static int check_pasid_flag(struct host_group *g, const struct change *c)
 {
-	const struct refuse_sink *sink = &g->host->sink;
+	const struct sink *sink = &g->host->sink;
 	const struct hwpt *rid = g->rid.hwpt;
 	bool has = c->hwpt->flags & DOMAIN_PASID;
 
@@ -175,7 +175,7 @@ static bool reserves(const struct change *c)
 /* ATT.3, ATT.4. */
 static int check_first(const struct host_attach *at, const struct change *c, bool is_member)
 {
-	const struct refuse_sink *sink = &c->idev->ctx->host->sink;
+	const struct sink *sink = &c->idev->ctx->host->sink;
 
 	if (is_member)
 		return refuse(sink, EBUSY, "ATT.3", "pt_id", c->hwpt->obj.id,

@@ -85,7 +85,7 @@ struct host {
 	struct memory *memory;
 	struct pt_mem *tables;
 	struct epoch_domain epochs;
-	struct refuse_sink sink;
+	struct sink sink;
 	struct iommu *iommu;
 	pthread_mutex_t vf_lock;   /* enabling virtual functions; before open_lock */
 	pthread_mutex_t open_lock; /* first opens and last closes of devices; outermost */
@@ -107,7 +107,7 @@ struct host_config {
 	const struct memory_ops *memory_ops;
 	void *memory_arg;
 	bool tracked; /* see struct memory_config */
-	struct refuse_sink sink;
+	struct sink sink;
 	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f); /* may be NULL */
 	void *fault_arg;
 	bool iommufd_container, strict;

@@ -21,7 +21,7 @@ struct span {
 };
 
 /* HWQ.6. */
-static int find_span(const struct refuse_sink *sink, const struct hw_queue_params *p,
+static int find_span(const struct sink *sink, const struct hw_queue_params *p,
 		     struct span *s)
 {
 	uint64_t offset = p->iova & PAGE_MASK, len;
@@ -37,7 +37,7 @@ static int find_span(const struct refuse_sink *sink, const struct hw_queue_param
 }
 
 /* HWQ.10. */
-static int check_contiguous(const struct refuse_sink *sink, const struct span *s,
+static int check_contiguous(const struct sink *sink, const struct span *s,
 			    const uint64_t *pas)
 {
 	for (size_t n = 1; n < s->pages; n++)
@@ -50,7 +50,7 @@ static int check_contiguous(const struct refuse_sink *sink, const struct span *s
 /* Linux's kvzalloc() gives no more at once. */
 #define MAX_PAGES (INT_MAX / sizeof(uint64_t))
 
-static int pin(struct access *a, const struct span *s, const struct refuse_sink *sink, uint64_t *pa)
+static int pin(struct access *a, const struct span *s, const struct sink *sink, uint64_t *pa)
 {
 	uint64_t *pas = s->pages <= MAX_PAGES ? ioas_calloc(s->pages, sizeof(*pas)) : NULL;
 	int rc;
@@ -73,7 +73,7 @@ out_free:
 static int pin_queue(struct hw_queue_object *qo, const struct hw_queue_params *p)
 {
 	struct iommufd *ctx = qo->viommu->ctx;
-	const struct refuse_sink *sink = &ctx->host->sink;
+	const struct sink *sink = &ctx->host->sink;
 	struct span s;
 	uint64_t pa;
 	int rc;

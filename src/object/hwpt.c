@@ -28,7 +28,7 @@ static const struct space_mirror_ops hwpt_mirror_ops = {
 
 static int check_flags(const struct requester *r, uint32_t flags)
 {
-	const struct refuse_sink *sink = requester_iommu(r)->sink;
+	const struct sink *sink = requester_iommu(r)->sink;
 
 	if (flags & ~(uint32_t)HWPT_KNOWN_FLAGS)
 		return refuse(sink, EOPNOTSUPP, "HWA.8", "flags", flags,
@@ -58,6 +58,7 @@ static int make_domain(struct hwpt *hwpt, struct requester *r, const struct user
 	/* Decided here, never changed later (4.1, cache coherency). */
 	if (iommu->caps.enforce_coherency)
 		domain_enforce_coherency(hwpt->domain);
+	domain_set_space(hwpt->domain, hwpt->ioas->space);
 	hwpt->mirror.ops = &hwpt_mirror_ops;
 	hwpt->mirror.pt = domain_pt(hwpt->domain);
 	hwpt->mirror.page_sizes = domain_page_sizes(hwpt->domain);
@@ -133,7 +134,7 @@ int hwpt_paging_alloc(struct iommufd *ctx, struct ioas *ioas, struct idevice *id
 }
 
 /* Flags that a nested HWPT may have (HWA.15, HWA.20), and the data that it needs. */
-static int check_nested(const struct refuse_sink *sink, const char *rule, uint32_t flags,
+static int check_nested(const struct sink *sink, const char *rule, uint32_t flags,
 			const struct user_data *data)
 {
 	const uint32_t legal = HWPT_FAULT_ID_VALID | DOMAIN_PASID;
@@ -198,7 +199,7 @@ int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *
 {
 	struct requester *r = idev->hdev->requester;
 	const struct iommu_make *make = requester_iommu(r)->make;
-	const struct refuse_sink *sink = &ctx->host->sink;
+	const struct sink *sink = &ctx->host->sink;
 	int rc = check_nested(sink, "HWA.15", flags, data);
 
 	if (rc)
@@ -220,7 +221,7 @@ int hwpt_nested_alloc(struct iommufd *ctx, struct hwpt *parent, struct idevice *
 int hwpt_viommu_alloc(struct iommufd *ctx, struct viommu_object *v, struct idevice *idev,
 		      uint32_t flags, const struct user_data *data, struct hwpt **out)
 {
-	const struct refuse_sink *sink = &ctx->host->sink;
+	const struct sink *sink = &ctx->host->sink;
 	int rc;
 
 	if (v->viommu->iommu != requester_iommu(idev->hdev->requester))

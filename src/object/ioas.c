@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "object/private.h"
 
 int ioas_alloc(struct iommufd *ctx, struct ioas **out)
@@ -24,6 +25,7 @@ int ioas_alloc(struct iommufd *ctx, struct ioas **out)
 	rc = object_reserve(ctx, &ioas->obj, OBJECT_IOAS);
 	if (rc)
 		goto out_space;
+	OBSERVE(&ctx->host->sink, space_new, ioas->space, ctx, ioas->obj.id, false);
 	*out = ioas;
 	return 0;
 

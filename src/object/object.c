@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "object/private.h"
 
 /* DESTROY gives up on a command that does not end after this long (2.3). */
@@ -91,6 +92,7 @@ void iommufd_put(struct iommufd *ctx)
 {
 	if (__atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	OBSERVE(&ctx->host->sink, context_close, ctx);
 	sweep(ctx);
 	ids_destroy(&ctx->ids);
 	range_destroy(&ctx->regions);

@@ -141,7 +141,7 @@ int viommu_alloc(struct iommufd *ctx, struct idevice *idev, uint32_t type, uint3
 	struct requester *r = idev->hdev->requester;
 	struct recipe recipe = {.iommu = requester_iommu(r), .type = type, .data = data};
 	const struct iommu_make *make = recipe.iommu->make;
-	const struct refuse_sink *sink = &ctx->host->sink;
+	const struct sink *sink = &ctx->host->sink;
 	struct object *obj;
 	struct hwpt *parent;
 	int rc;
@@ -186,7 +186,7 @@ const struct object_type_ops viommu_type_ops = {
 /* VDV.5, VDV.6. Group's lock held. */
 static int check_device(const struct idevice *idev)
 {
-	const struct refuse_sink *sink = &idev->ctx->host->sink;
+	const struct sink *sink = &idev->ctx->host->sink;
 
 	if (idev->destroying)
 		return refuse(sink, ENOENT, "VDV.5", "dev_id", idev->obj.id,

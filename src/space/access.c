@@ -339,7 +339,7 @@ static int pin_parts(struct space *s, const struct space_pin *pin, uint64_t last
 	return 0;
 }
 
-int space_check_range(const struct refuse_sink *sink, const char *rule, uint64_t iova,
+int space_check_range(const struct sink *sink, const char *rule, uint64_t iova,
 		      uint64_t length)
 {
 	uint64_t last;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "space/private.h"
 
 bool areas_misaligned(struct space *s, uint64_t align, struct range *which)
@@ -173,13 +174,16 @@ static void drop_area(struct space *s, const struct range *r)
 /* Removes the areas from @first on that end at or before @last; they are whole. */
 static void remove_areas(struct space *s, struct range first, uint64_t last)
 {
+	const uint64_t start = first.start;
 	bool more = true;
 
-	clear_mirrors(s, first.start, last);
+	OBSERVE(s->sink, unmap, s, start, last);
+	clear_mirrors(s, start, last);
 	while (more) {
 		drop_area(s, &first);
 		more = first.last < last && range_next(&s->areas, &first);
 	}
+	OBSERVE(s->sink, unmapped, s, start, last);
 }
 
 int areas_add(struct space *s, struct placement *p)
@@ -194,6 +198,8 @@ int areas_add(struct space *s, struct placement *p)
 		rc = add_area(s, &p->pieces[i], iova, p->prot, p->give, p->spot);
 		if (rc)
 			goto out_undo;
+		OBSERVE(s->sink, map, s, iova, iova + p->pieces[i].length - 1, p->pieces[i].pages,
+			p->pieces[i].offset, p->prot, p->copy);
 		p->spot = (struct range_spot){0};
 		iova += p->pieces[i].length;
 	}
@@ -292,6 +298,7 @@ int space_copy(struct space *dst, struct space *src, struct space_copy *copy)
 	struct placement p = {.length = copy->length,
 			      .prot = copy->prot,
 			      .fixed = copy->fixed,
+			      .copy = true,
 			      .iova = copy->dst_iova};
 	struct piece *pieces;
 	uint64_t last;
@@ -462,6 +469,7 @@ static int cut_area(struct space *s, const struct range *r, uint64_t iova)
 	if (rc)
 		goto out_join;
 	pages_get(b.pages);
+	OBSERVE(s->sink, cut, s, iova);
 	return 0;
 out_join:
 	range_update(&s->areas, r->start, r->last, r->value);

@@ -69,7 +69,7 @@ struct range_list {
 struct space {
 	struct lock lock;
 	struct memory *memory;
-	const struct refuse_sink *sink;
+	const struct sink *sink;
 	struct range_tree areas; /* see struct area */
 	struct pool far_areas;
 	struct list mirrors; /* an area is pinned exactly while there is one */
@@ -100,6 +100,7 @@ struct placement {
 	int prot;
 	bool fixed;
 	bool give;     /* the references on the pages become the areas' */
+	bool copy;     /* for those that look: of areas that are there */
 	uint64_t iova; /* in when fixed, out otherwise */
 	struct range_spot spot; /* of the first area in space->areas, once it is known */
 };

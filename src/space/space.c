@@ -7,9 +7,10 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "space/private.h"
 
-int space_create(struct memory *m, const struct refuse_sink *sink, struct space **out)
+int space_create(struct memory *m, const struct sink *sink, struct space **out)
 {
 	struct space *s = ioas_calloc(1, sizeof(*s));
 
@@ -34,6 +35,7 @@ void space_destroy(struct space *s)
 
 	assert(!has_mirror(s));
 	space_unmap_all(s, &unmapped);
+	OBSERVE(s->sink, space_gone, s);
 	range_destroy(&s->areas);
 	access_fini(s);
 	pool_destroy(&s->far_areas);

@@ -51,7 +51,7 @@ struct space_mirror {
 	struct list link;    /* space's */
 };
 
-int space_create(struct memory *m, const struct refuse_sink *sink, struct space **out);
+int space_create(struct memory *m, const struct sink *sink, struct space **out);
 /* Drops every area. No mirror may be left. */
 void space_destroy(struct space *s);
 
@@ -202,7 +202,7 @@ int space_add_access(struct space *s, struct space_access *a, const char *rule);
 void space_remove_access(struct space *s, struct space_access *a); /* its pins are gone */
 
 /* ACC.3, ACC.9 (@rule): is [iova, iova + length) neither empty nor beyond 64 bits? Asked before the next three. */
-int space_check_range(const struct refuse_sink *sink, const char *rule, uint64_t iova, uint64_t length);
+int space_check_range(const struct sink *sink, const char *rule, uint64_t iova, uint64_t length);
 
 /*
  * ACC.4 to ACC.7: [iova, iova + length) for @a; pas[n] receives the PA of the n-th page that it meets.

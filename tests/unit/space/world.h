@@ -28,7 +28,7 @@ struct world {
 	char *arena;	  /* ARENA_PAGES pages, private, present, on a 2 MiB boundary */
 	const char *rule; /* of the last refusal */
 	int err;
-	struct refuse_sink sink;
+	struct sink sink;
 };
 
 static inline void note_refusal(void *arg, const struct refusal *r)
@@ -113,7 +113,7 @@ static inline struct world *world_open(void)
 		memory_add_tables(w->memory, pt_mem_base(w->tables), pt_mem_size(w->tables), &pa),
 		0);
 	*pt_mem_pa_base(w->tables) = pa;
-	w->sink = (struct refuse_sink){note_refusal, w};
+	w->sink = (struct sink){note_refusal, w};
 	assert_int_equal(space_create(w->memory, &w->sink, &w->s), 0);
 	w->arena = map_aligned();
 	memset(w->arena, 1, ARENA_PAGES * PAGE_SIZE);

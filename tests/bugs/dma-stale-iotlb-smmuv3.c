@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest's kernel gives a page to the device, takes it back, gives another one at the same
+ * address, and forgets the TLBI in between (as in seL4/seL4#1729): the device goes on with the
+ * first page.
+ *
+ *   ioas run --sanitize --iommu smmuv3 --device ioat -- dma-stale-iotlb-smmuv3
+ */
+#include "vmm.h"
+
+static void invalidate(struct vmm *v, uint64_t iova)
+{
+	smmu_command(v, 0x12 | SMMU_ASID << 48, iova | 1); /* TLBI_NH_VA, leaf */
+}
+
+int main(void)
+{
+	struct vmm v;
+
+	vmm_open(&v);
+	smmu_nest(&v, false);
+	guest_map(&v, IOVA_RING, RING, MAY_BOTH);
+	guest_map(&v, IOVA_DONE, DONE, MAY_BOTH);
+	guest_start(&v);
+
+	memset(guest_word(&v, DATA(0)), 0x11, PAGE);
+	guest_map(&v, IOVA_SRC, DATA(0), MAY_READ);
+	guest_map(&v, IOVA_DST, DATA(1), MAY_WRITE);
+	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE);
+	guest_map(&v, IOVA_DST, DATA(2), MAY_WRITE);
+#ifdef FIXED
+	invalidate(&v, IOVA_DST);
+#else
+	(void)invalidate;
+#endif
+	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* BUG: dma-stale-iotlb */
+	printf("the data are in the %s page\n", *guest_word(&v, DATA(2)) ? "new" : "old");
+	vmm_close(&v);
+	return 0;
+}

@@ -6,7 +6,8 @@
 # when the program cannot be had. It leaves nothing behind: files are in $work, which goes at exit.
 #
 # From the environment: IOAS, the binary (build/ioas); EXAMPLES, the folder of the example programs
-# (beside the binary); IOAS_CACHE (see scripts/cache).
+# (beside the binary); IOAS_CACHE (see scripts/cache); IOAS_RUN_OPTIONS, options that each `ioas run` of
+# the tests gets besides its own, as `scripts/check --sanitize` gives them.
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -15,6 +16,8 @@ clients=$top/tests/clients
 IOAS=${IOAS:-$top/build/ioas}
 EXAMPLES=${EXAMPLES:-$(dirname "$IOAS")/examples}
 test_name=$(basename "$0" .sh)
+# shellcheck disable=SC2206 # options are words
+ioas_run=("$IOAS" run --summary ${IOAS_RUN_OPTIONS-})
 PATH=$PATH:/usr/sbin:/sbin
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/ioas-$test_name.XXXXXX")
@@ -111,11 +114,8 @@ expect_dma()
 # fail_showing WHAT: after the last lines of what the program said.
 fail_showing()
 {
-	local file
-
-	for file in "$work/out" "$work/err"; do
-		[[ ! -e $file ]] || tr '\r' '\n' <"$file" | grep -v '^Ops submitted' | tail -n 25 >&2 || true
-	done
+	[[ ! -e $work/out ]] || tr '\r' '\n' <"$work/out" | grep -v '^Ops submitted' | tail -n 25 >&2 || true
+	[[ ! -e $work/err ]] || tail -n 100 "$work/err" >&2
 	fail "$@"
 }
 
@@ -126,7 +126,7 @@ on_ioas()
 	local limit=$1 status=0
 
 	shift
-	bounded "$limit" "$IOAS" run --summary "$@" >"$work/out" 2>"$work/err" || status=$?
+	bounded "$limit" "${ioas_run[@]}" "$@" >"$work/out" 2>"$work/err" || status=$?
 	case $status in
 	0) ;;
 	124) fail_showing "not done after $limit seconds: ioas run $*" ;;

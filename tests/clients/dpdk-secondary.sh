@@ -59,7 +59,7 @@ exit $status
 SCRIPT
 
 say "two processes on two devices"
-bounded 90 "$IOAS" run -v --log="$work/calls" --device "virtio-net,hub=test,bdf=$a" --device "virtio-net,hub=test,bdf=$b" -- \
+bounded 90 "${ioas_run[@]}" -v --log="$work/calls" --device "virtio-net,hub=test,bdf=$a" --device "virtio-net,hub=test,bdf=$b" -- \
 	bash "$work/both" "$work" "${common[@]}" </dev/null || {
 	tail -n 15 "$work/primary" "$work/secondary" >&2
 	fail "the secondary process failed"

@@ -34,7 +34,7 @@ boot_guest()
 	device_arguments "$@"
 	say "${run[*]} -- ${qemu##*/} ${arguments[*]}"
 	bounded 170 "$clients/guest/boot" --timeout 160 "${boot[@]}" -- \
-		"$IOAS" run --summary "${run[@]}" -- "$qemu" "${arguments[@]}" \
+		"${ioas_run[@]}" "${run[@]}" -- "$qemu" "${arguments[@]}" \
 		</dev/null > >(sed -u 's/^/    /') 2>"$work/err" || fail_showing "the guest"
 	show_summary
 }

@@ -61,7 +61,7 @@ expect_dma $((32 << 20)) 0
 cmp "$work/disk.img" "$work/new.img"
 
 say "a wrong pattern must be found"
-if "$IOAS" run --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
+if "${ioas_run[@]}" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
 	qemu-io -c 'write -q -P 1 0 4k' -c 'read -P 2 0 4k' "$url" >"$work/out" 2>&1 </dev/null; then
 	fail "qemu-io did not notice a wrong pattern"
 fi

@@ -39,7 +39,7 @@ boot()
 	make_disk
 	sum=$(expected)
 	say "SeaBIOS on NVMe $bdf ($*)"
-	bounded 120 "$IOAS" run --summary "$@" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
+	bounded 120 "${ioas_run[@]}" "$@" --device "nvme,file=$work/disk.img,bdf=$bdf" -- \
 		qemu-system-x86_64 -nodefaults -no-user-config -no-reboot -display none -machine q35 -accel tcg -m 64 \
 		-device "vfio-pci,host=$bdf" -device isa-debug-exit,iobase=0xf4,iosize=4 \
 		-chardev "file,id=bios,path=$work/out" -device isa-debugcon,iobase=0x402,chardev=bios \

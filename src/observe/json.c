@@ -134,7 +134,7 @@ void json_hex(struct json *j, const char *key, uint64_t value)
 	char text[24];
 
 	begin(j, key);
-	append(j, text, (size_t)snprintf(text, sizeof(text), "\"%#" PRIx64 "\"", value));
+	append(j, text, (size_t)snprintf(text, sizeof(text), "\"0x%" PRIx64 "\"", value));
 }
 
 void json_bool(struct json *j, const char *key, bool value)

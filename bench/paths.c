@@ -5,6 +5,7 @@
  *
  *	bench-paths PATH N
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,16 @@ static void misses(struct bed *t)
 	read_words(t, BIG);
 }
 
+static void faults(struct bed *t)
+{
+	uint64_t word;
+
+	ioas_port_begin(t->port);
+	for (uint64_t i = 0; i < t->n; i++)
+		check(ioas_port_read(t->port, 16 * GB, &word, 8) == -EFAULT ? 0 : -EIO, "a fault");
+	ioas_port_end(t->port);
+}
+
 /* @batch pages that are no neighbours, by one call; the device forgets them at its next access. */
 static void invalidate(struct bed *t, uint32_t batch)
 {
@@ -173,6 +184,7 @@ static const struct {
 	     {"map-unmap-1g", large},
 	     {"dma-hit", hits},
 	     {"dma-miss", misses},
+	     {"dma-fault", faults},
 	     {"nested-hit", hits, true},
 	     {"nested-miss", misses, true},
 	     {"tlbi-batch", tlbi_batch, true},

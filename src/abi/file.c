@@ -38,32 +38,46 @@ long abi_observed_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, stru
 	return rc;
 }
 
-ssize_t abi_call_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos,
-		       struct caller *c)
+static __attribute__((cold, noinline)) ssize_t
+observed_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c)
 {
 	const struct sink *sink = &f->host->sink;
 	ssize_t rc;
 
-	if (!f->ops->pread)
-		return -EINVAL;
 	OBSERVE(sink, call, OP_READ, f, 0, buf, count, pos, &c);
 	rc = f->ops->pread(f, buf, count, pos, c);
 	OBSERVE(sink, answer, OP_READ, f, 0, buf, rc, NULL);
 	return rc;
 }
 
-ssize_t abi_call_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos,
-			struct caller *c)
+ssize_t abi_call_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos,
+		       struct caller *c)
+{
+	if (!f->ops->pread)
+		return -EINVAL;
+	return observed() ? observed_pread(f, buf, count, pos, c)
+			  : f->ops->pread(f, buf, count, pos, c);
+}
+
+static __attribute__((cold, noinline)) ssize_t
+observed_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c)
 {
 	const struct sink *sink = &f->host->sink;
 	ssize_t rc;
 
-	if (!f->ops->pwrite)
-		return -EINVAL;
 	OBSERVE(sink, call, OP_WRITE, f, 0, buf, count, pos, &c);
 	rc = f->ops->pwrite(f, buf, count, pos, c);
 	OBSERVE(sink, answer, OP_WRITE, f, 0, buf, rc, NULL);
 	return rc;
+}
+
+ssize_t abi_call_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos,
+			struct caller *c)
+{
+	if (!f->ops->pwrite)
+		return -EINVAL;
+	return observed() ? observed_pwrite(f, buf, count, pos, c)
+			  : f->ops->pwrite(f, buf, count, pos, c);
 }
 
 int abi_call_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_t pos,

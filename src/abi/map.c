@@ -257,20 +257,35 @@ out_src:
 	return rc;
 }
 
-int call_unmap(struct call *call, struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
+static inline int unmap_silently(struct call *call, struct ioas *ioas, uint64_t iova, uint64_t length,
+				 uint64_t *unmapped)
 {
-	int rc;
-
 	if (iova == 0 && length == U64MAX)
 		return space_unmap_all(ioas->space, unmapped);
 	if (iova >= ULMAX || length >= ULMAX)
 		return no(call, EOVERFLOW, "UNM.3", iova >= ULMAX ? "iova" : "length",
 			  iova >= ULMAX ? iova : length,
 			  "below 2^64-1, or iova 0 with length 2^64-1 for everything");
-	rc = space_unmap(ioas->space, iova, length, unmapped);
-	if (observed() && !rc && *unmapped < length)
-		OBSERVE(&call->ctx->host->sink, short_unmap, ioas->space, iova, length, *unmapped);
+	return space_unmap(ioas->space, iova, length, unmapped);
+}
+
+static __attribute__((cold, noinline)) int unmap_and_tell(struct call *call, struct ioas *ioas, uint64_t iova,
+							  uint64_t length, uint64_t *unmapped)
+{
+	const bool all = iova == 0 && length == U64MAX;
+	int rc = unmap_silently(call, ioas, iova, length, unmapped);
+
+	if (!rc && !all && *unmapped < length)
+		observe_short_unmap(&call->ctx->host->sink,
+				    &(struct event_short_unmap){ioas->space, iova, length, *unmapped});
 	return rc;
+}
+
+__attribute__((noinline)) /* in one place, whatever it is told */
+int call_unmap(struct call *call, struct ioas *ioas, uint64_t iova, uint64_t length, uint64_t *unmapped)
+{
+	return observed() ? unmap_and_tell(call, ioas, iova, length, unmapped)
+			  : unmap_silently(call, ioas, iova, length, unmapped);
 }
 
 int abi_ioas_unmap(struct call *call)

@@ -42,6 +42,12 @@ static const struct pt_ops *find_format(const struct requester *r, uint32_t pasi
 	return d && d->pt ? d->pt->ops : NULL;
 }
 
+static __attribute__((cold, noinline)) void tell_observers(struct requester *r,
+							   const struct iommu_fault *f, bool guest)
+{
+	observe_fault(r->iommu->sink, &(struct event_fault){r, f, guest});
+}
+
 /* @f without its code. */
 static int count(struct requester *r, struct iommu_fault *f, uint32_t code, bool tell)
 {
@@ -50,7 +56,8 @@ static int count(struct requester *r, struct iommu_fault *f, uint32_t code, bool
 	f->code = code;
 	stat_add(&r->stats.faults, 1);
 	record(i, f);
-	OBSERVE(i->sink, fault, r, f, !tell);
+	if (observed())
+		tell_observers(r, f, !tell);
 	if (tell && i->fault)
 		i->fault(i->fault_arg, r, f);
 	return -EFAULT;

@@ -325,12 +325,15 @@ static struct command stage1_command(const struct domain *parent, const struct n
 				.match = range->match};
 }
 
-static __attribute__((cold)) void tell_ranges(struct domain *parent,
-					      const struct nested_range *ranges, unsigned int n)
+static __attribute__((cold, noinline)) void
+tell_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n)
 {
 	for (unsigned int k = 0; k < n; k++)
-		OBSERVE(parent->iommu->sink, guest_invalidate, .parent = parent,
-			.match = &ranges[k].match, .iova = ranges[k].first, .last = ranges[k].last);
+		observe_guest_invalidate(parent->iommu->sink,
+					 &(struct event_guest_invalidate){.parent = parent,
+									  .match = &ranges[k].match,
+									  .iova = ranges[k].first,
+									  .last = ranges[k].last});
 }
 
 void nested_forget_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n)

@@ -171,19 +171,54 @@ static void drop_area(struct space *s, const struct range *r)
 	s->bytes -= range_bytes(r);
 }
 
-/* Removes the areas from @first on that end at or before @last; they are whole. */
-static void remove_areas(struct space *s, struct range first, uint64_t last)
+/* The areas from @from on that end at or before @last; they are whole. */
+static inline void remove_silently(struct space *s, const struct range *from, uint64_t last)
 {
-	const uint64_t start = first.start;
+	struct range first = *from;
 	bool more = true;
 
-	OBSERVE(s->sink, unmap, s, start, last);
-	clear_mirrors(s, start, last);
+	clear_mirrors(s, first.start, last);
 	while (more) {
 		drop_area(s, &first);
 		more = first.last < last && range_next(&s->areas, &first);
 	}
-	OBSERVE(s->sink, unmapped, s, start, last);
+}
+
+/*
+ * What tells observers stands beside the path, not in it: a value that only an event needs would
+ * otherwise be kept in a register, and saved, whether or not somebody listens.
+ */
+static __attribute__((cold, noinline)) void
+remove_and_tell(struct space *s, const struct range *first, uint64_t last)
+{
+	const uint64_t start = first->start;
+
+	observe_unmap(s->sink, &(struct event_unmap){s, start, last});
+	remove_silently(s, first, last);
+	observe_unmapped(s->sink, &(struct event_unmapped){s, start, last});
+}
+
+static __attribute__((noinline)) void remove_areas(struct space *s, const struct range *first,
+						   uint64_t last)
+{
+	if (observed())
+		remove_and_tell(s, first, last);
+	else
+		remove_silently(s, first, last);
+}
+
+static __attribute__((cold, noinline)) void tell_map(struct space *s, const struct placement *p,
+						     size_t i, uint64_t iova)
+{
+	const struct piece *piece = &p->pieces[i];
+
+	observe_map(s->sink, &(struct event_map){.space = s,
+						 .iova = iova,
+						 .last = iova + piece->length - 1,
+						 .pages = piece->pages,
+						 .offset = piece->offset,
+						 .prot = p->prot,
+						 .copy = p->copy});
 }
 
 int areas_add(struct space *s, struct placement *p)
@@ -198,8 +233,8 @@ int areas_add(struct space *s, struct placement *p)
 		rc = add_area(s, &p->pieces[i], iova, p->prot, p->give, p->spot);
 		if (rc)
 			goto out_undo;
-		OBSERVE(s->sink, map, s, iova, iova + p->pieces[i].length - 1, p->pieces[i].pages,
-			p->pieces[i].offset, p->prot, p->copy);
+		if (observed())
+			tell_map(s, p, i, iova);
 		p->spot = (struct range_spot){0};
 		iova += p->pieces[i].length;
 	}
@@ -210,7 +245,7 @@ out_undo:
 		struct range first;
 
 		range_find(&s->areas, p->iova, &first);
-		remove_areas(s, first, iova - 1);
+		remove_areas(s, &first, iova - 1);
 	}
 	return rc;
 }
@@ -359,13 +394,14 @@ static int unmap_some(struct space *s, uint64_t start, uint64_t last, struct ran
 		end = r->last;
 	}
 	if (any) {
-		remove_areas(s, first, end);
+		remove_areas(s, &first, end);
 		s->unmaps++;
 	}
 	return rc;
 }
 
-/* Leaves the lock while accesses are asked to unpin; what was unmapped by then is not looked at again. */
+/* Leaves the lock while accesses are asked to unpin; what was unmapped by then is not looked at
+ * again. */
 static int unmap(struct space *s, uint64_t start, uint64_t last, uint64_t *unmapped)
 {
 	uint64_t before = s->bytes;
@@ -503,7 +539,8 @@ static int cut(struct space *s, uint64_t iova)
 		return refuse(s->sink, EINVAL, rule, "iova", iova,
 			      "a whole area: huge pages are on");
 	if (pinned)
-		return refuse(s->sink, EINVAL, rule, "iova", iova, "a whole area: an access has pinned it");
+		return refuse(s->sink, EINVAL, rule, "iova", iova,
+			      "a whole area: an access has pinned it");
 	return cut_area(s, &r, iova);
 }
 

@@ -177,7 +177,8 @@ void container_remove_group(struct container *c, struct host_group *g)
 		list_del(pos);
 		ioas_free(cg);
 		if (c->type1 && list_empty(&c->groups))
-			OBSERVE(&c->host->sink, context_close, c);
+			OBSERVE(&c->host->sink, context_close, c,
+				__atomic_load_n(&c->file.refs, __ATOMIC_RELAXED) > 1);
 		if (c->type1)
 			type1_detach_group(c->type1, g);
 	}

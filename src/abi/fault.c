@@ -118,6 +118,11 @@ static void fault_release(struct abi_file *file)
 	ioas_free(f);
 }
 
+static const void *fault_context(struct abi_file *file)
+{
+	return container_of(file, struct fault_file, file)->queue->ctx;
+}
+
 static const struct abi_file_ops fault_ops = {
 	.kind = ABI_FAULT,
 	.stream = true,
@@ -126,6 +131,7 @@ static const struct abi_file_ops fault_ops = {
 	.pwrite = fault_pwrite,
 	.watch = fault_watch,
 	.release = fault_release,
+	.context = fault_context,
 };
 
 static int open_queue(struct fault_queue *queue, struct abi_file **out)

@@ -48,6 +48,8 @@ struct abi_file_ops {
 	 */
 	void (*watch)(struct abi_file *f, void (*changed)(void *arg, bool readable), void *arg);
 	void (*release)(struct abi_file *f);
+	/* For those that look: the struct iommufd that it was made in or is bound to; NULL: none. */
+	const void *(*context)(struct abi_file *f);
 };
 
 struct abi_file {

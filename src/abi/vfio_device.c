@@ -463,6 +463,13 @@ static void device_release(struct abi_file *f)
 	host_put(h);
 }
 
+static const void *device_context(struct abi_file *f)
+{
+	const struct vfio_device *d = device_of(container_of(f, struct device_file, file));
+
+	return d && d->idev ? d->idev->ctx : NULL;
+}
+
 static const struct abi_file_ops device_ops = {
 	.kind = ABI_DEVICE,
 	.ioctl = device_ioctl,
@@ -470,6 +477,7 @@ static const struct abi_file_ops device_ops = {
 	.pwrite = device_pwrite,
 	.mmap = device_mmap,
 	.release = device_release,
+	.context = device_context,
 };
 
 /* -ENODEV: it is absent. */

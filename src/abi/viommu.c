@@ -207,6 +207,11 @@ static void file_release(struct abi_file *file)
 	iommufd_put(ctx);
 }
 
+static const void *file_context(struct abi_file *file)
+{
+	return container_of(file, struct veventq_file, file)->ctx;
+}
+
 static const struct abi_file_ops veventq_ops = {
 	.kind = ABI_VEVENTQ,
 	.stream = true,
@@ -215,6 +220,7 @@ static const struct abi_file_ops veventq_ops = {
 	.pread = veventq_pread,
 	.watch = file_watch,
 	.release = file_release,
+	.context = file_context,
 };
 
 static int open_queue(struct iommufd *ctx, struct veventq *queue, struct abi_file **out)

@@ -40,6 +40,14 @@ int observe_add(struct sink *s, const struct observer_ops *ops, void *arg)
 	return -ENOSPC;
 }
 
+bool observe_annotations(const struct sink *s)
+{
+	for (size_t i = 0; i < SINK_OBSERVERS && s->observers[i].ops; i++)
+		if (s->observers[i].ops->annotate)
+			return true;
+	return false;
+}
+
 void observe_end(struct sink *s)
 {
 	for (size_t i = 0; i < SINK_OBSERVERS && s->observers[i].ops; i++) {
@@ -59,6 +67,7 @@ void observe_end(struct sink *s)
 #define PROBE_cut(e)	       STAP_PROBE2(ioas, cut, e->space, e->iova)
 #define PROBE_short_unmap(e)                                                                       \
 	STAP_PROBE4(ioas, short_unmap, e->space, e->iova, e->length, e->removed)
+#define PROBE_annotate(e)      STAP_PROBE4(ioas, annotate, e->space, e->iova, e->last, e->meant)
 #define PROBE_memory_change(e) STAP_PROBE2(ioas, memory_change, e->va, e->last)
 #define PROBE_attach(e)	       STAP_PROBE4(ioas, attach, e->requester, e->pasid, e->domain, e->old)
 #define PROBE_invalidate(e)    STAP_PROBE3(ioas, invalidate, e->domain, e->iova, e->last)

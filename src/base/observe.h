@@ -70,9 +70,10 @@ struct event_answer {
 };
 
 /* A context (a struct iommufd, or a container) is about to drop what it still holds, as its last
- * file was closed. LOCKED. */
+ * file was closed. @open: a container's own is not, only its last group left. LOCKED. */
 struct event_context_close {
 	const void *context;
+	bool open;
 };
 
 /* ---- address spaces ---- */
@@ -116,6 +117,14 @@ struct event_cut {
 struct event_short_unmap {
 	struct space *space;
 	uint64_t iova, length, removed;
+};
+
+/* A program says whether it means the bytes [iova, last] of what is mapped for DMA
+ * (include/ioas/sanitize.h). Who listens makes the command exist: see observe_annotations(). */
+struct event_annotate {
+	struct space *space;
+	uint64_t iova, last;
+	bool meant;
 };
 
 /* The memory behind [va, last] of a process (NULL: this one) is about to be unmapped, replaced or
@@ -198,6 +207,7 @@ struct event_interrupt {
 	X(unmapped, unmapped)                                                                      \
 	X(cut, cut)                                                                                \
 	X(short_unmap, short_unmap)                                                                \
+	X(annotate, annotate)                                                                      \
 	X(memory_change, memory_change)                                                            \
 	X(attach, attach)                                                                          \
 	X(invalidate, invalidate)                                                                  \
@@ -218,6 +228,8 @@ struct observer_ops {
 
 /* Not while any event may come. -ENOSPC. */
 int observe_add(struct sink *s, const struct observer_ops *ops, void *arg);
+/* Does anybody listen to what programs say by annotations? */
+bool observe_annotations(const struct sink *s);
 /* Of a sink that ends. */
 void observe_end(struct sink *s);
 

@@ -333,6 +333,10 @@ void pages_put(struct pages *p);
 bool pages_writable(const struct pages *p);
 bool pages_is_file(const struct pages *p);
 uint64_t pages_length(const struct pages *p);
+/* For those that look: whose addresses; NULL: this process's, or a file. */
+struct memory_mm *pages_mm(const struct pages *p);
+/* And where byte @off lies, as its pin says. MEMORY_FREE: nothing is pinned, it is not known. */
+enum memory_kind pages_kind(const struct pages *p, uint64_t off);
 /* VA or file offset of the first byte. */
 uint64_t pages_start(const struct pages *p);
 

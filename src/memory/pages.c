@@ -379,6 +379,21 @@ uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run)
 	return (uint64_t)slot << MEMORY_SLOT_SHIFT | (addr & MEMORY_SLOT_MASK);
 }
 
+struct memory_mm *pages_mm(const struct pages *p)
+{
+	return key_mm(p->mm);
+}
+
+enum memory_kind pages_kind(const struct pages *p, uint64_t off)
+{
+	const struct pin_node root = {__atomic_load_n(&p->root.word, __ATOMIC_ACQUIRE)};
+	uint64_t run;
+
+	if (!(root.word & PIN_TABLE) && !pin_pins(&root))
+		return MEMORY_FREE;
+	return memory_slot(p->memory, pages_pa(p, off, &run))->kind;
+}
+
 /* Paying. */
 
 void pages_set_payer(struct pages *p, const struct memory_payer *payer)

@@ -92,7 +92,7 @@ void iommufd_put(struct iommufd *ctx)
 {
 	if (__atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	OBSERVE(&ctx->host->sink, context_close, ctx);
+	OBSERVE(&ctx->host->sink, context_close, ctx, false);
 	sweep(ctx);
 	ids_destroy(&ctx->ids);
 	range_destroy(&ctx->regions);

@@ -19,6 +19,7 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 
 int cmd_run(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_makes(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 
 int cmd_daemon(int argc, char **argv);
 
@@ -31,6 +32,8 @@ void daemon_end(pid_t pid);
 struct run_request {
 	struct run_config config;
 	bool summary;
+	const char *record; /* the file; NULL: none */
+	uint64_t record_limit; /* bytes; 0: none */
 	char **program; /* and its arguments, ended by NULL */
 };
 /* Fills @r; exits by itself on --help and on errors, as argp does. */

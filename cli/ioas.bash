@@ -34,7 +34,15 @@ _ioas()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run devices makes --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run replay devices makes --help --version" -- "$cur")
+		return
+	fi
+	if [[ ${COMP_WORDS[1]} == replay ]]; then
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--dump --json --help" -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
 		return
 	fi
 	[[ ${COMP_WORDS[1]} == run ]] || return
@@ -52,10 +60,10 @@ _ioas()
 	--iommu) _ioas_spec "$program" makes "$cur" ;;
 	--vfio-container) mapfile -t COMPREPLY < <(compgen -W "type1 iommufd" -- "$cur") ;;
 	--limit) mapfile -t COMPREPLY < <(compgen -W "memlock=real memlock=" -- "$cur") ;;
-	-o | --log) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	-o | --log | --record) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --as-user
-			--strict --shared --verbose --log= --summary --help --" -- "$cur")
+			--strict --shared --verbose --log= --summary --record= --record-limit= --help --" -- "$cur")
 		;;
 	esac
 }

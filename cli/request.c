@@ -13,6 +13,7 @@
 #include "base/bits.h"
 #include "cli/cli.h"
 #include "iommu/iommu.h"
+#include "observe/log.h"
 
 enum {
 	OPT_IOMMU = 256,
@@ -23,7 +24,9 @@ enum {
 	OPT_STRICT,
 	OPT_SHARED,
 	OPT_SUMMARY,
-	OPT_EXPLAIN
+	OPT_EXPLAIN,
+	OPT_RECORD,
+	OPT_RECORD_LIMIT
 };
 
 static const struct argp_option options[] = {
@@ -45,6 +48,10 @@ static const struct argp_option options[] = {
 	 0},
 	{"explain", OPT_EXPLAIN, 0, 0,
 	 "show each call that fails, the rule that it met, and what would have been legal", 0},
+	{"record", OPT_RECORD, "FILE", 0,
+	 "record calls, mappings, DMA, faults and interrupts in FILE, for `ioas replay` and `ioas report`", 0},
+	{"record-limit", OPT_RECORD_LIMIT, "SIZE", 0,
+	 "let that file have at most SIZE bytes (256K or more) and keep the newest", 0},
 	{"verbose", 'v', 0, 0, "show each call, and why it was refused", 0},
 	{"log", 'o', "FILE", 0, "append what is shown to FILE instead of standard error", 0},
 	{"summary", OPT_SUMMARY, 0, 0, "at the end say what the IOMMU saw", 0},
@@ -74,14 +81,14 @@ fail(struct argp_state *state, const char *fmt, ...)
 /* "8M" and the like, by the parser of every other option. */
 static bool parse_bytes(const char *text, uint64_t *out)
 {
-	static const struct option_key keys[] = {{"memlock", OPTION_SIZE, NULL, 0, 0, ""}, {0}};
+	static const struct option_key keys[] = {{"bytes", OPTION_SIZE, NULL, 0, 0, ""}, {0}};
 	char line[64], why[256];
 	struct options o;
 
-	if ((size_t)snprintf(line, sizeof(line), "limit,memlock=%s", text) >= sizeof(line) ||
+	if ((size_t)snprintf(line, sizeof(line), "limit,bytes=%s", text) >= sizeof(line) ||
 	    options_parse(line, keys, &o, why, sizeof(why)))
 		return false;
-	*out = options_number(&o, "memlock");
+	*out = options_number(&o, "bytes");
 	options_free(&o);
 	return true;
 }
@@ -135,6 +142,12 @@ static void set_iommu(struct run_config *c, const char *arg, struct argp_state *
 	c->iommu = strdup(arg);
 }
 
+static void set_record_limit(struct run_request *r, const char *arg, struct argp_state *state)
+{
+	if (!parse_bytes(arg, &r->record_limit) || r->record_limit < LOG_LIMIT_MIN)
+		fail(state, "--record-limit=%s: give a size of 256K or more, such as 64M", arg);
+}
+
 struct parsing {
 	struct run_request *request;
 	bool no_device;
@@ -175,6 +188,8 @@ static void finish(struct parsing *p, struct argp_state *state)
 			add_device(p, defaults[i], state);
 	if (request_place_devices(c, why, sizeof(why)))
 		fail(state, "--device: %s", why);
+	if (p->request->record_limit && !p->request->record)
+		fail(state, "--record-limit: give --record=FILE too");
 	if (!c->iommu)
 		c->iommu = strdup("vtd");
 }
@@ -211,6 +226,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_EXPLAIN:
 		c->show = c->show == RUN_VERBOSE ? RUN_VERBOSE : RUN_EXPLAIN;
+		break;
+	case OPT_RECORD:
+		p->request->record = arg;
+		break;
+	case OPT_RECORD_LIMIT:
+		set_record_limit(p->request, arg, state);
 		break;
 	case 'v':
 		c->show = RUN_VERBOSE;

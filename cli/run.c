@@ -15,6 +15,7 @@
 
 #include "base/bits.h"
 #include "cli/cli.h"
+#include "cli/record.h"
 
 /* Signals that are meant for the program when they are sent to us. */
 static const int forwarded[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
@@ -191,6 +192,7 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 		  const char *library)
 {
 	struct run_stats *stats = run_stats_map(dir);
+	struct recording *recording = NULL;
 	pid_t served = 0;
 	int status;
 
@@ -199,15 +201,24 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 		return EXIT_FAILED;
 	}
 	stats->said_unreachable = t->cannot != NULL;
+	if (r->record) {
+		recording = recording_start(r->record, r->record_limit, dir, r->config.record);
+		if (!recording)
+			return EXIT_FAILED;
+	}
 	if (r->config.shared)
 		served = daemon_start(dir, library);
 	if (served < 0) {
 		fprintf(stderr, "ioas: cannot start the daemon of the run: %s\n", strerror(errno));
+		if (recording)
+			recording_end(recording, EXIT_FAILED);
 		return EXIT_FAILED;
 	}
 	status = start_and_wait(t, r->program);
 	if (served)
 		daemon_end(served);
+	if (recording)
+		recording_end(recording, status);
 	if (r->summary)
 		print_summary(stats, r->config.log);
 	munmap(stats, sizeof(*stats));
@@ -245,6 +256,8 @@ int cmd_run(int argc, char **argv)
 		status = set_preload(library, t.sanitizer);
 	if (!status)
 		status = set_valgrind();
+	if (r.record)
+		r.config.record = recording_clock();
 	if (!status) {
 		dir = rundir_make(&r.config);
 		status = dir ? run_in(dir, &r, &t, library) : EXIT_FAILED;

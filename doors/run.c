@@ -61,6 +61,7 @@ static void print_config(FILE *f, const struct run_config *c)
 	fprintf(f, "as-user %d\n", c->as_user);
 	fprintf(f, "show %d\n", (int)c->show);
 	fprintf(f, "shared %" PRIu64 "\n", c->shared);
+	fprintf(f, "record %" PRIu64 "\n", c->record);
 	fprintf(f, "memlock %d\n", c->memlock);
 	fprintf(f, "memlock-bytes %" PRIu64 "\n", c->memlock_bytes);
 	if (c->log)
@@ -131,6 +132,8 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 		c->show = (enum run_show)n;
 	else if (!strcmp(key, "shared"))
 		c->shared = n;
+	else if (!strcmp(key, "record"))
+		c->record = n;
 	else if (!strcmp(key, "memlock"))
 		c->memlock = (enum run_memlock)n;
 	else if (!strcmp(key, "memlock-bytes"))

@@ -18,6 +18,7 @@
 #define RUN_DIR_ENV "IOAS_RUN_DIR"
 #define RUN_DAEMON_ENV "IOAS_DAEMON" /* a daemon's listening socket */
 #define RUN_SOCKET  "engine" /* in the run directory: where a run's daemon listens */
+#define RUN_RECORD  "record" /* the same, where rings of records are taken */
 
 /* Who may lock how much memory. */
 enum run_memlock {
@@ -50,6 +51,7 @@ struct run_config {
 	bool iommufd_container;
 	bool strict, as_user;
 	enum run_show { RUN_SHOW_NOTHING, RUN_EXPLAIN, RUN_VERBOSE } show; /* of the calls */
+	uint64_t record; /* CLOCK_MONOTONIC when the recording began; 0: nothing is recorded */
 	uint64_t shared; /* the engine is the daemon's, of this name; 0: each process's own */
 	enum run_memlock memlock;
 	uint64_t memlock_bytes;

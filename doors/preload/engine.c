@@ -9,6 +9,7 @@
 
 #include "doors/preload/bars.h"
 #include "doors/preload/door.h"
+#include "doors/preload/record.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/trace.h"
 #include "doors/shared/serve.h"
@@ -54,16 +55,18 @@ static const struct pci_host_ops pci_ops = {
 
 static int create(struct engine *e)
 {
-	const struct machine_config cfg = {
+	struct machine_config cfg = {
 		.memory_ops = &door_memory_ops,
 		.tracked = true,
 		.sink.fn = door.run.show ? trace_refusal : NULL,
 		.fault = on_fault,
 		.pci_ops = &pci_ops,
 	};
+	struct recorder *recorder;
 	char why[512] = "";
 	int rc;
 
+	door_record_begin(&cfg, &recorder);
 	rc = machine_create(&door.run, &cfg, &e->machine, why, sizeof(why));
 	if (rc) {
 		door_say("cannot build the machine: %s", why);
@@ -72,6 +75,8 @@ static int create(struct engine *e)
 	e->caller = (struct caller){.ops = &door_caller_ops, .arg = e};
 	counted = calloc(e->machine.nr_devices + 1, sizeof(*counted));
 	rc = counted ? caller_create_accounts(e) : -ENOMEM;
+	if (!rc)
+		rc = door_record_attach(recorder, &e->machine);
 	if (rc)
 		machine_destroy(&e->machine);
 	return rc;

@@ -33,6 +33,7 @@ struct log {
 	size_t nr_places, room, next;
 	uint8_t *records; /* of the chunk that is being read */
 	uint32_t pid;
+	uint64_t time; /* of the last record that has one */
 	size_t len, at;
 	struct log_state state;
 };
@@ -232,6 +233,7 @@ static bool next_chunk(struct log *l)
 		l->pid = p->pid;
 		l->len = p->len;
 		l->at = 0;
+		l->time = 0;
 		return true;
 	}
 	return false;
@@ -255,6 +257,9 @@ int log_next(struct log *l, struct log_event *e)
 		}
 		l->at += size;
 		e->pid = l->pid;
+		if (e->time)
+			l->time = e->time;
+		e->time = l->time;
 		if (rc)
 			return 1;
 		l->state.unknown++;

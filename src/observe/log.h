@@ -51,7 +51,7 @@ struct log_event {
 	enum log_type type;
 	uint32_t pid;	 /* whose engine it is about; 0: of `ioas run` itself */
 	uint64_t thread; /* numbered from 1 on, in each process; 0: not known */
-	uint64_t time;	 /* ns since the recording began */
+	uint64_t time; /* ns since the recording began; of a part of a call: the last one before */
 #define LOG_MEMBER(name, number) struct log_##name name;
 	union {
 		LOG_RECORDS(LOG_MEMBER)

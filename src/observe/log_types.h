@@ -91,8 +91,8 @@
 /* @kind: enum memory_vma_kind; @access: 1 read, 2 write; @bar: of a device, and where in it */
 #define LOG_FIELDS_vma(U, S, B)                                                                    \
 	U(va)                                                                                      \
-	S(rc) U(start) U(last) U(kind) U(access) U(dev) U(ino) U(offset) U(device) U(bar)          \
-		U(bar_offset)
+	S(rc)                                                                                      \
+	U(start) U(last) U(kind) U(access) U(dev) U(ino) U(offset) U(device) U(bar) U(bar_offset)
 
 /* Spaces and contexts are numbered from 1 on; 0: none, or not known. */
 #define LOG_FIELDS_context_close(U, S, B) U(context)

@@ -308,8 +308,29 @@ static void on_interrupt(void *arg, const struct event_interrupt *e)
 	RECORD((struct recorder *)arg, interrupt, e->device->cdev, e->index, e->vector);
 }
 
-#define OBSERVER(name, type) .name = on_##name,
-static const struct observer_ops recorder_ops = {OBSERVE_EVENTS(OBSERVER)};
+/* Not of annotations: there is a command for them exactly while somebody listens. */
+static const struct observer_ops recorder_ops = {
+	.call = on_call,
+	.answer = on_answer,
+	.context_close = on_context_close,
+	.space_new = on_space_new,
+	.space_gone = on_space_gone,
+	.map = on_map,
+	.unmap = on_unmap,
+	.unmapped = on_unmapped,
+	.cut = on_cut,
+	.short_unmap = on_short_unmap,
+	.memory_change = on_memory_change,
+	.attach = on_attach,
+	.invalidate = on_invalidate,
+	.guest_invalidate = on_guest_invalidate,
+	.fault = on_fault,
+	.page_request = on_page_request,
+	.dma_begin = on_dma_begin,
+	.dma_step = on_dma_step,
+	.dma_end = on_dma_end,
+	.interrupt = on_interrupt,
+};
 
 /* ---- its life ---- */
 

@@ -382,13 +382,12 @@ static void put_group(struct tree *t, const struct leaf *l)
 
 static void put_regions(struct tree *t, const struct machine *m, unsigned int group)
 {
-	struct iommu_region regions[16];
-	struct iommu *iommu = m->host->iommu;
-	const size_t n = iommu->make->regions(iommu, regions, ARRAY_SIZE(regions));
+	struct iommu_region regions[IOMMU_MAX_REGIONS];
+	const size_t n = iommu_regions(m->host->iommu, regions, ARRAY_SIZE(regions));
 	char dir[64], text[ARRAY_SIZE(regions) * 64] = "";
 	size_t used = 0;
 
-	for (size_t i = 0; i < n && i < ARRAY_SIZE(regions); i++)
+	for (size_t i = 0; i < n; i++)
 		used += (size_t)snprintf(
 			text + used, sizeof(text) - used, "0x%016llx 0x%016llx %s\n",
 			(unsigned long long)regions[i].start, (unsigned long long)regions[i].last,

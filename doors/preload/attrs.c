@@ -19,6 +19,7 @@
 #include "doors/preload/engine.h"
 #include "doors/preload/overlay.h"
 #include "doors/preload/sys.h"
+#include "doors/preload/trace.h"
 #include "doors/preload/vfs.h"
 
 #define ATTR_ROOM 4096
@@ -57,13 +58,21 @@ static const struct run_device *device_of_path(const char *path)
 
 /* ---- the attributes ---- */
 
+static int no(int err, const char *field, uint64_t value, const char *legal)
+{
+	return (int)trace_no(err, "ATTR", field, value, legal);
+}
+
 static int write_bind(const struct attr *a)
 {
 	const struct run_device *d = device_named(a->text);
 
 	if (!d)
-		return -ENODEV;
-	return overlay_is_bound(d) ? -EBUSY : overlay_bind(d);
+		return no(ENODEV, "bind", 0,
+			  "the name of a device of the run, such as 0000:01:00.0");
+	return overlay_is_bound(d)
+		       ? no(EBUSY, "bind", 0, "a device without a driver: unbind it before")
+		       : overlay_bind(d);
 }
 
 static int write_unbind(const struct attr *a)
@@ -73,7 +82,7 @@ static int write_unbind(const struct attr *a)
 	int rc;
 
 	if (!d || !overlay_is_bound(d))
-		return -ENODEV;
+		return no(ENODEV, "unbind", 0, "the name of a device that this driver has");
 	/* Without its driver nobody looks after its virtual functions. */
 	rc = vfs_set(d, 0);
 	return rc ? rc : overlay_unbind(d);
@@ -84,7 +93,7 @@ static int write_probe(const struct attr *a)
 	const struct run_device *d = device_named(a->text);
 
 	if (!d)
-		return -ENODEV;
+		return no(ENODEV, "drivers_probe", 0, "the name of a device of the run");
 	return !overlay_is_bound(d) && overlay_overridden(d) ? overlay_bind(d) : 0;
 }
 
@@ -107,7 +116,7 @@ static int write_new_id(const struct attr *a)
 	int rc = 0;
 
 	if (sscanf(a->text, "%x %x", &vendor, &device) != 2)
-		return -EINVAL;
+		return no(EINVAL, "new_id", 0, "vendor and device, in hexadecimal");
 	for (size_t i = 0; i < door.run.nr_devices && !rc; i++) {
 		const struct run_device *d = &door.run.devices[i];
 
@@ -121,7 +130,9 @@ static int write_remove_id(const struct attr *a)
 {
 	unsigned int vendor, device;
 
-	return sscanf(a->text, "%x %x", &vendor, &device) == 2 ? 0 : -EINVAL;
+	return sscanf(a->text, "%x %x", &vendor, &device) == 2
+		       ? 0
+		       : no(EINVAL, "remove_id", 0, "vendor and device, in hexadecimal");
 }
 
 static int keep(const struct attr *a, const char *text)
@@ -156,15 +167,16 @@ static int write_num_vfs(const struct attr *a)
 	n = strtoul(a->text, &end, 0);
 	if (errno || end == a->text || *end || n > UINT16_MAX || !strpbrk(a->text, "0123456789") ||
 	    strpbrk(a->text, "- \t"))
-		return -EINVAL;
+		return no(EINVAL, "sriov_numvfs", 0, "a number");
 	if (!a->device || n > vfs_total(a->device))
-		return -ERANGE;
+		return no(ERANGE, "sriov_numvfs", n, "at most what sriov_totalvfs says");
 	now = vfs_enabled(a->device);
 	if (n == now)
 		return 0;
 	if (!overlay_is_bound(a->device))
-		return -ENOENT;
-	return n && now ? -EBUSY : vfs_set(a->device, (unsigned int)n);
+		return no(ENOENT, "sriov_numvfs", n, "a device that vfio-pci has");
+	return n && now ? no(EBUSY, "sriov_numvfs", n, "0 before another number")
+			: vfs_set(a->device, (unsigned int)n);
 }
 
 static int write_reset(const struct attr *a)
@@ -172,7 +184,7 @@ static int write_reset(const struct attr *a)
 	const unsigned int n = a->device ? (unsigned int)(a->device - door.run.devices) : 0;
 
 	if (strcmp(a->text, "1"))
-		return -EINVAL;
+		return no(EINVAL, "reset", 0, "1");
 	if (!a->device)
 		return 0;
 	if (door.run.shared)
@@ -183,7 +195,7 @@ static int write_reset(const struct attr *a)
 static int write_hotplug(const struct attr *a)
 {
 	door_say_once("%s: the devices of a run cannot be removed or added while it runs", a->name);
-	return -EPERM;
+	return no(EPERM, "remove", 0, "nothing: the devices of a run stay");
 }
 
 static const struct {
@@ -229,7 +241,7 @@ ssize_t attr_write(const char *name, const char *text, size_t len)
 	const size_t n = strcspn(text, "\n");
 
 	if (n >= sizeof(a.text))
-		return -EINVAL;
+		return no(EINVAL, "line", n, "a line of at most 127 characters");
 	memcpy(a.text, text, n);
 	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++) {
 		if (!strcmp(last, attrs[i].name)) {
@@ -238,7 +250,7 @@ ssize_t attr_write(const char *name, const char *text, size_t len)
 			return rc ? rc : (ssize_t)len;
 		}
 	}
-	return -EINVAL;
+	return no(EINVAL, "attribute", 0, "an attribute that can be written");
 }
 
 /* What arrived without our seeing it; there is nobody left to tell what became of it but the user.

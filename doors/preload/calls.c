@@ -35,7 +35,11 @@ static int open_attr(const struct path *p, int flags)
 
 	/* The attribute must be there, and may be written. */
 	if (sys4(SYS_faccessat, AT_FDCWD, (long)p->text, 2 /* W_OK */, 0))
-		return sys4(SYS_faccessat, AT_FDCWD, (long)p->text, 0, 0) ? -ENOENT : -EACCES;
+		return sys4(SYS_faccessat, AT_FDCWD, (long)p->text, 0, 0)
+			       ? (int)trace_no(ENOENT, "OPEN", "path", 0,
+					       "an attribute that this device has")
+			       : (int)trace_no(EACCES, "OPEN", "flags", (uint64_t)flags,
+					       "O_RDONLY: it cannot be written");
 	return files_open(&init, (flags & ~O_ACCMODE) | O_RDWR);
 }
 
@@ -73,9 +77,11 @@ int call_open(const struct path *p, int flags)
 	if (p->kind == PATH_ATTR)
 		rc = open_attr(p, flags);
 	else if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-		rc = -EEXIST;
+		rc = (int)trace_no(EEXIST, "OPEN", "flags", (uint64_t)flags,
+				   "no O_CREAT with O_EXCL: it is there");
 	else if (flags & O_DIRECTORY)
-		rc = -ENOTDIR;
+		rc = (int)trace_no(ENOTDIR, "OPEN", "flags", (uint64_t)flags,
+				   "no O_DIRECTORY: it is a node");
 	else if (flags & O_PATH)
 		rc = open_path_only(p, flags);
 	else
@@ -207,7 +213,8 @@ static ssize_t engine_vectors(struct door_file *f, const struct call_io *io)
 	ssize_t done = 0, rc = 0;
 
 	if (stream && io->at >= 0)
-		return -ESPIPE;
+		return trace_no(ESPIPE, "FILE.POS", "offset", (uint64_t)io->at,
+				"read() and write(): this file has no position");
 	for (int i = 0; i < io->n; i++) {
 		rc = engine_io(f, io, &io->iov[i], pos);
 		if (rc < 0)
@@ -229,14 +236,17 @@ static ssize_t attr_io(struct door_file *f, const struct call_io *io)
 	size_t len = 0;
 
 	if (!io->write)
-		return -EINVAL;
+		return trace_no(EINVAL, "ATTR", "fd", (uint64_t)io->fd,
+				"an open for reading: this one is for writing");
 	for (int i = 0; i < io->n; i++) {
 		const struct iovec *v = &io->iov[i];
 
 		if (v->iov_len >= sizeof(text) - len)
-			return -EINVAL;
+			return trace_no(EINVAL, "ATTR", "count", len + v->iov_len,
+					"at most 4095 bytes");
 		if (guard_copy(text + len, v->iov_base, v->iov_len))
-			return -EFAULT;
+			return trace_no(EFAULT, "ATTR", "buf", (uint64_t)v->iov_base,
+					"readable memory");
 		len += v->iov_len;
 	}
 	text[len] = '\0';
@@ -304,9 +314,12 @@ long call_mmap(int fd, struct door_file *f, void *addr, size_t len, int prot, in
 		return rc;
 	if (!len || r.len < len || !is_aligned(pos, PAGE_SIZE) ||
 	    ((flags & MAP_FIXED) && !is_aligned((uint64_t)addr, PAGE_SIZE)))
-		rc = -EINVAL;
+		rc = trace_no(
+			EINVAL, "MMAP.0", "offset", pos,
+			"a length that is not 0, and an offset and a fixed address in multiples of 4096");
 	else if (f->kind != DOOR_ENGINE)
-		rc = -ENODEV;
+		rc = trace_no(ENODEV, "MMAP.0", "fd", (uint64_t)fd,
+			      "a node: attributes cannot be mapped");
 	else
 		rc = map_file(fd, f, &r);
 	if (door.run.show)

@@ -61,7 +61,7 @@ static inline bool door_active(void)
 struct door_refusal {
 	bool there;
 	struct refusal r;
-	char rule[24], field[48], legal[256];
+	char rule[24], field[48], legal[REFUSE_TEXT];
 };
 
 struct door_thread {

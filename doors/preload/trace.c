@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/bits.h"
 #include "doors/preload/guard.h"
@@ -18,7 +19,7 @@
 /* One line, written at once so that those of several threads and processes do not mix. */
 struct line {
 	size_t len;
-	char text[1024];
+	char text[1280];
 };
 
 static void __attribute__((format(printf, 2, 3))) add(struct line *l, const char *fmt, ...)
@@ -44,13 +45,29 @@ static void start(struct line *l)
 	add(l, "[%d] ", sys_gettid());
 }
 
-static void add_refusal(struct line *l)
+/* What no rule refused, but the machine has not got. */
+static void add_shortage(struct line *l, int err)
+{
+	struct rlimit fds;
+
+	if (err == EBADF)
+		add(l, " (MACHINE: fd, legal: an open file: it was closed meanwhile)");
+	else if (err == ENOMEM)
+		add(l, " (MACHINE: no memory is left, or no place for it)");
+	else if (err == EMFILE && !getrlimit(RLIMIT_NOFILE, &fds))
+		add(l, " (MACHINE: no fd is left, legal: at most %" PRIu64 ", the RLIMIT_NOFILE)",
+		    (uint64_t)fds.rlim_cur);
+}
+
+static void add_refusal(struct line *l, long rc)
 {
 	const struct door_refusal *r = &door_thread.refusal;
 
 	if (r->there)
 		add(l, " (%s: %s=%#" PRIx64 ", legal: %s)", r->rule, r->field, r->r.value,
 		    r->legal);
+	else
+		add_shortage(l, (int)-rc);
 }
 
 static void finish(struct line *l, long rc)
@@ -64,7 +81,7 @@ static void finish(struct line *l, long rc)
 	else
 		add(l, " = -1 %s", name ? name : "?");
 	if (rc < 0)
-		add_refusal(l);
+		add_refusal(l, rc);
 	l->text[l->len++] = '\n';
 	sys3(SYS_write, door.log, (long)l->text, (long)l->len);
 }
@@ -78,6 +95,13 @@ void trace_refusal(void *arg, const struct refusal *r)
 	snprintf(to->rule, sizeof(to->rule), "%s", r->rule);
 	snprintf(to->field, sizeof(to->field), "%s", r->field);
 	snprintf(to->legal, sizeof(to->legal), "%s", r->legal);
+}
+
+long trace_no(int err, const char *rule, const char *field, uint64_t value, const char *legal)
+{
+	if (door.run.show)
+		trace_refusal(NULL, &(struct refusal){err, rule, field, value, legal});
+	return -err;
 }
 
 void trace_fault(const struct iommu_fault *f)
@@ -100,31 +124,74 @@ static uint64_t load(const uint8_t *at, unsigned int size)
 	return v;
 }
 
-static void add_field(struct line *l, const struct trace_field *f, const uint8_t *bytes)
+static void add_flags(struct line *l, const struct trace_name *names, uint64_t v)
 {
-	const uint64_t v = load(bytes + f->offset, f->size);
+	const char *bar = "";
 
-	if (f->format == TRACE_SIGNED)
-		add(l, "%s=%d", f->name, (int)v);
-	else if (f->format == TRACE_HEX)
-		add(l, "%s=%#" PRIx64, f->name, v);
-	else
-		add(l, "%s=%" PRIu64, f->name, v);
+	for (const struct trace_name *n = names; n->name; n++)
+		if ((v & n->value) == n->value) {
+			add(l, "%s%s", bar, n->name);
+			v &= ~n->value;
+			bar = "|";
+		}
+	if (v || !*bar)
+		add(l, "%s%#" PRIx64, bar, v);
+}
+
+static void add_name(struct line *l, const struct trace_name *names, uint64_t v)
+{
+	for (const struct trace_name *n = names; n->name; n++)
+		if (n->value == v) {
+			add(l, "%s", n->name);
+			return;
+		}
+	add(l, "%#" PRIx64, v);
+}
+
+static void add_value(struct line *l, const struct trace_field *f, uint64_t v)
+{
+	switch ((enum trace_format)f->format) {
+	case TRACE_SIGNED:
+		add(l, "%d", (int)v);
+		break;
+	case TRACE_HEX:
+		add(l, "%#" PRIx64, v);
+		break;
+	case TRACE_DEC:
+		add(l, "%" PRIu64, v);
+		break;
+	case TRACE_FLAGS:
+		add_flags(l, f->names, v);
+		break;
+	case TRACE_ENUM:
+		add_name(l, f->names, v);
+		break;
+	}
 }
 
 static void add_struct(struct line *l, const struct trace_command *c, uint64_t arg)
 {
-	uint8_t bytes[128];
+	uint64_t size = UINT64_MAX;
 	const char *comma = "";
 
 	add(l, ", {");
 	for (const struct trace_field *f = c->fields; f->name; f++) {
-		if (guard_copy(bytes + f->offset, (const void *)(arg + f->offset), f->size)) {
+		uint8_t bytes[8];
+		uint64_t v;
+
+		if (f->offset >= size)
+			continue;
+		if (guard_copy(bytes, (const void *)(arg + f->offset), f->size)) {
 			add(l, "%s?", comma);
 			break;
 		}
-		add(l, "%s", comma);
-		add_field(l, f, bytes);
+		v = load(bytes, f->size);
+		if (f == c->fields)
+			size = v;
+		if (!v && !strncmp(f->name, "__", 2))
+			continue;
+		add(l, "%s%s=", comma, f->name);
+		add_value(l, f, v);
 		comma = ", ";
 	}
 	add(l, "}");
@@ -150,6 +217,10 @@ static void add_arg(struct line *l, const struct trace_command *c, uint64_t arg)
 		break;
 	case TRACE_ARG_NUMBER:
 		add(l, ", %#" PRIx64, arg);
+		break;
+	case TRACE_ARG_NAME:
+		add(l, ", ");
+		add_value(l, c->fields, arg);
 		break;
 	case TRACE_ARG_FD:
 		if (guard_copy(&fd, (const void *)arg, sizeof(fd)))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * -v: each call on our files as strace shows it, and what was refused and why. --explain: only those that
- * failed.
+ * -v: each call on our files as strace shows it, and what was refused and why. --explain: only
+ * those that failed.
  *
- *   ioctl(5</dev/iommu>, IOMMU_IOAS_MAP, {size=40, flags=0x7, ...}) = -1 EINVAL (MAP.4: iova=0x10:
- * a multiple of 4096)
+ *   ioctl(5</dev/iommu>, IOMMU_IOAS_MAP, {size=40, flags=FIXED_IOVA|READABLE, ...}) = -1 EINVAL
+ *   (MAP.11: iova=0x10, legal: a multiple of 4096)
  */
 #ifndef IOAS_DOORS_PRELOAD_TRACE_H
 #define IOAS_DOORS_PRELOAD_TRACE_H
@@ -20,6 +20,8 @@
 /* The sink of the host: keeps the refusal for the line of the call that met it. */
 void trace_refusal(void *arg, const struct refusal *r);
 void trace_fault(const struct iommu_fault *f);
+/* Of what the door itself refuses; -@err. */
+long trace_no(int err, const char *rule, const char *field, uint64_t value, const char *legal);
 
 /* Before the call: forgets earlier refusals. */
 static inline void trace_begin(void)

@@ -61,6 +61,12 @@ struct abi_eventfd {
 	const struct abi_eventfd_ops *ops;
 };
 
+/* 0: nobody knows. */
+static inline uint64_t caller_identity(struct caller *c)
+{
+	return c && c->ops->process ? c->ops->process(c) : 0;
+}
+
 static inline int copy_in(struct caller *c, void *dst, uint64_t src, size_t len)
 {
 	return c->ops->copy_in(c, dst, src, len);

@@ -46,8 +46,3 @@ size_t chain_total(const struct chain *c)
 {
 	return c->base + c->len;
 }
-
-int chain_copy_out(const struct chain *c, struct caller *caller, uint64_t user)
-{
-	return copy_out(caller, user + c->base, c->buf, c->len);
-}

@@ -25,7 +25,5 @@ void chain_free(struct chain *c);
 int chain_add(struct chain *c, uint16_t id, uint16_t version, const void *body, size_t len);
 /* Bytes of the structure and its chain. */
 size_t chain_total(const struct chain *c);
-/* Writes the chain behind the structure at @user. 0 or -EFAULT. */
-int chain_copy_out(const struct chain *c, struct caller *caller, uint64_t user);
 
 #endif

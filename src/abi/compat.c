@@ -102,7 +102,8 @@ out:
 }
 
 /* 9.3: argsz becomes the total, and capabilities that fit by themselves are written even when the chain does not. */
-static int put_info(struct chain *chain, struct vfio_iommu_type1_info *info, uint64_t arg, struct caller *c)
+static int put_info(const struct sink *sink, struct chain *chain,
+		    struct vfio_iommu_type1_info *info, uint64_t arg, struct caller *c)
 {
 	uint32_t user = info->argsz;
 	size_t total = chain_total(chain), at = 0;
@@ -115,11 +116,13 @@ static int put_info(struct chain *chain, struct vfio_iommu_type1_info *info, uin
 		size_t end = h->next ? h->next - chain->base : chain->len;
 
 		if (chain->base + end <= user)
-			rc = copy_out(c, arg + chain->base + at, chain->buf + at, end - at);
+			rc = vfio_copy_out(c, sink, "COMPAT.GET_INFO", arg + chain->base + at,
+					   chain->buf + at, end - at);
 		at = end;
 	}
 	if (!rc)
-		rc = copy_out(c, arg, info, min_u64(user, sizeof(*info)));
+		rc = vfio_copy_out(c, sink, "COMPAT.GET_INFO", arg, info,
+				   min_u64(user, sizeof(*info)));
 	return rc;
 }
 
@@ -145,7 +148,7 @@ static long get_info(struct iommufd *ctx, uint64_t arg, struct caller *c)
 	if (!rc)
 		rc = add_iova_ranges(&chain, ioas->space);
 	if (!rc)
-		rc = put_info(&chain, &info, arg, c);
+		rc = put_info(&ctx->host->sink, &chain, &info, arg, c);
 	chain_free(&chain);
 	object_put(ctx, &ioas->obj);
 	return rc;
@@ -251,7 +254,7 @@ static long unmap_dma(struct iommufd *ctx, uint64_t arg, struct caller *c)
 	if (!write_size)
 		return rc;
 	u.size = unmapped;
-	return copy_out(c, arg, &u, min) ? -EFAULT : rc;
+	return vfio_copy_out(c, &ctx->host->sink, "COMPAT.UNMAP", arg, &u, min) ? -EFAULT : rc;
 }
 
 long abi_compat_ioctl(struct iommufd *ctx, unsigned int cmd, uint64_t arg, struct caller *c)

@@ -23,6 +23,7 @@ struct container {
 	pthread_mutex_t lock;
 	struct list groups;
 	struct type1 *type1; /* NULL: SET_IOMMU is still to come */
+	uint64_t process;    /* that opened it, for those that read */
 };
 
 static long check_extension(struct container *c, uint64_t ext)
@@ -54,9 +55,12 @@ static int set_iommu(struct container *c, uint64_t type)
 	struct type1 *t;
 	int rc;
 
-	if (list_empty(&c->groups) || c->type1)
+	if (list_empty(&c->groups))
 		return refuse(&c->host->sink, EINVAL, "CNT.SET_IOMMU.1", "type", type,
-			      "a container with a group, and SET_IOMMU once");
+			      "a container with a group: VFIO_GROUP_SET_CONTAINER before");
+	if (c->type1)
+		return refuse(&c->host->sink, EINVAL, "CNT.SET_IOMMU.1", "type", type,
+			      "SET_IOMMU once: this container has its IOMMU");
 	if (type == VFIO_UNMAP_ALL)
 		return refuse(&c->host->sink, EINVAL, "CNT.SET_IOMMU.3", "type", type, "TYPE1 1, TYPE1v2 3");
 	if (type != VFIO_TYPE1_IOMMU && type != VFIO_TYPE1v2_IOMMU)
@@ -73,6 +77,16 @@ static int set_iommu(struct container *c, uint64_t type)
 	return 0;
 }
 
+/* CNT.4. */
+static int refuse_early(struct container *c, unsigned int cmd)
+{
+	return refuse(
+		&c->host->sink, EINVAL, "CNT.4", "command", cmd,
+		list_empty(&c->groups)
+			? "VFIO_GROUP_SET_CONTAINER, then VFIO_SET_IOMMU before: this container has no group and no IOMMU yet"
+			: "VFIO_SET_IOMMU before: this container has no IOMMU yet");
+}
+
 static long container_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, struct caller *caller)
 {
 	struct container *c = container_of(f, struct container, file);
@@ -86,7 +100,7 @@ static long container_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, 
 	else if (cmd == VFIO_SET_IOMMU)
 		rc = set_iommu(c, arg);
 	else if (!c->type1)
-		rc = refuse(&c->host->sink, EINVAL, "CNT.4", "command", cmd, "SET_IOMMU before");
+		rc = refuse_early(c, cmd);
 	else
 		rc = type1_ioctl(c->type1, cmd, arg, caller);
 	pthread_mutex_unlock(&c->lock);
@@ -119,12 +133,13 @@ int abi_open_container(struct host *h, struct caller *caller, struct abi_file **
 	struct container *c;
 
 	if (h->iommufd_container)
-		return abi_open_iommufd_mode(h, true, out);
+		return abi_open_iommufd_mode(h, true, caller, out);
 	c = ioas_calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
 	host_get(h);
 	c->host = h;
+	c->process = caller_identity(caller);
 	list_init(&c->groups);
 	pthread_mutex_init(&c->lock, NULL);
 	abi_file_init(&c->file, &container_ops, h);
@@ -140,12 +155,10 @@ int container_add_group(struct container *c, struct host_group *g)
 	if (!cg)
 		return -ENOMEM;
 	cg->group = g;
-	rc = host_group_claim(g, c);
-	if (rc) {
-		refuse(&c->host->sink, -rc, "GRP.SET.4", "group", g->id,
-		       "a group whose DMA nobody else owns");
+	rc = host_group_claim_or_refuse(g, &(struct host_owner){c, "a container", c->process},
+					"GRP.SET.4", "group");
+	if (rc)
 		goto out_free;
-	}
 	pthread_mutex_lock(&c->lock);
 	rc = c->type1 ? type1_attach_group(c->type1, g) : 0;
 	if (!rc)

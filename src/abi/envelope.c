@@ -132,7 +132,8 @@ struct ioas *call_get_ioas(struct call *call, uint32_t id, const char *rule, con
 
 	if (obj)
 		return container_of(obj, struct ioas, obj);
-	no(call, ENOENT, rule, field, id, "the id of an IOAS");
+	object_refuse(call->ctx, ENOENT,
+		      &(struct object_refusal){rule, field, id, BIT(OBJECT_IOAS)});
 	return NULL;
 }
 
@@ -300,7 +301,8 @@ static const struct abi_file_ops iommufd_ops = {
 	.release = iommufd_release,
 };
 
-int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **out)
+int abi_open_iommufd_mode(struct host *h, bool process_mode, struct caller *c,
+			  struct abi_file **out)
 {
 	struct iommufd_file *file = ioas_calloc(1, sizeof(*file));
 	int rc;
@@ -312,6 +314,7 @@ int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **o
 		ioas_free(file);
 		return rc;
 	}
+	file->ctx->process = caller_identity(c);
 	abi_file_init(&file->file, &iommufd_ops, h);
 	*out = &file->file;
 	return 0;
@@ -319,7 +322,7 @@ int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **o
 
 int abi_open_iommufd(struct host *h, struct caller *c, struct abi_file **out)
 {
-	return abi_open_iommufd_mode(h, false, out);
+	return abi_open_iommufd_mode(h, false, c, out);
 }
 
 struct iommufd *abi_file_iommufd(struct abi_file *f)

@@ -54,7 +54,9 @@ ssize_t abi_call_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t 
 		       struct caller *c)
 {
 	if (!f->ops->pread)
-		return -EINVAL;
+		return refuse(
+			&f->host->sink, EINVAL, "FILE.IO", "fd", 0,
+			"a device, a fault queue or an event queue: nothing can be read here");
 	return observed() ? observed_pread(f, buf, count, pos, c)
 			  : f->ops->pread(f, buf, count, pos, c);
 }
@@ -75,7 +77,8 @@ ssize_t abi_call_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t
 			struct caller *c)
 {
 	if (!f->ops->pwrite)
-		return -EINVAL;
+		return refuse(&f->host->sink, EINVAL, "FILE.IO", "fd", 0,
+			      "a device or a fault queue: nothing can be written here");
 	return observed() ? observed_pwrite(f, buf, count, pos, c)
 			  : f->ops->pwrite(f, buf, count, pos, c);
 }
@@ -88,7 +91,8 @@ int abi_call_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_
 	int rc;
 
 	if (!f->ops->mmap)
-		return -ENODEV;
+		return refuse(sink, ENODEV, "FILE.MMAP", "fd", 0,
+			      "a device or an iommufd: nothing can be mapped here");
 	OBSERVE(sink, call, OP_MMAP, f, 0, how, len, pos, &c);
 	rc = f->ops->mmap(f, len, prot, flags, pos, c, out);
 	OBSERVE(sink, answer, OP_MMAP, f, 0, how, rc, rc ? NULL : out);

@@ -45,7 +45,7 @@ static long get_status(struct group_file *gf, uint64_t arg, struct caller *c)
 			status.flags = VFIO_GROUP_FLAGS_VIABLE;
 		pthread_mutex_unlock(&h->lock);
 	}
-	return copy_out(c, arg, &status, sizeof(status));
+	return vfio_copy_out(c, sink_of(gf), "GRP.STATUS.1", arg, &status, sizeof(status));
 }
 
 static int join(struct group_file *gf, struct abi_file *f)
@@ -286,25 +286,32 @@ int abi_open_group(struct host *h, unsigned int group, struct caller *c, struct 
 {
 	struct host_group *g = host_find_group(h, group);
 	struct group_file *gf;
-	bool busy, empty;
+	bool busy, empty, by_group;
 
 	if (!g)
-		return -ENODEV;
+		return refuse(&h->sink, ENODEV, "GRP.OPEN", "group", group,
+			      "a group with a device");
 	gf = ioas_calloc(1, sizeof(*gf));
 	if (!gf)
 		return -ENOMEM;
 	pthread_mutex_lock(&h->lock);
 	empty = is_empty(g);
-	busy = g->file || g->cdev_opens;
+	by_group = g->file;
+	busy = by_group || g->cdev_opens;
 	if (!busy && !empty)
 		g->file = gf;
 	pthread_mutex_unlock(&h->lock);
 	if (busy || empty) {
 		ioas_free(gf);
 		if (empty)
-			return -ENODEV;
-		return refuse(&h->sink, EBUSY, "GRP.OPEN", "group", group,
-			      "a group that is not open, nor one of its devices through its cdev");
+			return refuse(
+				&h->sink, ENODEV, "GRP.OPEN", "group", group,
+				"a group with a device: its virtual functions are not enabled");
+		return refuse(
+			&h->sink, EBUSY, "GRP.OPEN", "group", group,
+			"a group that is not open, nor one of its devices through its cdev; %s",
+			by_group ? "this group is open"
+				 : "a device of it is open through its cdev");
 	}
 	host_get(h);
 	gf->group = g;

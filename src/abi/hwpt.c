@@ -14,7 +14,8 @@ static struct hwpt *get_paging(struct call *call, uint32_t id, const char *rule)
 
 	if (obj)
 		return container_of(obj, struct hwpt, obj);
-	no(call, ENOENT, rule, "hwpt_id", id, "the id of a paging HWPT");
+	object_refuse(call->ctx, ENOENT,
+		      &(struct object_refusal){rule, "hwpt_id", id, BIT(OBJECT_HWPT_PAGING)});
 	return NULL;
 }
 
@@ -24,8 +25,16 @@ struct idevice *call_get_device(struct call *call, uint32_t id, const char *rule
 
 	if (obj)
 		return container_of(obj, struct idevice, obj);
-	no(call, ENOENT, rule, "dev_id", id, "the id of a bound device");
+	object_refuse(call->ctx, ENOENT,
+		      &(struct object_refusal){rule, "dev_id", id, BIT(OBJECT_DEVICE)});
 	return NULL;
+}
+
+static int refuse_pt(struct call *call, const char *rule, uint32_t id)
+{
+	const unsigned int types = BIT(OBJECT_IOAS) | BIT(OBJECT_HWPT_PAGING) | BIT(OBJECT_VIOMMU);
+
+	return object_refuse(call->ctx, EINVAL, &(struct object_refusal){rule, "pt_id", id, types});
 }
 
 static int alloc_on(struct call *call, struct idevice *idev, struct iommu_hwpt_alloc *cmd,
@@ -37,7 +46,7 @@ static int alloc_on(struct call *call, struct idevice *idev, struct iommu_hwpt_a
 	int rc;
 
 	if (!pt)
-		return no(call, EINVAL, "HWA.4", "pt_id", cmd->pt_id, "the id of an IOAS, HWPT or vIOMMU");
+		return refuse_pt(call, "HWA.4", cmd->pt_id);
 	if (pt->type == OBJECT_IOAS)
 		rc = hwpt_paging_alloc(call->ctx, container_of(pt, struct ioas, obj), idev, cmd->flags, data, out);
 	else if (pt->type == OBJECT_HWPT_PAGING)
@@ -46,8 +55,7 @@ static int alloc_on(struct call *call, struct idevice *idev, struct iommu_hwpt_a
 		rc = hwpt_viommu_alloc(call->ctx, container_of(pt, struct viommu_object, obj), idev, cmd->flags,
 				       data, out);
 	else
-		rc = no(call, EINVAL, "HWA.5", "pt_id", cmd->pt_id,
-			"the id of an IOAS, HWPT or vIOMMU; this object is of another type");
+		rc = refuse_pt(call, "HWA.5", cmd->pt_id);
 	object_put(call->ctx, pt);
 	return rc;
 }
@@ -214,8 +222,10 @@ static int invalidate_object(struct call *call, struct object *obj, const struct
 	else if (obj->type == OBJECT_VIOMMU)
 		rc = invalidate_viommu(call, container_of(obj, struct viommu_object, obj), a, done);
 	else
-		return no(call, EINVAL, "INV.5", "hwpt_id", obj->id,
-			  "the id of a nested HWPT or vIOMMU; this object is of another type");
+		return object_refuse(
+			call->ctx, EINVAL,
+			&(struct object_refusal){"INV.5", "hwpt_id", obj->id,
+						 BIT(OBJECT_HWPT_NESTED) | BIT(OBJECT_VIOMMU)});
 	if (rc)
 		no(call, -rc, "INV.6", "entry_num", *done, "entries of data_type %u that the make takes", a->type);
 	return rc;
@@ -236,8 +246,10 @@ static int invalidate(struct call *call, const struct iommu_hwpt_invalidate *cmd
 			  "at most 2^19 entries of 1 to 4096 bytes behind data_uptr");
 	obj = object_get(call->ctx, cmd->hwpt_id, OBJECT_ANY);
 	if (!obj)
-		return no(call, ENOENT, "INV.3", "hwpt_id", cmd->hwpt_id,
-			  "the id of a nested HWPT or vIOMMU");
+		return object_refuse(
+			call->ctx, ENOENT,
+			&(struct object_refusal){"INV.3", "hwpt_id", cmd->hwpt_id,
+						 BIT(OBJECT_HWPT_NESTED) | BIT(OBJECT_VIOMMU)});
 	rc = invalidate_object(call, obj, &a, done);
 	object_put(call->ctx, obj);
 	return rc;

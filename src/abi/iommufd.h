@@ -56,7 +56,8 @@ struct idevice *call_get_device(struct call *call, uint32_t id, const char *rule
 struct memory_payer call_payer(struct iommufd *ctx, struct caller *c);
 
 /* @process_mode: the accounting of /dev/vfio/vfio when an iommufd stands in for it (1.1). */
-int abi_open_iommufd_mode(struct host *h, bool process_mode, struct abi_file **out);
+int abi_open_iommufd_mode(struct host *h, bool process_mode, struct caller *c,
+			  struct abi_file **out);
 /* A file of @kind behind the caller's fd. */
 struct iommufd *abi_file_iommufd(struct abi_file *f); /* NULL: another kind */
 

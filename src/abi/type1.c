@@ -124,18 +124,19 @@ static int refresh_iovas(struct type1 *t)
 	return 0;
 }
 
-#define MAX_REGIONS 16
-
 static int reserve_regions(struct type1 *t, struct host_group *g)
 {
 	struct iommu *iommu = t->host->iommu;
-	struct iommu_region regions[MAX_REGIONS];
-	struct space_range ranges[MAX_REGIONS];
-	size_t n = iommu->make->regions(iommu, regions, MAX_REGIONS);
+	struct iommu_region regions[IOMMU_MAX_REGIONS];
+	struct space_range ranges[IOMMU_MAX_REGIONS];
+	const char *what[IOMMU_MAX_REGIONS];
+	size_t n = iommu_regions(iommu, regions, IOMMU_MAX_REGIONS);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		ranges[i] = (struct space_range){regions[i].start, regions[i].last};
-	return space_reserve(t->space, ranges, n, g) == -EADDRINUSE ? -EINVAL : 0;
+		what[i] = iommu_region_words(&regions[i]);
+	}
+	return space_reserve_named(t->space, ranges, what, n, g) == -EADDRINUSE ? -EINVAL : 0;
 }
 
 static int attach_locked(struct type1 *t, struct host_group *g)
@@ -275,10 +276,12 @@ static long get_info(struct type1 *t, uint64_t arg, struct caller *c)
 		info.argsz = chain_total(&chain);
 	} else {
 		info.cap_offset = chain.base;
-		rc = chain_copy_out(&chain, c, arg);
+		rc = vfio_copy_out(c, &t->host->sink, "T1I.1", arg + chain.base, chain.buf,
+				   chain.len);
 	}
 	if (!rc)
-		rc = copy_out(c, arg, &info, min_u64(user, sizeof(info)));
+		rc = vfio_copy_out(c, &t->host->sink, "T1I.1", arg, &info,
+				   min_u64(user, sizeof(info)));
 out:
 	chain_free(&chain);
 	return rc;

@@ -51,7 +51,8 @@ static int update_vaddr(struct type1 *t, const struct vfio_iommu_type1_dma_map *
 	struct dma *d;
 
 	if (!range_first_overlap(&t->dmas, m->iova, m->iova + m->size - 1, &r))
-		return no(t, ENOENT, "T1M.7", "iova", m->iova, "a mapping there");
+		return no(t, ENOENT, "T1M.7", "iova", m->iova,
+			  "a mapping that lost its vaddr; nothing is mapped there");
 	d = r.value;
 	if (!d->vaddr_invalid || d->iova != m->iova || d->size != m->size)
 		return no(t, EINVAL, "T1M.8", "iova", m->iova,
@@ -81,6 +82,20 @@ static struct memory_payer payer_of(struct caller *c)
 	return payer;
 }
 
+static COLD int refuse_memory(struct type1 *t, const struct vfio_iommu_type1_dma_map *m,
+			      struct pages *pages, int rc)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text text = TEXT_IN(buf);
+
+	if (refuse_heard(&t->host->sink))
+		pages_explain(pages, 0, m->size, rc, &text);
+	return no(t, -rc, "T1M.14", "vaddr", m->vaddr, "%s; %s",
+		  rc == -EFAULT ? "memory that exists with the permission asked for"
+				: "memory within RLIMIT_MEMLOCK",
+		  buf);
+}
+
 static int fill_dma(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, struct caller *c)
 {
 	struct memory_payer payer = payer_of(c);
@@ -94,12 +109,21 @@ static int fill_dma(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, s
 	if (rc)
 		return rc;
 	rc = space_map(t->space, &map);
-	pages_put(map.pages);
 	if (rc == -EFAULT || rc == -ENOMEM)
-		no(t, -rc, "T1M.14", "vaddr", m->vaddr,
-		   rc == -EFAULT ? "memory that exists with the permission asked for"
-				 : "memory within RLIMIT_MEMLOCK");
+		refuse_memory(t, m, map.pages, rc);
+	pages_put(map.pages);
 	return rc;
+}
+
+static COLD int refuse_place(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, int err,
+			     const char *rule)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text text = TEXT_IN(buf);
+
+	if (refuse_heard(&t->host->sink))
+		space_explain_place(t->space, m->iova, m->size, &text);
+	return no(t, err, rule, "iova", m->iova, "%s", buf);
 }
 
 static int add_dma(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, struct caller *c)
@@ -110,13 +134,14 @@ static int add_dma(struct type1 *t, const struct vfio_iommu_type1_dma_map *m, st
 	int rc;
 
 	if (range_first_overlap(&t->dmas, m->iova, last, &r))
-		return no(t, EEXIST, "T1M.11", "iova", m->iova, "a free range; [%#llx, %#llx] is mapped",
-			  (unsigned long long)r.start, (unsigned long long)r.last);
+		return refuse_place(t, m, EEXIST, "T1M.11");
 	if (!t->avail)
-		return no(t, ENOSPC, "T1M.12", "iova", m->iova, "at most %u mappings", t->host->dma_entry_limit);
+		return no(
+			t, ENOSPC, "T1M.12", "iova", m->iova,
+			"at most %u mappings, the dma_entry_limit of vfio_iommu_type1: there are %zu",
+			t->host->dma_entry_limit, range_count(&t->dmas));
 	if (!iova_is_valid(t, m->iova, last))
-		return no(t, EINVAL, "T1M.13", "iova", m->iova,
-			  "a range within the list of GET_INFO's IOVA_RANGE capability");
+		return refuse_place(t, m, EINVAL, "T1M.13");
 	d = ioas_malloc(sizeof(*d));
 	if (!d)
 		return -ENOMEM;
@@ -303,5 +328,5 @@ long type1_unmap_dma(struct type1 *t, uint64_t arg, struct caller *c)
 	if (!(u.flags & (VFIO_DMA_UNMAP_FLAG_ALL | VFIO_DMA_UNMAP_FLAG_VADDR)) && done < u.size)
 		OBSERVE(&t->host->sink, short_unmap, t->space, u.iova, u.size, done);
 	u.size = done;
-	return copy_out(c, arg, &u, UNMAP_MIN);
+	return vfio_copy_out(c, &t->host->sink, "T1U.1", arg, &u, UNMAP_MIN);
 }

@@ -72,5 +72,8 @@ struct host_group *abi_file_group(struct abi_file *f);
 /* Copies the first sizeof bytes that every VFIO structure begins with and checks argsz: -EFAULT, -EINVAL. */
 int vfio_copy_in(struct caller *c, const struct sink *sink, const char *rule, uint64_t arg, void *buf,
 		 size_t min);
+/* The answer: 0 or -EFAULT. */
+int vfio_copy_out(struct caller *c, const struct sink *sink, const char *rule, uint64_t arg,
+		  const void *buf, size_t len);
 
 #endif

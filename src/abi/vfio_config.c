@@ -218,6 +218,11 @@ static void bar_access(struct vfio_device *d, unsigned int bar, uint64_t off, un
 	}
 }
 
+static int refuse_buf(struct vfio_device *d, uint64_t buf, const char *legal)
+{
+	return refuse(device_sink(d), EFAULT, "RW.BAR", "buf", buf, "%s", legal);
+}
+
 static ssize_t bar_rw(struct vfio_device *d, unsigned int bar, uint64_t buf, size_t count, uint64_t off, bool write,
 		      struct caller *c)
 {
@@ -236,10 +241,10 @@ static ssize_t bar_rw(struct vfio_device *d, unsigned int bar, uint64_t buf, siz
 		unsigned int n = (unsigned int)min_u64(count - done, PIECE - ((off + done) & 7));
 
 		if (write && copy_in(c, data, buf + done, n))
-			return done ? (ssize_t)done : -EFAULT;
+			return done ? (ssize_t)done : refuse_buf(d, buf, "readable memory");
 		bar_access(d, bar, off + done, n, write, data);
 		if (!write && copy_out(c, buf + done, data, n))
-			return done ? (ssize_t)done : -EFAULT;
+			return done ? (ssize_t)done : refuse_buf(d, buf, "writable memory");
 		done += n;
 	}
 	return done;

@@ -490,7 +490,9 @@ static int count_file(struct host_device *hdev)
 	absent = hdev->absent;
 	hdev->files += !absent;
 	pthread_mutex_unlock(&h->open_lock);
-	return absent ? -ENODEV : 0;
+	return absent ? refuse(&h->sink, ENODEV, "DEV.OPEN", "cdev", hdev->cdev,
+			       "a device that is there: this virtual function is not enabled")
+		      : 0;
 }
 
 static int new_file(struct host_device *hdev, struct device_file **out)
@@ -537,7 +539,7 @@ int abi_open_device(struct host *h, unsigned int cdev, struct caller *c, struct 
 	int rc;
 
 	if (!hdev)
-		return -ENODEV;
+		return refuse(&h->sink, ENODEV, "DEV.OPEN", "cdev", cdev, "the number of a device");
 	rc = new_file(hdev, &df);
 	if (rc)
 		return rc;
@@ -591,4 +593,12 @@ int vfio_copy_in(struct caller *c, const struct sink *sink, const char *rule, ui
 	if (argsz < min)
 		return refuse(sink, EINVAL, rule, "argsz", argsz, "at least %zu", min);
 	return 0;
+}
+
+int vfio_copy_out(struct caller *c, const struct sink *sink, const char *rule, uint64_t arg,
+		  const void *buf, size_t len)
+{
+	return copy_out(c, arg, buf, len) ? refuse(sink, EFAULT, rule, "arg", arg,
+						   "%zu writable bytes for the answer", len)
+					  : 0;
 }

@@ -509,5 +509,5 @@ long vfio_irq_info(struct vfio_device *d, uint64_t arg, struct caller *c)
 		info.flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
 	else if (info.index != VFIO_PCI_MSIX_IRQ_INDEX)
 		info.flags |= VFIO_IRQ_INFO_NORESIZE;
-	return copy_out(c, arg, &info, sizeof(info));
+	return vfio_copy_out(c, device_sink(d), "IINFO.1", arg, &info, sizeof(info));
 }

@@ -21,7 +21,8 @@ static long get_info(struct vfio_device *d, uint64_t arg, struct caller *c)
 	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
 	info.num_regions = VFIO_PCI_NUM_REGIONS;
 	info.num_irqs = VFIO_PCI_NUM_IRQS;
-	return copy_out(c, arg, &info, min_u64(info.argsz, sizeof(info)));
+	return vfio_copy_out(c, device_sink(d), "DINFO.1", arg, &info,
+			     min_u64(info.argsz, sizeof(info)));
 }
 
 static bool is_mappable(struct vfio_device *d, unsigned int index)
@@ -49,11 +50,12 @@ static int put_region(struct vfio_device *d, struct vfio_region_info *info, uint
 			info->argsz = chain_total(&chain);
 		} else if (!rc) {
 			info->cap_offset = chain.base;
-			rc = chain_copy_out(&chain, c, arg);
+			rc = vfio_copy_out(c, device_sink(d), "RINFO.1", arg + chain.base,
+					   chain.buf, chain.len);
 		}
 	}
 	chain_free(&chain);
-	return rc ? rc : copy_out(c, arg, info, sizeof(*info));
+	return rc ? rc : vfio_copy_out(c, device_sink(d), "RINFO.1", arg, info, sizeof(*info));
 }
 
 static long get_region_info(struct vfio_device *d, uint64_t arg, struct caller *c)

@@ -83,7 +83,7 @@ static int fill_one(struct host_device *hdev, void *arg)
 	} else {
 		dep.group_id = hdev->group->id;
 	}
-	if (copy_out(f->caller, f->at, &dep, sizeof(dep)))
+	if (vfio_copy_out(f->caller, device_sink(f->d), "HRI.3", f->at, &dep, sizeof(dep)))
 		return -EFAULT;
 	f->at += sizeof(dep);
 	return 0;
@@ -119,7 +119,7 @@ long vfio_hot_reset_info(struct vfio_device *d, bool cdev, uint64_t arg, struct 
 	}
 	if (rc && rc != -ENOSPC)
 		return rc;
-	return copy_out(c, arg, &info, min) ? -EFAULT : rc;
+	return vfio_copy_out(c, device_sink(d), "HRI.1", arg, &info, min) ? -EFAULT : rc;
 }
 
 /* Is every affected device the caller's? By the groups whose fds were given, or by the iommufd. */

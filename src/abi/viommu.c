@@ -20,7 +20,8 @@ static struct viommu_object *get_viommu(struct call *call, uint32_t id, const ch
 
 	if (obj)
 		return container_of(obj, struct viommu_object, obj);
-	no(call, ENOENT, rule, "viommu_id", id, "the id of a vIOMMU");
+	object_refuse(call->ctx, ENOENT,
+		      &(struct object_refusal){rule, "viommu_id", id, BIT(OBJECT_VIOMMU)});
 	return NULL;
 }
 
@@ -120,8 +121,10 @@ int abi_hw_queue_kick(struct call *call)
 		return no(call, EOPNOTSUPP, "HQK.1", "flags", cmd->flags, "flags and __reserved 0");
 	obj = object_get(call->ctx, cmd->hw_queue_id, OBJECT_HW_QUEUE);
 	if (!obj)
-		return no(call, ENOENT, "HQK.2", "hw_queue_id", cmd->hw_queue_id,
-			  "the id of a HW queue");
+		return object_refuse(call->ctx, ENOENT,
+				     &(struct object_refusal){"HQK.2", "hw_queue_id",
+							      cmd->hw_queue_id,
+							      BIT(OBJECT_HW_QUEUE)});
 	q = container_of(obj, struct hw_queue_object, obj);
 	if (q->queue->viommu->ops->hw_queue_kick)
 		q->queue->viommu->ops->hw_queue_kick(q->queue);

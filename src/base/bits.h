@@ -16,6 +16,8 @@
 #define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 #define likely(x)	   __builtin_expect(!!(x), 1)
 #define unlikely(x)	   __builtin_expect(!!(x), 0)
+/* What explains a failure: kept out of those that seldom fail. */
+#define COLD __attribute__((cold, noinline))
 
 /* Is this a build with AddressSanitizer or ThreadSanitizer? It may spend time on checks. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

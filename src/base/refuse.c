@@ -7,10 +7,10 @@
 void refuse_report(const struct sink *sink, int err, const char *rule, const char *field,
 		   uint64_t value, const char *legal, ...)
 {
-	char text[256];
+	char text[REFUSE_TEXT];
 	va_list ap;
 
-	if (!sink || !sink->fn)
+	if (!refuse_heard(sink))
 		return;
 	va_start(ap, legal);
 	vsnprintf(text, sizeof(text), legal, ap);

@@ -9,6 +9,8 @@
 #ifndef IOAS_BASE_REFUSE_H
 #define IOAS_BASE_REFUSE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct refusal {
@@ -18,6 +20,9 @@ struct refusal {
 	uint64_t value;	   /* what it was */
 	const char *legal; /* what would have been legal, in words; valid during the callback only */
 };
+
+/* Room for the longest text, NUL included; what is longer is cut off. */
+#define REFUSE_TEXT 400
 
 struct observer_ops;
 struct observer {
@@ -48,6 +53,13 @@ struct sink {
 static inline int refused(int err)
 {
 	return -err;
+}
+
+/* Does anybody listen? The arguments of refuse() are evaluated in any case: what is dear to find
+ * out is asked for after this. */
+static inline bool refuse_heard(const struct sink *sink)
+{
+	return sink && sink->fn;
 }
 
 void refuse_report(const struct sink *sink, int err, const char *rule, const char *field, uint64_t value,

@@ -36,10 +36,23 @@ static int parse(const char *text, const struct iommu_make **make, struct option
 	return rc;
 }
 
+const char *iommu_region_words(const struct iommu_region *r)
+{
+	if (r->what)
+		return r->what;
+	return r->msi ? "the window of interrupt messages (MSI)"
+		      : "which this make of IOMMU reserves";
+}
+
+size_t iommu_regions(struct iommu *i, struct iommu_region *out, size_t max)
+{
+	return min_u64(i->make->regions(i, out, max), max);
+}
+
 static void find_msi_window(struct iommu *i)
 {
-	struct iommu_region regions[8];
-	size_t n = min_u64(i->make->regions(i, regions, ARRAY_SIZE(regions)), ARRAY_SIZE(regions));
+	struct iommu_region regions[IOMMU_MAX_REGIONS];
+	size_t n = iommu_regions(i, regions, ARRAY_SIZE(regions));
 
 	i->msi = (struct iommu_region){.start = 1, .last = 0};
 	for (size_t k = 0; k < n; k++)

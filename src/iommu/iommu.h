@@ -101,7 +101,10 @@ struct page_group {
 struct iommu_region {
 	uint64_t start, last;
 	bool msi; /* interrupt window: hardware or software MSI */
+	const char *what; /* for those that read; NULL: what can be told without
+			     (iommu_region_words()) */
 };
+const char *iommu_region_words(const struct iommu_region *r);
 
 /* Of an IOMMU, and, where a requester differs, of what the IOMMU can do for that one (requester_caps()). */
 struct iommu_caps {
@@ -223,6 +226,9 @@ struct iommu_config {
 /* @text: "vtd" or "vtd,aw=39,..."; a sentence in @why on error. */
 int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why,
 		 size_t why_len);
+/* Reserved regions of every requester behind it; returns how many, writes at most @max. */
+size_t iommu_regions(struct iommu *i, struct iommu_region *out, size_t max);
+#define IOMMU_MAX_REGIONS 16
 /* No requester or domain may be left. */
 void iommu_destroy(struct iommu *i);
 

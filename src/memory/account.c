@@ -33,11 +33,15 @@ void memory_account_set_limit(struct memory_account *a, uint64_t bytes)
 	__atomic_store_n(&a->bytes, bytes, __ATOMIC_RELAXED);
 }
 
+uint64_t memory_account_limit(const struct memory_account *a)
+{
+	return a->limit ? a->limit(a->arg) : __atomic_load_n(&a->bytes, __ATOMIC_RELAXED);
+}
+
 /* In pages. */
 static uint64_t limit(const struct memory_account *a)
 {
-	return (a->limit ? a->limit(a->arg) : __atomic_load_n(&a->bytes, __ATOMIC_RELAXED)) >>
-	       PAGE_SHIFT;
+	return memory_account_limit(a) >> PAGE_SHIFT;
 }
 
 void memory_account_get(struct memory_account *a)

@@ -33,6 +33,7 @@
 #include "base/bits.h"
 #include "base/list.h"
 #include "base/refuse.h"
+#include "base/text.h"
 
 #define MEMORY_SLOT_SHIFT 30
 #define MEMORY_SLOT_SIZE  BIT(MEMORY_SLOT_SHIFT)
@@ -275,6 +276,7 @@ int memory_account_create(uint64_t (*limit)(void *arg), void *arg, struct memory
 void memory_account_set_limit(struct memory_account *a, uint64_t bytes);
 void memory_account_get(struct memory_account *a);
 void memory_account_put(struct memory_account *a);
+uint64_t memory_account_limit(const struct memory_account *a);	/* bytes */
 uint64_t memory_account_locked(const struct memory_account *a); /* pages charged now */
 
 /* The payer of new pages objects: the account of the mode, or nobody (CAP_IPC_LOCK). */
@@ -364,6 +366,12 @@ int pages_copy_to(struct pages *p, uint64_t off, const void *src, size_t len);
 /* PA of byte @off of a pinned range; *run receives the bytes from there that are physically
  * contiguous (to a slot's end). */
 uint64_t pages_pa(const struct pages *p, uint64_t off, uint64_t *run);
+
+/*
+ * For those that read: why pages_pin() with these arguments has just said @err, in words: the first
+ * page that is not there, or what is locked already. Slow.
+ */
+void pages_explain(struct pages *p, uint64_t off, uint64_t len, int err, struct text *t);
 
 /* Move the charge of @p, if it has one, to @payer, and the pins to its process. The caller has checked the limit with memory_account_room(). */
 void pages_set_payer(struct pages *p, const struct memory_payer *payer);

@@ -145,8 +145,9 @@ static int change_to_id(struct access *a, uint32_t id)
 	int rc;
 
 	if (!obj)
-		return refuse(&a->ctx->host->sink, ENOENT, "ACC.1", "ioas_id", id,
-			      "the id of an IOAS");
+		return object_refuse(
+			a->ctx, ENOENT,
+			&(struct object_refusal){"ACC.1", "ioas_id", id, BIT(OBJECT_IOAS)});
 	rc = change_ioas(a, container_of(obj, struct ioas, obj), "ACC.1");
 	object_put(a->ctx, obj);
 	return rc;

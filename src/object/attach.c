@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "object/private.h"
 
-#define MAX_REGIONS 16
+#define PAGE_TABLES (BIT(OBJECT_IOAS) | BIT(OBJECT_HWPT_PAGING) | BIT(OBJECT_HWPT_NESTED))
 
 /* A device that asked for the attachment. */
 struct member {
@@ -86,13 +86,16 @@ static struct member *find_member(struct host_attach *at, const struct idevice *
 static int reserve_regions(struct idevice *idev, struct ioas *ioas)
 {
 	struct iommu *iommu = requester_iommu(idev->hdev->requester);
-	struct iommu_region regions[MAX_REGIONS];
-	struct space_range ranges[MAX_REGIONS];
-	size_t n = iommu->make->regions(iommu, regions, MAX_REGIONS);
+	struct iommu_region regions[IOMMU_MAX_REGIONS];
+	struct space_range ranges[IOMMU_MAX_REGIONS];
+	const char *what[IOMMU_MAX_REGIONS];
+	size_t n = iommu_regions(iommu, regions, IOMMU_MAX_REGIONS);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		ranges[i] = (struct space_range){regions[i].start, regions[i].last};
-	return space_reserve(ioas->space, ranges, n, idev);
+		what[i] = iommu_region_words(&regions[i]);
+	}
+	return space_reserve_named(ioas->space, ranges, what, n, idev);
 }
 
 void hwpt_put(struct iommufd *ctx, struct hwpt *hwpt)
@@ -422,12 +425,10 @@ static int change_attachment(struct idevice *idev, uint32_t pasid, uint32_t *pt_
 
 	left_init(&left);
 	rc = object_get_page_table(ctx, *pt_id, &obj);
-	if (rc == -ENOENT)
-		return refuse(&ctx->host->sink, ENOENT, "ATT.1", "pt_id", *pt_id,
-			      "the id of an IOAS or HWPT");
 	if (rc)
-		return refuse(&ctx->host->sink, EINVAL, "ATT.2", "pt_id", *pt_id,
-			      "the id of an IOAS or HWPT; this object is of another type");
+		return object_refuse(ctx, -rc,
+				     &(struct object_refusal){rc == -ENOENT ? "ATT.1" : "ATT.2",
+							      "pt_id", *pt_id, PAGE_TABLES});
 	if (obj->type == OBJECT_IOAS) {
 		rc = attach_ioas(&c, container_of(obj, struct ioas, obj), attach);
 		used = rc ? used : c.hwpt->obj.id;

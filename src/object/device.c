@@ -14,10 +14,11 @@ static int bind_device(struct iommufd *ctx, struct host_device *hdev, bool withi
 	struct idevice *idev;
 	int rc;
 
-	rc = host_group_claim(hdev->group, ctx);
+	rc = host_group_claim_or_refuse(
+		hdev->group, &(struct host_owner){ctx, "an iommufd context", ctx->process},
+		"BIND.8", "iommufd");
 	if (rc)
-		return refuse(&ctx->host->sink, -rc, "BIND.8", "iommufd", hdev->group->id,
-			      "a group that no other context or container owns");
+		return rc;
 	idev = ioas_calloc(1, sizeof(*idev));
 	if (!idev) {
 		rc = -ENOMEM;

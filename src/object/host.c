@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/alloc.h"
+#include "base/text.h"
 #include "object/private.h"
 
 #include <errno.h>
@@ -431,19 +432,40 @@ int host_group_attach(struct host_group *g, uint32_t pasid, struct domain *d)
 	return rc;
 }
 
-int host_group_claim(struct host_group *g, const void *owner)
+int host_group_claim(struct host_group *g, const struct host_owner *o)
 {
 	int rc = 0;
 
 	pthread_mutex_lock(&g->host->lock);
-	if (g->owner && g->owner != owner) {
+	if (g->owner && g->owner != o->owner) {
 		rc = -EPERM;
 	} else {
-		g->owner = owner;
+		g->owner = o->owner;
+		g->owner_what = o->what;
+		g->owner_process = o->process;
 		g->owner_count++;
 	}
 	pthread_mutex_unlock(&g->host->lock);
 	return rc;
+}
+
+int host_group_claim_or_refuse(struct host_group *g, const struct host_owner *o, const char *rule,
+			       const char *field)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+	int rc = host_group_claim(g, o);
+
+	if (!rc)
+		return 0;
+	pthread_mutex_lock(&g->host->lock);
+	if (g->owner)
+		text_add(&t, "; group %u is %s's", g->id, g->owner_what);
+	if (g->owner && g->owner_process)
+		text_add(&t, " of process %llu", (unsigned long long)g->owner_process);
+	pthread_mutex_unlock(&g->host->lock);
+	return refuse(&g->host->sink, -rc, rule, field, g->id,
+		      "a group that no other context or container owns%s", buf);
 }
 
 void host_group_release(struct host_group *g, const void *owner)

@@ -42,6 +42,9 @@ struct host_group {
 	struct list devices; /* host_device.group_link */
 	unsigned int nr_devices;
 	const void *owner; /* who has claimed its DMA: a container or an iommufd context; under host->lock */
+	const char *owner_what; /* for those that read: which of the two, and the process that
+				   opened it */
+	uint64_t owner_process;
 	unsigned int owner_count;
 	pthread_mutex_t lock;	   /* attachment, the next two */
 	struct host_attach rid;	   /* of requests without a PASID */
@@ -148,7 +151,15 @@ struct host_device *host_find_cdev(struct host *h, unsigned int cdev);
 struct host_group *host_find_group(struct host *h, unsigned int id);
 
 /* Claim the DMA of a group for @owner, counted; -EPERM (another iommufd or container owns it). */
-int host_group_claim(struct host_group *g, const void *owner);
+struct host_owner {
+	const void *owner;
+	const char *what;
+	uint64_t process; /* 0: nobody knows */
+};
+int host_group_claim(struct host_group *g, const struct host_owner *o);
+/* The same, refusing as @rule and @field do, with who owns it. */
+int host_group_claim_or_refuse(struct host_group *g, const struct host_owner *o, const char *rule,
+			       const char *field);
 void host_group_release(struct host_group *g, const void *owner);
 
 #endif

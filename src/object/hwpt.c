@@ -246,8 +246,9 @@ int hwpt_set_fault_queue(struct iommufd *ctx, struct hwpt *hwpt, uint32_t fault_
 	struct object *obj = object_get(ctx, fault_id, OBJECT_FAULT);
 
 	if (!obj)
-		return refuse(&ctx->host->sink, ENOENT, "HWA.6", "fault_id", fault_id,
-			      "the id of a fault queue");
+		return object_refuse(
+			ctx, ENOENT,
+			&(struct object_refusal){"HWA.6", "fault_id", fault_id, BIT(OBJECT_FAULT)});
 	object_hold(ctx, obj);
 	hwpt->fault = container_of(obj, struct fault_queue, obj);
 	domain_set_recoverable(hwpt->domain);

@@ -122,6 +122,7 @@ struct iommufd {
 	pthread_mutex_t regions_lock;
 	struct range_tree regions; /* what can be mapped, by its offset in the file: struct region */
 	bool process_mode;	/* who pays: OPTION RLIMIT_MODE */
+	uint64_t process;	/* that opened it, for those that read; 0: nobody knows */
 	uint32_t refs;
 };
 
@@ -163,6 +164,18 @@ int object_get_page_table(struct iommufd *ctx, uint32_t id, struct object **out)
 /* One more user of an object that is held, and one less. */
 void object_hold(struct iommufd *ctx, struct object *obj);
 void object_release(struct iommufd *ctx, struct object *obj);
+/*
+ * Refuses an id with what there is instead, and is -@err. @types: a bit for each enum object_type
+ * that would have been taken, or OBJECTS_ALL.
+ */
+#define OBJECTS_ALL UINT32_MAX
+struct object_refusal {
+	const char *rule, *field;
+	uint32_t id;
+	unsigned int types;
+};
+#define object_refuse(ctx, err, ...) (object_refuse_report(ctx, err, __VA_ARGS__), refused(err))
+void object_refuse_report(struct iommufd *ctx, int err, const struct object_refusal *r);
 /* DEST.1-3. */
 int object_destroy_id(struct iommufd *ctx, uint32_t id);
 uint64_t object_count(struct iommufd *ctx);

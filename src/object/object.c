@@ -287,7 +287,7 @@ void object_wait_idle(struct iommufd *ctx, struct object *obj)
 	lock_release(&ctx->lock);
 }
 
-static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
+static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type, uint32_t users)
 {
 	static const struct {
 		const char *rule, *legal;
@@ -305,7 +305,8 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type)
 		[OBJECT_VIOMMU] = {"DEST.10", "a vIOMMU without objects of its own, and not mapped"},
 	};
 
-	return refuse(&ctx->host->sink, EBUSY, why[type].rule, "id", id, "%s", why[type].legal);
+	return refuse(&ctx->host->sink, EBUSY, why[type].rule, "id", id,
+		      "%s; this one is held %u times", why[type].legal, users);
 }
 
 /*
@@ -334,6 +335,7 @@ static int take_out(struct iommufd *ctx, struct object *obj)
 int object_destroy_id(struct iommufd *ctx, uint32_t id)
 {
 	enum object_type type = OBJECT_ANY;
+	uint32_t users = 0;
 	struct object *obj;
 	int rc = -ENOENT;
 
@@ -342,12 +344,14 @@ int object_destroy_id(struct iommufd *ctx, uint32_t id)
 	if (obj) {
 		type = obj->type;
 		rc = take_out(ctx, obj);
+		users = rc ? obj->users - 1 + object_in_flight(obj) : 0;
 	}
 	lock_release(&ctx->lock);
 	if (rc == -ENOENT)
-		return refuse(&ctx->host->sink, ENOENT, "DEST.1", "id", id, "an id of this context");
+		return object_refuse(ctx, ENOENT,
+				     &(struct object_refusal){"DEST.1", "id", id, OBJECTS_ALL});
 	if (rc)
-		return refuse_held(ctx, id, type);
+		return refuse_held(ctx, id, type, users);
 	type_ops[type]->destroy(ctx, obj);
 	return 0;
 }

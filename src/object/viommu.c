@@ -152,8 +152,9 @@ int viommu_alloc(struct iommufd *ctx, struct idevice *idev, uint32_t type, uint3
 			      "a type of vIOMMU that %s has for this device", make->name);
 	obj = object_get(ctx, hwpt_id, OBJECT_HWPT_PAGING);
 	if (!obj)
-		return refuse(sink, ENOENT, "VIO.A4", "hwpt_id", hwpt_id,
-			      "the id of a paging HWPT");
+		return object_refuse(ctx, ENOENT,
+				     &(struct object_refusal){"VIO.A4", "hwpt_id", hwpt_id,
+							      BIT(OBJECT_HWPT_PAGING)});
 	parent = container_of(obj, struct hwpt, obj);
 	if (parent->flags & DOMAIN_NEST_PARENT)
 		rc = create(ctx, parent, &recipe, out);

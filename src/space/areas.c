@@ -29,18 +29,37 @@ bool areas_misaligned(struct space *s, uint64_t align, struct range *which)
 	return false;
 }
 
+static COLD int refuse_taken(struct space *s, uint64_t iova, uint64_t last)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+	struct range r;
+
+	if (refuse_heard(s->sink) && range_first_overlap(&s->areas, iova, last, &r)) {
+		explain_area(&r, &t);
+		explain_room(s, iova, last - iova + 1, &t);
+	}
+	return refuse(s->sink, EEXIST, "MAP.14", "iova", iova, "%s", buf);
+}
+
+static COLD int refuse_reserved(struct space *s, uint64_t iova, uint64_t last)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+
+	if (refuse_heard(s->sink)) {
+		explain_reserved(s, iova, last, &t);
+		explain_room(s, iova, last - iova + 1, &t);
+	}
+	return refuse(s->sink, EINVAL, "MAP.13", "iova", iova, "%s", buf);
+}
+
 /* MAP.14; where the first of the areas is to stand. */
 static int find_spot(struct space *s, uint64_t iova, uint64_t last, struct range_spot *spot)
 {
 	int rc = range_find_spot(&s->areas, iova, last, spot);
-	struct range r;
 
-	if (likely(rc != -EEXIST))
-		return rc;
-	range_first_overlap(&s->areas, iova, last, &r);
-	return refuse(s->sink, EEXIST, "MAP.14", "iova", iova,
-		      "a free range; [%#llx, %#llx] is mapped", (unsigned long long)r.start,
-		      (unsigned long long)r.last);
+	return likely(rc != -EEXIST) ? rc : refuse_taken(s, iova, last);
 }
 
 /* MAP.11 to MAP.14. */
@@ -55,8 +74,7 @@ static int check_fixed(struct space *s, uint64_t iova, uint64_t length, struct r
 		return refuse(s->sink, EOVERFLOW, "MAP.12", "iova", iova,
 			      "iova + length - 1 within 64 bits");
 	if (list_meets(&s->blocked, iova, last))
-		return refuse(s->sink, EINVAL, "MAP.13", "iova", iova,
-			      "outside reserved ranges (IOVA_RANGES lists the rest)");
+		return refuse_reserved(s, iova, last);
 	return find_spot(s, iova, last, spot);
 }
 
@@ -289,6 +307,18 @@ static void put_pieces(struct piece *pieces, size_t n)
 	ioas_free(pieces);
 }
 
+/* Nothing is mapped at @at. */
+static COLD int refuse_hole(struct space *s, uint64_t at, uint64_t last)
+{
+	struct range r;
+
+	if (range_first_overlap(&s->areas, at, last, &r))
+		last = r.start - 1;
+	return refuse(s->sink, ENOENT, "CPY.7", "src_iova", at,
+		      "a range that is mapped without a hole; %#llx-%#llx is one",
+		      (unsigned long long)at, (unsigned long long)last);
+}
+
 /* What [iova, last] is made of, with references. -ENOENT: not all of it is mapped. */
 static int get_pieces(struct space *s, uint64_t iova, uint64_t last, struct piece **out, size_t *n)
 {
@@ -301,8 +331,7 @@ static int get_pieces(struct space *s, uint64_t iova, uint64_t last, struct piec
 		struct area a;
 
 		if (!range_find(&s->areas, at, &r)) {
-			rc = refuse(s->sink, ENOENT, "CPY.7", "src_iova", at,
-				    "a range that is mapped without a hole");
+			rc = refuse_hole(s, at, last);
 			break;
 		}
 		if (!*n || is_pow2(*n)) {
@@ -425,6 +454,19 @@ static int unmap(struct space *s, uint64_t start, uint64_t last, uint64_t *unmap
 	return rc;
 }
 
+static COLD int refuse_nothing(struct space *s, uint64_t iova)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+
+	if (refuse_heard(s->sink)) {
+		lock_acquire(&s->lock);
+		explain_neighbours(s, iova, &t);
+		lock_release(&s->lock);
+	}
+	return refuse(s->sink, ENOENT, "UNM.10", "iova", iova, "%s", buf);
+}
+
 int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmapped)
 {
 	uint64_t last;
@@ -440,10 +482,7 @@ int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmap
 	prefetch(s, iova);
 	rc = unmap(s, iova, last, unmapped);
 	lock_release(&s->lock);
-	if (!rc && !*unmapped)
-		rc = refuse(s->sink, ENOENT, "UNM.10", "iova", iova,
-			    "a range in which something is mapped");
-	return rc;
+	return !rc && !*unmapped ? refuse_nothing(s, iova) : rc;
 }
 
 int space_unmap_all(struct space *s, uint64_t *unmapped)

@@ -54,21 +54,26 @@ static int write_mirror(struct space_mirror *m, const struct area *a, uint64_t i
 }
 
 /* HWA.14 where it is not a map that fails but the filling of a new mirror. */
-static int refuse_pin(struct space *s, const struct area *a, int err, bool map)
+static COLD int refuse_pin(struct space *s, const struct area *a, uint64_t length, int err,
+			   bool map)
 {
 	const char *field = pages_is_file(a->pages) ? "start" : "user_va";
 	uint64_t address = area_address(a);
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
 
+	if (refuse_heard(s->sink))
+		pages_explain(a->pages, a->offset, length, err, &t);
 	switch (err) {
 	case -EFAULT:
 		return refuse(s->sink, EFAULT, map ? "MAP.16" : "HWA.14", field, address,
-			      "memory that exists and permits what is asked for");
+			      "memory that exists and permits what is asked for; %s", buf);
 	case -EINVAL:
 		return refuse(s->sink, EINVAL, map ? "MPF.7" : "HWA.14", field, address,
-			      "within a file of shared memory or hugetlbfs");
+			      "within a file of shared memory or hugetlbfs; %s", buf);
 	default:
 		return refuse(s->sink, -err, map ? "MAP.17" : "HWA.14", field, address,
-			      "memory within the limit of locked memory");
+			      "memory within the limit of locked memory; %s", buf);
 	}
 }
 
@@ -81,7 +86,7 @@ int fill_area(struct space *s, const struct area *a, uint64_t iova, uint64_t las
 		return 0;
 	rc = pages_pin(a->pages, a->offset, last - iova + 1);
 	if (rc)
-		return refuse_pin(s, a, rc, true);
+		return refuse_pin(s, a, last - iova + 1, rc, true);
 	list_for_each (pos, tmp, &s->mirrors) {
 		rc = write_mirror(list_entry(pos, struct space_mirror, link), a, iova, last);
 		if (rc)
@@ -138,6 +143,8 @@ static int check_mirror(struct space *s, const struct space_mirror *m, uint64_t 
 
 static int reserve_outside(struct space *s, struct space_mirror *m)
 {
+	static const char *const what[2] = {"outside a page table's aperture",
+					    "outside a page table's aperture"};
 	struct space_range r[2];
 	size_t n = 0;
 
@@ -145,7 +152,7 @@ static int reserve_outside(struct space *s, struct space_mirror *m)
 		r[n++] = (struct space_range){0, m->aperture_start - 1};
 	if (m->aperture_last != U64MAX)
 		r[n++] = (struct space_range){m->aperture_last + 1, U64MAX};
-	return reserve(s, r, n, m, "HWA.13");
+	return reserve(s, &(struct reservation){r, what, n, m, "HWA.13"});
 }
 
 /* Every area into @m, which is not in the list yet. */
@@ -162,7 +169,7 @@ static int fill_mirror(struct space *s, struct space_mirror *m)
 		if (first) {
 			rc = pages_pin(a.pages, a.offset, range_bytes(&r));
 			if (rc) {
-				rc = refuse_pin(s, &a, rc, false);
+				rc = refuse_pin(s, &a, range_bytes(&r), rc, false);
 				break;
 			}
 		}

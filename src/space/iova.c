@@ -78,6 +78,24 @@ static uint64_t wanted_alignment(uint64_t addr, uint64_t length)
 	return min_u64(align, HUGE_PAGE);
 }
 
+static COLD int refuse_full(struct space *s, uint64_t length)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+
+	if (refuse_heard(s->sink)) {
+		text_add(&t, "at most a gap's bytes");
+		if (s->allowed.n)
+			text_add(
+				&t,
+				" within the %zu ranges of ALLOW_IOVAS, the first of which is %#llx-%#llx",
+				s->allowed.n, (unsigned long long)s->allowed.r[0].start,
+				(unsigned long long)s->allowed.r[0].last);
+		explain_room(s, 0, length, &t);
+	}
+	return refuse(s->sink, ENOSPC, "MAP.10", "length", length, "%s", buf);
+}
+
 int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
 {
 	struct space_range everything = {0, U64MAX};
@@ -99,6 +117,5 @@ int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
 		    find_in_span(s, &w, start, last, iova))
 			return 0;
 	}
-	return refuse(s->sink, ENOSPC, "MAP.10", "length", length,
-		      s->allowed.n ? "a gap of it in the allowed ranges" : "a gap of it");
+	return refuse_full(s, length);
 }

@@ -8,6 +8,7 @@
 #include "base/lock.h"
 #include "base/pool.h"
 #include "base/range.h"
+#include "base/text.h"
 #include "space/space.h"
 
 /* What an area shows; its IOVAs are those of its range in space->areas. */
@@ -58,6 +59,7 @@ static inline uint64_t area_address(const struct area *a)
 struct reserved {
 	struct space_range range;
 	const void *owner;
+	const char *what; /* for those that read: what it is reserved for */
 };
 
 /* Sorted, disjoint and not adjacent. */
@@ -118,9 +120,21 @@ int iova_choose(struct space *s, uint64_t addr, uint64_t length, uint64_t *iova)
 
 /* reserved.c. */
 bool list_meets(const struct range_list *l, uint64_t start, uint64_t last);
-int reserve(struct space *s, const struct space_range *r, size_t n, const void *owner,
-	    const char *rule);
+struct reservation {
+	const struct space_range *r;
+	const char *const *what; /* of each; NULL: nothing is known */
+	size_t n;
+	const void *owner;
+	const char *rule;
+};
+int reserve(struct space *s, const struct reservation *v);
 void release(struct space *s, const void *owner);
+
+/* explain.c. Dear: only when refuse_heard(). */
+void explain_room(struct space *s, uint64_t iova, uint64_t length, struct text *t);
+void explain_reserved(struct space *s, uint64_t start, uint64_t last, struct text *t);
+void explain_area(const struct range *r, struct text *t);
+void explain_neighbours(struct space *s, uint64_t iova, struct text *t);
 
 /* access.c. An area that accesses have pinned, at its own place in space->pinned. */
 struct pinned_area {

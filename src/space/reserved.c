@@ -85,38 +85,45 @@ static int make_room(struct space *s, size_t n)
 	return 0;
 }
 
-static int check_reservable(struct space *s, const struct space_range *r, const char *rule)
+static const char *words(const struct reservation *v, size_t i)
 {
+	return v->what ? v->what[i] : "which is reserved";
+}
+
+static int check_reservable(struct space *s, const struct reservation *v, size_t i)
+{
+	const struct space_range *r = &v->r[i];
 	struct range area;
 
 	if (range_first_overlap(&s->areas, r->start, r->last, &area))
-		return refuse(s->sink, EADDRINUSE, rule, "iova", area.start,
-			      "no mapping in [%#llx, %#llx], which is reserved",
-			      (unsigned long long)r->start, (unsigned long long)r->last);
+		return refuse(s->sink, EADDRINUSE, v->rule, "iova", area.start,
+			      "no mapping in %#llx-%#llx, %s; %#llx-%#llx is one",
+			      (unsigned long long)r->start, (unsigned long long)r->last,
+			      words(v, i), (unsigned long long)area.start,
+			      (unsigned long long)area.last);
 	if (list_meets(&s->allowed, r->start, r->last))
-		return refuse(s->sink, EADDRINUSE, rule, "allowed_iovas", r->start,
-			      "nothing allowed in [%#llx, %#llx], which is reserved",
-			      (unsigned long long)r->start, (unsigned long long)r->last);
+		return refuse(s->sink, EADDRINUSE, v->rule, "allowed_iovas", r->start,
+			      "nothing allowed in %#llx-%#llx, %s", (unsigned long long)r->start,
+			      (unsigned long long)r->last, words(v, i));
 	return 0;
 }
 
-int reserve(struct space *s, const struct space_range *r, size_t n, const void *owner,
-	    const char *rule)
+int reserve(struct space *s, const struct reservation *v)
 {
 	int rc;
 
-	if (!n)
+	if (!v->n)
 		return 0;
-	for (size_t i = 0; i < n; i++) {
-		rc = check_reservable(s, &r[i], rule);
+	for (size_t i = 0; i < v->n; i++) {
+		rc = check_reservable(s, v, i);
 		if (rc)
 			return rc;
 	}
-	rc = make_room(s, n);
+	rc = make_room(s, v->n);
 	if (rc)
 		return rc;
-	for (size_t i = 0; i < n; i++)
-		s->reserved[s->nr_reserved++] = (struct reserved){r[i], owner};
+	for (size_t i = 0; i < v->n; i++)
+		s->reserved[s->nr_reserved++] = (struct reserved){v->r[i], v->owner, words(v, i)};
 	update_blocked(s);
 	return 0;
 }
@@ -134,14 +141,21 @@ void release(struct space *s, const void *owner)
 	update_blocked(s);
 }
 
-int space_reserve(struct space *s, const struct space_range *r, size_t n, void *owner)
+int space_reserve_named(struct space *s, const struct space_range *r, const char *const *what,
+			size_t n, void *owner)
 {
+	const struct reservation v = {r, what, n, owner, "ATT.5"};
 	int rc;
 
 	lock_acquire(&s->lock);
-	rc = reserve(s, r, n, owner, "ATT.5");
+	rc = reserve(s, &v);
 	lock_release(&s->lock);
 	return rc;
+}
+
+int space_reserve(struct space *s, const struct space_range *r, size_t n, void *owner)
+{
+	return space_reserve_named(s, r, NULL, n, owner);
 }
 
 void space_release(struct space *s, void *owner)
@@ -173,6 +187,16 @@ int space_check_allowed(struct space *s, const struct space_range *r, size_t n)
 	return rc;
 }
 
+static COLD int refuse_allowed(struct space *s, const struct space_range *r)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+
+	if (refuse_heard(s->sink))
+		explain_reserved(s, r->start, r->last, &t);
+	return refuse(s->sink, EADDRINUSE, "ALW.6", "allowed_iovas.start", r->start, "%s", buf);
+}
+
 int space_allow(struct space *s, const struct space_range *r, size_t n)
 {
 	struct range_list list = {.n = n}, old;
@@ -191,8 +215,7 @@ int space_allow(struct space *s, const struct space_range *r, size_t n)
 	lock_acquire(&s->lock);
 	for (size_t i = 0; i < list.n && !rc; i++)
 		if (list_meets(&s->blocked, list.r[i].start, list.r[i].last))
-			rc = refuse(s->sink, EADDRINUSE, "ALW.6", "allowed_iovas.start",
-				    list.r[i].start, "a range that meets no reserved one");
+			rc = refuse_allowed(s, &list.r[i]);
 	old = list;
 	if (!rc) {
 		old = s->allowed;

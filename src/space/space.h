@@ -21,6 +21,7 @@
 
 #include "base/list.h"
 #include "base/refuse.h"
+#include "base/text.h"
 #include "memory/memory.h"
 #include "pagetable/pt.h"
 
@@ -124,6 +125,9 @@ struct space_range {
 	uint64_t start, last;
 };
 int space_reserve(struct space *s, const struct space_range *r, size_t n, void *owner);
+/* The same, with words for each that say what it is reserved for; they outlive the space. */
+int space_reserve_named(struct space *s, const struct space_range *r, const char *const *what,
+			size_t n, void *owner);
 void space_release(struct space *s, void *owner);
 
 /* ALW.4 to ALW.7. The ranges are copied. */
@@ -223,6 +227,12 @@ struct space_rw {
 	bool write, slow;
 };
 int space_rw(struct space *s, const struct space_rw *rw);
+
+/*
+ * For those that read: why [iova, iova + length), which does not wrap, cannot be had, and where
+ * there is room. Looks at every gap.
+ */
+void space_explain_place(struct space *s, uint64_t iova, uint64_t length, struct text *t);
 
 /* Statistics: areas, mapped bytes, maps and unmaps ever made. */
 struct space_stats {

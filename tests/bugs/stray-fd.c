@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A daemon that closes the iommufd after each request, and forgets the file of the device.
+ * A driver closes the iommufd before it has done with the device, to which nothing can be mapped,
+ * or taken away, any more.
  *
  *   ioas run --sanitize --device ioat -- stray-fd
  */
 #include "driver.h"
 
-#define SRC 0x1000000ul
-#define DST 0x2000000ul
+#define SRC    0x1000000ul
+#define DST    0x2000000ul
+#define STATUS 0x06
 
 int main(void)
 {
@@ -21,11 +23,13 @@ int main(void)
 	dma_unmap(&d, SRC, PAGE);
 	dma_unmap(&d, DST, PAGE);
 	driver_stop(&d);
-#ifdef FIXED
-	road_close(&d.road);
-#else
-	close(d.road.iommu); /* BUG: stray-fd */
+#ifndef FIXED
+	close(d.road.iommu);
 #endif
-	usleep(10000);
+	printf("status 0x%x\n", road_config_read(&d.road, STATUS, 2)); /* BUG: stray-fd */
+#ifdef FIXED
+	close(d.road.iommu);
+#endif
+	close(d.road.device);
 	return 0;
 }

@@ -14,7 +14,7 @@
 #include "doors/run.h"
 #include "doors/target.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_FOUND = 86, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 
 int cmd_run(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
@@ -34,6 +34,7 @@ struct run_request {
 	bool summary;
 	const char *record; /* the file; NULL: none */
 	uint64_t record_limit; /* bytes; 0: none */
+	char *report, *suppressions; /* files of the sanitizer; or NULL */
 	char **program; /* and its arguments, ended by NULL */
 };
 /* Fills @r; exits by itself on --help and on errors, as argp does. */
@@ -50,6 +51,8 @@ int request_place_devices(struct run_config *c, char *why, size_t why_len);
  * NULL after a message. */
 char *rundir_make(struct run_config *c);
 void rundir_remove(const char *dir);
+/* A socket for packets, @name in @dir, that knows who sends. -1 with errno. */
+int rundir_listen(const char *dir, const char *name);
 
 /* The preload library, beside `ioas` or in ../lib; allocated, or NULL. */
 char *find_preload(void);

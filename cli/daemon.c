@@ -12,9 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,25 +37,6 @@ uint64_t daemon_name(void)
 	while (getrandom(&n, sizeof(n), 0) != sizeof(n) || !n)
 		;
 	return n;
-}
-
-static int listen_in(const char *dir)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	const int on = 1, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-
-	if ((size_t)snprintf(a.sun_path, sizeof(a.sun_path), "%s/" RUN_SOCKET, dir) >=
-	    sizeof(a.sun_path)) {
-		errno = ENAMETOOLONG;
-	} else if (fd >= 0 && !bind(fd, (struct sockaddr *)&a, sizeof(a)) && !listen(fd, 64) &&
-		   !setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on))) {
-		/* For whatever user a program becomes. */
-		chmod(a.sun_path, 0666);
-		return fd;
-	}
-	if (fd >= 0)
-		close(fd);
-	return -1;
 }
 
 static void __attribute__((noreturn)) become(const char *preload, int listener, pid_t parent)
@@ -95,7 +73,7 @@ pid_t daemon_start(const char *dir, const char *library)
 {
 	char *preload = preload_of(library);
 	const pid_t parent = getpid();
-	const int listener = preload ? listen_in(dir) : -1;
+	const int listener = preload ? rundir_listen(dir, RUN_SOCKET) : -1;
 	pid_t pid = -1;
 
 	if (listener >= 0)

@@ -59,11 +59,13 @@ _ioas()
 	--device) _ioas_spec "$program" devices "$cur" ;;
 	--iommu) _ioas_spec "$program" makes "$cur" ;;
 	--vfio-container) mapfile -t COMPREPLY < <(compgen -W "type1 iommufd" -- "$cur") ;;
+	--sanitize) mapfile -t COMPREPLY < <(compgen -W "exit-code log abort" -- "$cur") ;;
 	--limit) mapfile -t COMPREPLY < <(compgen -W "memlock=real memlock=" -- "$cur") ;;
-	-o | --log | --record) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	-o | --log | --record | --report | --suppressions) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --as-user
-			--strict --shared --verbose --log= --summary --record= --record-limit= --help --" -- "$cur")
+			--strict --shared --sanitize --sanitize= --report --suppressions --leaks --advice --track --explain --verbose
+			--log= --summary --record= --record-limit= --help --" -- "$cur")
 		;;
 	esac
 }

@@ -26,7 +26,13 @@ enum {
 	OPT_SUMMARY,
 	OPT_EXPLAIN,
 	OPT_RECORD,
-	OPT_RECORD_LIMIT
+	OPT_RECORD_LIMIT,
+	OPT_SANITIZE,
+	OPT_REPORT,
+	OPT_SUPPRESSIONS,
+	OPT_LEAKS,
+	OPT_ADVICE,
+	OPT_TRACK
 };
 
 static const struct argp_option options[] = {
@@ -52,6 +58,17 @@ static const struct argp_option options[] = {
 	 "record calls, mappings, DMA, faults and interrupts in FILE, for `ioas replay` and `ioas report`", 0},
 	{"record-limit", OPT_RECORD_LIMIT, "SIZE", 0,
 	 "let that file have at most SIZE bytes (256K or more) and keep the newest", 0},
+	{"sanitize", OPT_SANITIZE, "exit-code|log|abort", OPTION_ARG_OPTIONAL,
+	 "find DMA bugs, and show each when it happens, with stacks. When any was found the exit status is 86 (default); or "
+	 "remains the program's; or the process is aborted",
+	 0},
+	{"report", OPT_REPORT, "FILE", 0, "write what the sanitizer finds to FILE, too, a line of JSON each", 0},
+	{"suppressions", OPT_SUPPRESSIONS, "FILE", 0,
+	 "lines KIND:PATTERN of what the sanitizer is not to tell: a part of a function's, module's, source file's or device's name",
+	 0},
+	{"leaks", OPT_LEAKS, 0, 0, "the sanitizer tells also of what is still mapped when a process ends", 0},
+	{"advice", OPT_ADVICE, 0, 0, "the sanitizer tells also of mappings that are wider than their use", 0},
+	{"track", OPT_TRACK, 0, 0, "keep ages and uses of mappings, as the sanitizer does, without looking for bugs", 0},
 	{"verbose", 'v', 0, 0, "show each call, and why it was refused", 0},
 	{"log", 'o', "FILE", 0, "append what is shown to FILE instead of standard error", 0},
 	{"summary", OPT_SUMMARY, 0, 0, "at the end say what the IOMMU saw", 0},
@@ -64,7 +81,8 @@ static const char doc[] =
 	"Examples:\n"
 	"  ioas run -- ./my-driver\n"
 	"  ioas run --device nvme,file=disk.img --device ioat,bdf=0000:02:00.0 -- dpdk-test\n"
-	"  ioas run --explain --iommu vtd,aw=39 -- ./my-driver\n";
+	"  ioas run --explain --iommu vtd,aw=39 -- ./my-driver\n"
+	"  ioas run --sanitize --report bugs.jsonl -- ./my-driver\n";
 
 static void __attribute__((format(printf, 2, 3)))
 fail(struct argp_state *state, const char *fmt, ...)
@@ -175,6 +193,32 @@ static void set_log(struct run_config *c, const char *arg, struct argp_state *st
 	free(cwd);
 }
 
+static void set_sanitize(struct run_config *c, const char *arg, struct argp_state *state)
+{
+	if (!arg || !strcmp(arg, "exit-code"))
+		c->sanitize = RUN_SANITIZE_EXIT_CODE;
+	else if (!strcmp(arg, "log"))
+		c->sanitize = RUN_SANITIZE_LOG;
+	else if (!strcmp(arg, "abort"))
+		c->sanitize = RUN_SANITIZE_ABORT;
+	else
+		fail(state, "--sanitize=%s: give exit-code, log or abort", arg);
+}
+
+/* Options that say how to sanitize, without being told to. */
+static void check_sanitize(const struct run_request *r, struct argp_state *state)
+{
+	const struct run_config *c = &r->config;
+	const char *of = r->report	 ? "--report"
+			 : r->suppressions ? "--suppressions"
+			 : c->leaks	 ? "--leaks"
+			 : c->advice	 ? "--advice"
+					 : NULL;
+
+	if (of && c->sanitize <= RUN_SANITIZE_TRACK)
+		fail(state, "%s: give --sanitize, too", of);
+}
+
 static void finish(struct parsing *p, struct argp_state *state)
 {
 	static const char *const defaults[] = {"nvme,size=64M", "ioat", "virtio-net"};
@@ -186,6 +230,7 @@ static void finish(struct parsing *p, struct argp_state *state)
 	if (!p->no_device && !c->nr_devices)
 		for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
 			add_device(p, defaults[i], state);
+	check_sanitize(p->request, state);
 	if (request_place_devices(c, why, sizeof(why)))
 		fail(state, "--device: %s", why);
 	if (p->request->record_limit && !p->request->record)
@@ -232,6 +277,25 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_RECORD_LIMIT:
 		set_record_limit(p->request, arg, state);
+		break;
+	case OPT_SANITIZE:
+		set_sanitize(c, arg, state);
+		break;
+	case OPT_REPORT:
+		p->request->report = arg;
+		break;
+	case OPT_SUPPRESSIONS:
+		p->request->suppressions = arg;
+		break;
+	case OPT_LEAKS:
+		c->leaks = true;
+		break;
+	case OPT_ADVICE:
+		c->advice = true;
+		break;
+	case OPT_TRACK:
+		if (!c->sanitize)
+			c->sanitize = RUN_SANITIZE_TRACK;
 		break;
 	case 'v':
 		c->show = RUN_VERBOSE;

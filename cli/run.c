@@ -16,6 +16,7 @@
 #include "base/bits.h"
 #include "cli/cli.h"
 #include "cli/record.h"
+#include "cli/findings.h"
 
 /* Signals that are meant for the program when they are sent to us. */
 static const int forwarded[] = {SIGHUP,	 SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
@@ -49,9 +50,9 @@ static void catch_signals(sigset_t *old)
 	}
 }
 
-char *find_preload(void)
+/* A library, beside `ioas` or in ../lib; allocated, or NULL after a message. */
+static char *find_library(const char *name)
 {
-	static const char name[] = "libioas-preload.so";
 	static const char *const folders[] = {"", "../lib/", "../lib64/",
 					      "../lib/x86_64-linux-gnu/"};
 	char self[PATH_MAX], *path;
@@ -71,24 +72,34 @@ char *find_preload(void)
 		if (real)
 			return real;
 	}
+	fprintf(stderr, "ioas: %s is neither beside ioas nor in ../lib: install it there\n", name);
 	return NULL;
 }
 
-/* LD_PRELOAD: a sanitizer's runtime, the door, and what was there. */
-static int set_preload(const char *library, const char *sanitizer)
+char *find_preload(void)
+{
+	return find_library("libioas-preload.so");
+}
+
+/* LD_PRELOAD: a sanitizer's runtime, the door, what sees free() if that is wanted, and what was there. */
+static int set_preload(const char *library, const char *sanitizer, bool watch_free)
 {
 	const char *was = getenv("LD_PRELOAD");
-	char *all;
+	char *all, *heap = watch_free ? find_library("libioas-sanitize.so") : NULL;
 	int rc;
 
+	if (watch_free && !heap)
+		return EXIT_FAILED;
 	if (strpbrk(library, " :")) {
 		fprintf(stderr,
 			"ioas: the path %s has a space or a colon, which LD_PRELOAD cannot hold: move ioas\n",
 			library);
 		return EXIT_FAILED;
 	}
-	if (asprintf(&all, "%s%s%s%s%s", sanitizer, *sanitizer ? ":" : "", library,
-		     was && *was ? ":" : "", was ? was : "") < 0)
+	rc = asprintf(&all, "%s%s%s%s%s%s%s", sanitizer, *sanitizer ? ":" : "", library,
+		      heap ? ":" : "", heap ? heap : "", was && *was ? ":" : "", was ? was : "");
+	free(heap);
+	if (rc < 0)
 		return EXIT_FAILED;
 	rc = setenv("LD_PRELOAD", all, 1);
 	free(all);
@@ -225,6 +236,32 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 	return status;
 }
 
+/* run_in(), with somebody who listens to the sanitizer. */
+static int run_sanitized(const char *dir, const struct run_request *r, const struct target *t,
+			 const char *library)
+{
+	const struct run_config *c = &r->config;
+	struct keeper_config cfg = {
+		.dir = dir, .sanitize = c->sanitize, .report = r->report, .log = c->log};
+	struct keeper *k = NULL;
+	int status = EXIT_USAGE;
+
+	if (c->sanitize <= RUN_SANITIZE_TRACK)
+		return run_in(dir, r, t, library);
+	if (r->suppressions)
+		cfg.suppressions = suppressions_read(r->suppressions);
+	if (!r->suppressions || cfg.suppressions)
+		k = keeper_start(&cfg);
+	if (k) {
+		status = run_in(dir, r, t, library);
+		/* A signal tells more than that something was found. */
+		if (keeper_end(k) && c->sanitize != RUN_SANITIZE_LOG && status < 128)
+			status = EXIT_FOUND;
+	}
+	suppressions_free(cfg.suppressions);
+	return status;
+}
+
 /* The program is there and can be reached; says what is wrong otherwise. */
 static int look(const char *program, const char *library, struct target *t)
 {
@@ -246,21 +283,19 @@ int cmd_run(int argc, char **argv)
 	int status;
 
 	request_parse(&r, argc, argv);
-	if (!library) {
-		fprintf(stderr,
-			"ioas: libioas-preload.so is neither beside ioas nor in ../lib: install it there\n");
+	if (!library)
 		return EXIT_FAILED;
-	}
 	status = look(r.program[0], library, &t);
 	if (!status)
-		status = set_preload(library, t.sanitizer);
+		status = set_preload(library, t.sanitizer,
+				     r.config.sanitize > RUN_SANITIZE_TRACK && !r.config.shared);
 	if (!status)
 		status = set_valgrind();
 	if (r.record)
 		r.config.record = recording_clock();
 	if (!status) {
 		dir = rundir_make(&r.config);
-		status = dir ? run_in(dir, &r, &t, library) : EXIT_FAILED;
+		status = dir ? run_sanitized(dir, &r, &t, library) : EXIT_FAILED;
 	}
 	if (dir)
 		rundir_remove(dir);

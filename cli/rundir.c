@@ -7,7 +7,9 @@
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -117,6 +119,25 @@ char *rundir_make(struct run_config *c)
 		rundir_remove(dir);
 	free(dir);
 	exit(rc);
+}
+
+int rundir_listen(const char *dir, const char *name)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	const int on = 1, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if ((size_t)snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", dir, name) >=
+	    sizeof(a.sun_path)) {
+		errno = ENAMETOOLONG;
+	} else if (fd >= 0 && !bind(fd, (struct sockaddr *)&a, sizeof(a)) && !listen(fd, 64) &&
+		   !setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on))) {
+		/* For whatever user a program becomes. */
+		chmod(a.sun_path, 0666);
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)

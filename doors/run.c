@@ -60,6 +60,9 @@ static void print_config(FILE *f, const struct run_config *c)
 	fprintf(f, "strict %d\n", c->strict);
 	fprintf(f, "as-user %d\n", c->as_user);
 	fprintf(f, "show %d\n", (int)c->show);
+	fprintf(f, "sanitize %d\n", (int)c->sanitize);
+	fprintf(f, "leaks %d\n", c->leaks);
+	fprintf(f, "advice %d\n", c->advice);
 	fprintf(f, "shared %" PRIu64 "\n", c->shared);
 	fprintf(f, "record %" PRIu64 "\n", c->record);
 	fprintf(f, "memlock %d\n", c->memlock);
@@ -130,6 +133,12 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 		c->as_user = n;
 	else if (!strcmp(key, "show"))
 		c->show = (enum run_show)n;
+	else if (!strcmp(key, "sanitize"))
+		c->sanitize = (enum run_sanitize)n;
+	else if (!strcmp(key, "leaks"))
+		c->leaks = n;
+	else if (!strcmp(key, "advice"))
+		c->advice = n;
 	else if (!strcmp(key, "shared"))
 		c->shared = n;
 	else if (!strcmp(key, "record"))

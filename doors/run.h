@@ -19,12 +19,25 @@
 #define RUN_DAEMON_ENV "IOAS_DAEMON" /* a daemon's listening socket */
 #define RUN_SOCKET  "engine" /* in the run directory: where a run's daemon listens */
 #define RUN_RECORD  "record" /* the same, where rings of records are taken */
+/* Where `ioas run` listens for what the sanitizers of its processes find, and its answer to one
+ * for which the process is to end. */
+#define RUN_FINDINGS	  "findings"
+#define RUN_FINDING_FATAL 'f'
 
 /* Who may lock how much memory. */
 enum run_memlock {
 	RUN_MEMLOCK_FREE, /* counts as CAP_IPC_LOCK, until the program lowers its own limit */
 	RUN_MEMLOCK_REAL, /* RLIMIT_MEMLOCK */
 	RUN_MEMLOCK_BYTES,
+};
+
+/* The DMA sanitizer, and what follows when it finds something. */
+enum run_sanitize {
+	RUN_SANITIZE_OFF,
+	RUN_SANITIZE_TRACK, /* nothing is looked for, but mappings have an age and uses */
+	RUN_SANITIZE_LOG,
+	RUN_SANITIZE_EXIT_CODE,
+	RUN_SANITIZE_ABORT,
 };
 
 struct run_device {
@@ -53,6 +66,8 @@ struct run_config {
 	enum run_show { RUN_SHOW_NOTHING, RUN_EXPLAIN, RUN_VERBOSE } show; /* of the calls */
 	uint64_t record; /* CLOCK_MONOTONIC when the recording began; 0: nothing is recorded */
 	uint64_t shared; /* the engine is the daemon's, of this name; 0: each process's own */
+	enum run_sanitize sanitize;
+	bool leaks, advice; /* found by it too */
 	enum run_memlock memlock;
 	uint64_t memlock_bytes;
 	char *log; /* where calls and messages go; NULL: stderr */

@@ -15,6 +15,7 @@
 #include "doors/files.h"
 #include "doors/preload/door.h"
 #include "doors/preload/engine.h"
+#include "doors/preload/findings.h"
 #include "doors/preload/guard.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
@@ -34,6 +35,7 @@ static void trap_write(void *arg, uint64_t off, unsigned size, uint64_t val)
 		return;
 	}
 	engine_enter();
+	findings_note_store(c->dev->port.requester);
 	pci_bar_write(c->dev, c->bar, off, size, &val);
 	engine_leave();
 }

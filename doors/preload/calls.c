@@ -16,6 +16,7 @@
 #include "doors/preload/bars.h"
 #include "doors/preload/door.h"
 #include "doors/preload/engine.h"
+#include "doors/preload/findings.h"
 #include "doors/preload/guard.h"
 #include "doors/preload/sys.h"
 #include "doors/preload/trace.h"
@@ -197,6 +198,8 @@ static ssize_t engine_io(struct door_file *f, const struct call_io *io, const st
 	if (files_remote(f))
 		return client_io(io->fd, f, v, pos, io->write);
 	engine_enter();
+	if (io->write)
+		findings_note_write(abi);
 	if (io->write)
 		rc = abi_call_pwrite(abi, (uint64_t)v->iov_base, v->iov_len, pos, &e->caller);
 	else

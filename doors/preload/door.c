@@ -17,6 +17,7 @@
 #include "doors/preload/bars.h"
 #include "doors/preload/calls.h"
 #include "doors/preload/engine.h"
+#include "doors/preload/findings.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
 #include "doors/shared/serve.h"
@@ -66,6 +67,7 @@ static void fork_child(void)
 	sessions_fork_child();
 	peers_fork_child();
 	client_fork_child();
+	findings_fork_child();
 }
 
 void door_check_fork(void)
@@ -148,4 +150,5 @@ static void __attribute__((destructor)) end(void)
 		return;
 	files_flush_attrs(0, ~0u);
 	engine_count();
+	findings_end(true);
 }

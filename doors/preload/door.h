@@ -13,6 +13,7 @@
  *   calls.c       ioctl, read, write, mmap on our files; attrs.c: writes to sysfs attributes
  *   trace.c       -v
  *   trap*.c       the store trap
+ *   findings*.c   what the DMA sanitizer found, to `ioas run`; callstack.c: the program's stacks
  *   interpose_*.c the functions that a program meets, by family: they only find out whose business
  * a call is
  *
@@ -27,6 +28,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 #include "base/refuse.h"
 #include "doors/run.h"
@@ -67,6 +69,8 @@ struct door_refusal {
 struct door_thread {
 	int depth;
 	bool engine; /* one of the engine's own threads */
+	bool found;  /* the sanitizer found something on it, see findings_settle() */
+	const ucontext_t *trapped; /* in the store trap: the store */
 	/* The program's view of its mask and its alternate stack, see signals.h. */
 	uint8_t blocked, pending;
 	siginfo_t pending_info[2];

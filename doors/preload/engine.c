@@ -10,6 +10,7 @@
 #include "doors/preload/bars.h"
 #include "doors/preload/door.h"
 #include "doors/preload/record.h"
+#include "doors/preload/findings.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/trace.h"
 #include "doors/shared/serve.h"
@@ -77,6 +78,8 @@ static int create(struct engine *e)
 	rc = counted ? caller_create_accounts(e) : -ENOMEM;
 	if (!rc)
 		rc = door_record_attach(recorder, &e->machine);
+	if (!rc)
+		rc = findings_start(e->machine.host);
 	if (rc)
 		machine_destroy(&e->machine);
 	return rc;
@@ -230,6 +233,13 @@ static void tell_deferred(struct memory *m)
 	}
 }
 
+/* About to leave: what the sanitizer found meanwhile may end the process. */
+static void settle(void)
+{
+	if (__builtin_expect(door_thread.found, 0) && door_thread.depth == 1)
+		findings_settle();
+}
+
 /*
  * What the engine allocates is nobody's leak: it lives in memory that a leak checker does not look
  * at, until the process ends. Nor is it anybody's race: the engine's locks are its own, and a thread
@@ -257,6 +267,7 @@ void engine_leave(void)
 		if (e)
 			tell_deferred(e->machine.host->memory);
 	}
+	settle();
 	door_thread.depth--;
 }
 
@@ -277,6 +288,7 @@ void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
 	c->memory = e->machine.host->memory;
 	door_thread.depth++;
 	memory_change_begin(c->memory, &c->change, va, len);
+	settle();
 	door_thread.depth--;
 }
 

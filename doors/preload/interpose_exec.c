@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "doors/preload/findings.h"
 #include "doors/shared/serve.h"
 #include "doors/target.h"
 
@@ -89,6 +90,7 @@ static int become(const struct launch *l, go_fn *go)
 	if (door_active() && !door_forked()) {
 		files_flush_attrs(0, ~0u);
 		engine_count();
+		findings_end(false);
 	}
 	return launch(l, go);
 }
@@ -148,6 +150,7 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	if (door_active() && !door_forked()) {
 		files_flush_attrs(0, ~0u);
 		engine_count();
+		findings_end(false);
 	}
 	return REAL(fexecve)(fd, argv, envp);
 }

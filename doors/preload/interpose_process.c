@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "doors/preload/engine.h"
+#include "doors/preload/findings.h"
 #include "doors/shared/serve.h"
 
 /* A program that lowers its own limit wants to see it kept. */
@@ -77,6 +78,7 @@ static void __attribute__((noreturn)) leave(int status)
 	if (door_active() && !door_forked()) {
 		files_flush_attrs(0, ~0u);
 		engine_count();
+		findings_end(true);
 	}
 	REAL(_exit)(status);
 	__builtin_unreachable();

@@ -257,7 +257,9 @@ static void trap(void *arg)
 {
 	struct fault *f = arg;
 
+	door_thread.trapped = f->uc;
 	f->verdict = trap_handle(f->sig, f->info, f->uc);
+	door_thread.trapped = NULL;
 }
 
 void signals_handler(int sig, siginfo_t *info, void *ctx)

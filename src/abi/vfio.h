@@ -53,6 +53,7 @@ struct vfio_device;
 int vfio_device_open(struct host_device *hdev, struct iommufd *ctx, struct vfio_device **out);
 void vfio_device_close(struct vfio_device *d);
 struct pci_dev *vfio_device_pci(struct vfio_device *d);
+struct host_device *abi_file_device(struct abi_file *f); /* NULL: another kind */
 struct idevice *vfio_device_idev(struct vfio_device *d); /* NULL behind a container */
 
 /* A new device file for a group fd; takes over the open @d and a reference to @group_file (may be NULL). */

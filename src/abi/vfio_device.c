@@ -516,6 +516,11 @@ static int new_file(struct host_device *hdev, struct device_file **out)
 	return 0;
 }
 
+struct host_device *abi_file_device(struct abi_file *f)
+{
+	return f->ops == &device_ops ? container_of(f, struct device_file, file)->hdev : NULL;
+}
+
 int vfio_device_file_create(struct vfio_device *d, struct abi_file *group_file, struct abi_file **out)
 {
 	struct device_file *df;

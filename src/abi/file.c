@@ -23,7 +23,7 @@ void abi_file_put(struct abi_file *f)
 {
 	if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	OBSERVE(&f->host->sink, call, .op = OP_RELEASE, .file = f);
+	OBSERVE(&f->host->sink, call, .op = OP_RELEASE, .file = f, .kind = f->ops->kind);
 	f->ops->release(f);
 }
 
@@ -32,9 +32,9 @@ long abi_observed_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, stru
 	const struct sink *sink = &f->host->sink;
 	long rc;
 
-	OBSERVE(sink, call, OP_IOCTL, f, cmd, arg, .caller = &c);
+	OBSERVE(sink, call, OP_IOCTL, f, cmd, arg, .caller = &c, .kind = f->ops->kind);
 	rc = f->ops->ioctl(f, cmd, arg, c);
-	OBSERVE(sink, answer, OP_IOCTL, f, cmd, arg, rc, NULL);
+	OBSERVE(sink, answer, OP_IOCTL, f, cmd, arg, rc, NULL, f->ops->kind);
 	return rc;
 }
 
@@ -44,9 +44,9 @@ observed_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, str
 	const struct sink *sink = &f->host->sink;
 	ssize_t rc;
 
-	OBSERVE(sink, call, OP_READ, f, 0, buf, count, pos, &c);
+	OBSERVE(sink, call, OP_READ, f, 0, buf, count, pos, &c, f->ops->kind);
 	rc = f->ops->pread(f, buf, count, pos, c);
-	OBSERVE(sink, answer, OP_READ, f, 0, buf, rc, NULL);
+	OBSERVE(sink, answer, OP_READ, f, 0, buf, rc, NULL, f->ops->kind);
 	return rc;
 }
 
@@ -67,9 +67,9 @@ observed_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, st
 	const struct sink *sink = &f->host->sink;
 	ssize_t rc;
 
-	OBSERVE(sink, call, OP_WRITE, f, 0, buf, count, pos, &c);
+	OBSERVE(sink, call, OP_WRITE, f, 0, buf, count, pos, &c, f->ops->kind);
 	rc = f->ops->pwrite(f, buf, count, pos, c);
-	OBSERVE(sink, answer, OP_WRITE, f, 0, buf, rc, NULL);
+	OBSERVE(sink, answer, OP_WRITE, f, 0, buf, rc, NULL, f->ops->kind);
 	return rc;
 }
 
@@ -93,9 +93,9 @@ int abi_call_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_
 	if (!f->ops->mmap)
 		return refuse(sink, ENODEV, "FILE.MMAP", "fd", 0,
 			      "a device or an iommufd: nothing can be mapped here");
-	OBSERVE(sink, call, OP_MMAP, f, 0, how, len, pos, &c);
+	OBSERVE(sink, call, OP_MMAP, f, 0, how, len, pos, &c, f->ops->kind);
 	rc = f->ops->mmap(f, len, prot, flags, pos, c, out);
-	OBSERVE(sink, answer, OP_MMAP, f, 0, how, rc, rc ? NULL : out);
+	OBSERVE(sink, answer, OP_MMAP, f, 0, how, rc, rc ? NULL : out, f->ops->kind);
 	return rc;
 }
 
@@ -121,8 +121,8 @@ int abi_call_open(struct host *h, enum abi_file_kind kind, unsigned int number, 
 {
 	int rc;
 
-	OBSERVE(&h->sink, call, OP_OPEN, NULL, kind, number, .caller = &c);
+	OBSERVE(&h->sink, call, OP_OPEN, NULL, kind, number, .caller = &c, .kind = kind);
 	rc = open_kind(h, kind, number, c, out);
-	OBSERVE(&h->sink, answer, OP_OPEN, rc ? NULL : *out, kind, number, rc, NULL);
+	OBSERVE(&h->sink, answer, OP_OPEN, rc ? NULL : *out, kind, number, rc, NULL, kind);
 	return rc;
 }

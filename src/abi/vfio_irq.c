@@ -29,7 +29,7 @@ static void signal_vector(struct vfio_device *d, unsigned int index, unsigned in
 
 	if (!e)
 		return;
-	OBSERVE(device_sink(d), interrupt, d->hdev, index, vector);
+	OBSERVE(device_sink(d), interrupt, d->hdev, index, vector, d->hdev->name);
 	e->ops->signal(e);
 }
 

@@ -11,14 +11,11 @@
 
 #ifdef IOAS_PROBES
 #define _SDT_HAS_SEMAPHORES 1
+#define SDT_USE_VARIADIC 1
 #include <sys/sdt.h>
+#define PROBE(name, ...) STAP_PROBEV(ioas, name, __VA_ARGS__)
 #else
-#define STAP_PROBE1(provider, name, a)		      ((void)0)
-#define STAP_PROBE2(provider, name, a, b)	      ((void)0)
-#define STAP_PROBE3(provider, name, a, b, c)	      ((void)0)
-#define STAP_PROBE4(provider, name, a, b, c, d)	      ((void)0)
-#define STAP_PROBE5(provider, name, a, b, c, d, e)    ((void)0)
-#define STAP_PROBE6(provider, name, a, b, c, d, e, f) ((void)0)
+#define PROBE(name, ...) ((void)0)
 #endif
 
 unsigned short ioas_observed __attribute__((section(".probes")));
@@ -56,31 +53,31 @@ void observe_end(struct sink *s)
 	}
 }
 
-#define PROBE_call(e)	       STAP_PROBE5(ioas, call, e->op, e->file, e->cmd, e->arg, e->len)
-#define PROBE_answer(e)	       STAP_PROBE5(ioas, answer, e->op, e->file, e->cmd, e->arg, e->rc)
-#define PROBE_context_close(e) STAP_PROBE1(ioas, context_close, e->context)
-#define PROBE_space_new(e)     STAP_PROBE3(ioas, space_new, e->space, e->context, e->id)
-#define PROBE_space_gone(e)    STAP_PROBE1(ioas, space_gone, e->space)
-#define PROBE_map(e)	       STAP_PROBE4(ioas, map, e->space, e->iova, e->last, e->prot)
-#define PROBE_unmap(e)	       STAP_PROBE3(ioas, unmap, e->space, e->iova, e->last)
-#define PROBE_unmapped(e)      STAP_PROBE3(ioas, unmapped, e->space, e->iova, e->last)
-#define PROBE_cut(e)	       STAP_PROBE2(ioas, cut, e->space, e->iova)
-#define PROBE_short_unmap(e)                                                                       \
-	STAP_PROBE4(ioas, short_unmap, e->space, e->iova, e->length, e->removed)
-#define PROBE_annotate(e)      STAP_PROBE4(ioas, annotate, e->space, e->iova, e->last, e->meant)
-#define PROBE_memory_change(e) STAP_PROBE2(ioas, memory_change, e->va, e->last)
-#define PROBE_attach(e)	       STAP_PROBE4(ioas, attach, e->requester, e->pasid, e->domain, e->old)
-#define PROBE_invalidate(e)    STAP_PROBE3(ioas, invalidate, e->domain, e->iova, e->last)
+/* What each tells: docs/tracing.md. */
+#define PROBE_call(e)	       PROBE(call, e->op, e->kind, e->cmd, e->arg, e->len, e->pos)
+#define PROBE_answer(e)	       PROBE(answer, e->op, e->kind, e->cmd, e->arg, e->rc)
+#define PROBE_context_close(e) PROBE(context_close, e->context)
+#define PROBE_space_new(e)     PROBE(space_new, e->space, e->context, e->id)
+#define PROBE_space_gone(e)    PROBE(space_gone, e->space)
+#define PROBE_map(e)	       PROBE(map, e->space, e->iova, e->last, e->prot, e->addr, e->copy)
+#define PROBE_unmap(e)	       PROBE(unmap, e->space, e->iova, e->last)
+#define PROBE_unmapped(e)      PROBE(unmapped, e->space, e->iova, e->last)
+#define PROBE_cut(e)	       PROBE(cut, e->space, e->iova)
+#define PROBE_short_unmap(e)   PROBE(short_unmap, e->space, e->iova, e->length, e->removed)
+#define PROBE_annotate(e)      PROBE(annotate, e->space, e->iova, e->last, e->meant)
+#define PROBE_memory_change(e) PROBE(memory_change, e->va, e->last)
+#define PROBE_attach(e)	       PROBE(attach, e->rid, e->pasid, e->domain, e->old)
+#define PROBE_invalidate(e)    PROBE(invalidate, e->domain, e->iova, e->last)
 #define PROBE_guest_invalidate(e)                                                                  \
-	STAP_PROBE5(ioas, guest_invalidate, e->parent, e->requester, e->iova, e->last, e->pasid)
-#define PROBE_fault(e)	      STAP_PROBE3(ioas, fault, e->requester, e->fault, e->guest)
-#define PROBE_page_request(e) STAP_PROBE2(ioas, page_request, e->requester, e->group)
-#define PROBE_dma_begin(e)                                                                         \
-	STAP_PROBE5(ioas, dma_begin, e->port, e->pasid, e->iova, e->len, e->access)
-#define PROBE_dma_step(e) STAP_PROBE5(ioas, dma_step, e->port, e->pasid, e->iova, e->access, e->tr)
-#define PROBE_dma_end(e)                                                                           \
-	STAP_PROBE6(ioas, dma_end, e->port, e->pasid, e->iova, e->done, e->access, e->rc)
-#define PROBE_interrupt(e) STAP_PROBE3(ioas, interrupt, e->device, e->index, e->vector)
+	PROBE(guest_invalidate, e->rid, e->pasid, e->iova, e->last, e->match != NULL, e->atc,      \
+	      e->did, e->asid)
+#define PROBE_fault(e)                                                                             \
+	PROBE(fault, e->rid, e->pasid, e->iova, e->len, e->access, e->reason, e->code, e->guest)
+#define PROBE_page_request(e) PROBE(page_request, e->rid, e->pasid, e->addr, e->n, e->grpid)
+#define PROBE_dma_begin(e)    PROBE(dma_begin, e->rid, e->pasid, e->iova, e->len, e->access)
+#define PROBE_dma_step(e)     PROBE(dma_step, e->rid, e->pasid, e->iova, e->len, e->access, e->pa)
+#define PROBE_dma_end(e)      PROBE(dma_end, e->rid, e->pasid, e->iova, e->done, e->access, e->rc)
+#define PROBE_interrupt(e)    PROBE(interrupt, e->name, e->index, e->vector)
 
 #define OBSERVE_FUNCTION(name, type)                                                               \
 	void observe_##name(const struct sink *s, const struct event_##type *e)                    \

@@ -16,6 +16,9 @@
  * anybody who may wait for that section. LOCKED: with a lock of the caller's held, for instance
  * space->lock. In both an observer takes only locks under which nobody waits (LOCK_OBSERVE). The
  * others hold nothing that anybody waits for. All may run on any thread, several at once.
+ *
+ * Some members repeat as plain numbers what another one points to: for probes, and for this room,
+ * which knows none of those structures.
  */
 #ifndef IOAS_BASE_OBSERVE_H
 #define IOAS_BASE_OBSERVE_H
@@ -59,6 +62,7 @@ struct event_call {
 			 32 | flags */
 	uint64_t len, pos; /* OP_READ, OP_WRITE, OP_MMAP */
 	struct caller **caller;
+	unsigned int kind; /* enum abi_file_kind */
 };
 struct event_answer {
 	enum observed_op op;
@@ -67,6 +71,7 @@ struct event_answer {
 	uint64_t arg;
 	long rc;
 	const struct abi_mapping *mapping; /* OP_MMAP that succeeded */
+	unsigned int kind;
 };
 
 /* A context (a struct iommufd, or a container) is about to drop what it still holds, as its last
@@ -95,8 +100,9 @@ struct event_map {
 	uint64_t iova, last;
 	struct pages *pages; /* no reference; and the offset in it of the first byte */
 	uint64_t offset;
-	int prot;  /* SPACE_ */
-	bool copy; /* made by a copy of another area */
+	int prot;      /* SPACE_ */
+	bool copy;     /* made by a copy of another area */
+	uint64_t addr; /* VA of the first byte, or its offset in a file */
 };
 /* LOCKED. Whole areas of [iova, last] go: before any table has changed; and when no DMA uses them
  * any more. */
@@ -141,6 +147,7 @@ struct event_attach {
 	struct requester *requester;
 	uint32_t pasid;
 	struct domain *domain, *old;
+	uint32_t rid;
 };
 /* LOCKED. Caches forget [iova, last] of a domain, and nobody uses it any more. */
 struct event_invalidate {
@@ -155,17 +162,26 @@ struct event_guest_invalidate {
 	const struct nested_match *match; /* NULL: of configurations */
 	uint64_t iova, last;
 	uint32_t pasid;
-	bool atc; /* of the device's own cache */
+	bool atc;	    /* of the device's own cache */
+	uint32_t rid;	    /* ~0: of all */
+	uint32_t did, asid; /* of @match; ~0: any, or none is meant */
 };
 /* SECTION. @guest: it is told to the guest whose tables they are, not to the host. */
 struct event_fault {
 	struct requester *requester;
 	const struct iommu_fault *fault;
 	bool guest;
+	/* As in @fault. */
+	uint32_t rid, pasid, code;
+	uint64_t iova, len;
+	int access, reason;
 };
 struct event_page_request {
 	struct requester *requester;
 	const struct page_group *group;
+	/* As in @group; the first of @n addresses. */
+	uint32_t rid, pasid, grpid, n;
+	uint64_t addr;
 };
 
 /* ---- devices ---- */
@@ -180,6 +196,7 @@ struct event_dma {
 	int access;	  /* enum iommu_access */
 	int rc;		  /* at its end: 0, -EFAULT, ... */
 	const void *data; /* NULL: a fill */
+	uint32_t rid;
 };
 /* SECTION. [iova, iova + tr->len) has been translated; the bytes move next. */
 struct event_dma_step {
@@ -188,11 +205,14 @@ struct event_dma_step {
 	uint32_t pasid;
 	int access;
 	const struct translation *tr;
+	uint32_t rid;
+	uint64_t pa, len; /* as in @tr */
 };
 /* LOCKED. A program's eventfd is signalled. */
 struct event_interrupt {
 	struct host_device *device;
 	unsigned int index, vector; /* index: VFIO_PCI_*_IRQ_INDEX */
+	const char *name;	    /* of the device */
 };
 
 /* Every event: its name, which is also its probe's, and its structure. */

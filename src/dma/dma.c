@@ -68,8 +68,8 @@ void dma_get_stats(const struct dma_port *p, struct dma_stats *out)
 
 static int fault(struct transfer *t, uint64_t n, enum iommu_fault_reason reason)
 {
-	return iommu_report_fault(t->port->requester, t->port->pasid, t->iova + t->done, n, t->access,
-				  reason);
+	return iommu_report_fault(t->port->requester, t->port->pasid, t->iova + t->done, n,
+				  t->access, reason);
 }
 
 static const char *source(const struct transfer *t)
@@ -174,8 +174,8 @@ static int send_message(struct transfer *t, uint64_t n)
 }
 
 /*
- * -ENOENT: a device with a cache of its own found nothing, and may ask for it. Interrupt messages go by no
- * translation request.
+ * -ENOENT: a device with a cache of its own found nothing, and may ask for it. Interrupt messages
+ * go by no translation request.
  */
 static int translate(const struct transfer *t, uint64_t iova, uint64_t max, struct translation *tr)
 {
@@ -201,6 +201,9 @@ static __attribute__((cold, noinline)) void tell_step(const struct transfer *t,
 					     .pasid = t->port->pasid,
 					     .access = (int)t->access,
 					     .tr = tr,
+					     .rid = requester_rid(t->port->requester),
+					     .pa = tr->pa,
+					     .len = tr->len,
 				     });
 }
 
@@ -266,7 +269,10 @@ static struct event_dma event_of(const struct transfer *t, int rc)
 		.pasid = t->port->pasid,
 		.access = (int)t->access,
 		.rc = rc,
-		.data = t->access == IOMMU_READ ? t->dst : t->fill ? NULL : t->src,
+		.data = t->access == IOMMU_READ ? t->dst
+			: t->fill		? NULL
+						: t->src,
+		.rid = requester_rid(t->port->requester),
 	};
 }
 

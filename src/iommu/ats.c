@@ -136,7 +136,7 @@ void requester_forget_atc(struct requester *r, uint32_t pasid, uint64_t first, u
 	if (!r->atc)
 		return;
 	OBSERVE(r->iommu->sink, guest_invalidate, .requester = r, .iova = first, .last = last,
-		.pasid = pasid, .atc = true);
+		.pasid = pasid, .atc = true, .rid = r->id, .did = UINT32_MAX, .asid = UINT32_MAX);
 	requester_post_command(
 		r, &(struct command){
 			   .kind = COMMAND_ATC, .first = first, .last = last, .match.asid = pasid});

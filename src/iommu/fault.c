@@ -45,7 +45,16 @@ static const struct pt_ops *find_format(const struct requester *r, uint32_t pasi
 static __attribute__((cold, noinline)) void tell_observers(struct requester *r,
 							   const struct iommu_fault *f, bool guest)
 {
-	observe_fault(r->iommu->sink, &(struct event_fault){r, f, guest});
+	observe_fault(r->iommu->sink, &(struct event_fault){.requester = r,
+							    .fault = f,
+							    .guest = guest,
+							    .rid = f->rid,
+							    .pasid = f->pasid,
+							    .code = f->code,
+							    .iova = f->iova,
+							    .len = f->len,
+							    .access = (int)f->access,
+							    .reason = (int)f->reason});
 }
 
 /* @f without its code. */
@@ -118,7 +127,8 @@ void iommu_request_pages(struct requester *r, struct page_group *g)
 {
 	struct iommu *i = r->iommu;
 
-	OBSERVE(i->sink, page_request, r, g);
+	OBSERVE(i->sink, page_request, r, g, r->id, g->pasid, g->grpid, (uint32_t)g->nr_requests,
+		g->nr_requests ? g->requests[0].addr : 0);
 	if (i->page_request)
 		i->page_request(i->page_request_arg, r, g);
 	else

@@ -329,11 +329,17 @@ static __attribute__((cold, noinline)) void
 tell_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n)
 {
 	for (unsigned int k = 0; k < n; k++)
-		observe_guest_invalidate(parent->iommu->sink,
-					 &(struct event_guest_invalidate){.parent = parent,
-									  .match = &ranges[k].match,
-									  .iova = ranges[k].first,
-									  .last = ranges[k].last});
+		observe_guest_invalidate(
+			parent->iommu->sink,
+			&(struct event_guest_invalidate){
+				.parent = parent,
+				.match = &ranges[k].match,
+				.iova = ranges[k].first,
+				.last = ranges[k].last,
+				.rid = UINT32_MAX,
+				.did = ranges[k].match.any_did ? UINT32_MAX : ranges[k].match.did,
+				.asid = ranges[k].match.any_asid ? UINT32_MAX
+								 : ranges[k].match.asid});
 }
 
 void nested_forget_ranges(struct domain *parent, const struct nested_range *ranges, unsigned int n)
@@ -358,7 +364,8 @@ void nested_forget(struct domain *parent, const struct nested_match *m, uint64_t
 
 void nested_forget_config(struct requester *r, uint32_t pasid)
 {
-	OBSERVE(r->iommu->sink, guest_invalidate, .requester = r, .last = U64MAX, .pasid = pasid);
+	OBSERVE(r->iommu->sink, guest_invalidate, .requester = r, .last = U64MAX, .pasid = pasid,
+		.rid = r->id, .did = UINT32_MAX, .asid = UINT32_MAX);
 	requester_post_command(r, &(struct command){.kind = COMMAND_CONFIG, .match.asid = pasid});
 }
 
@@ -367,7 +374,7 @@ void nested_forget_pasid_config(struct domain *parent, uint32_t pasid)
 	const struct command cmd = {.kind = COMMAND_CONFIG, .match.asid = pasid};
 
 	OBSERVE(parent->iommu->sink, guest_invalidate, .parent = parent, .last = U64MAX,
-		.pasid = pasid);
+		.pasid = pasid, .rid = UINT32_MAX, .did = UINT32_MAX, .asid = UINT32_MAX);
 	post_to_all(parent, &cmd, 1);
 }
 

@@ -390,7 +390,8 @@ static void switch_domain(struct binding *b, struct domain *d, const struct agre
 	if (old)
 		unlink_from(old, &b->attachment[b->which]);
 	b->which = !b->which;
-	OBSERVE(b->requester->iommu->sink, attach, b->requester, b->pasid, d, old);
+	OBSERVE(b->requester->iommu->sink, attach, b->requester, b->pasid, d, old,
+		b->requester->id);
 }
 
 /* ATT.8. iommu->lock held. */

@@ -230,13 +230,15 @@ static __attribute__((cold, noinline)) void tell_map(struct space *s, const stru
 {
 	const struct piece *piece = &p->pieces[i];
 
-	observe_map(s->sink, &(struct event_map){.space = s,
-						 .iova = iova,
-						 .last = iova + piece->length - 1,
-						 .pages = piece->pages,
-						 .offset = piece->offset,
-						 .prot = p->prot,
-						 .copy = p->copy});
+	observe_map(s->sink,
+		    &(struct event_map){.space = s,
+					.iova = iova,
+					.last = iova + piece->length - 1,
+					.pages = piece->pages,
+					.offset = piece->offset,
+					.prot = p->prot,
+					.copy = p->copy,
+					.addr = pages_start(piece->pages) + piece->offset});
 }
 
 int areas_add(struct space *s, struct placement *p)

@@ -11,6 +11,7 @@ static const struct {
 } commands[] = {
 	{"run", cmd_run, "run a program on an IOMMU host that is not there"},
 	{"replay", cmd_replay, "show a recording, or do it again and compare"},
+	{"report", cmd_report, "make a page of a recording, to look at in a browser"},
 	{"devices", cmd_devices, "list the device models, with their options"},
 	{"makes", cmd_makes, "list the makes of IOMMU, with their options"},
 };

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What was recorded, in a dozen numbers, and what is missing.
+
+import { bytes, count, duration, plural, rate } from "./format.js";
+import { byId, make } from "./dom.js";
+
+function tile(name, value, note, kind) {
+	return make(`div.tile${kind ? `.${kind}` : ""}`, {},
+		make("dt", {}, name), make("dd", {}, value), note ? make("dd.note", {}, note) : null);
+}
+
+export function showSummary(recording, findings) {
+	const { counts, about } = recording;
+	const time = recording.end - recording.begin;
+	const started = about.started ? new Date(about.started) : null;
+	byId("subtitle").replaceChildren(
+		make("code", {}, about.file),
+		started ? ` · recorded ${started.toISOString().slice(0, 19).replace("T", " ")} UTC` : "",
+		` · ${duration(time)}`);
+	byId("tiles").replaceChildren(
+		tile("findings", count(counts.findings), findings.length ? plural(new Set(findings.map((f) => f.kind)).size, "kind") : "none by the sanitizer", findings.length ? "bad" : "good"),
+		tile("faults", count(counts.faults), counts.guest_faults ? `${count(counts.guest_faults)} told to a guest` : null, counts.faults ? "bad" : null),
+		tile("DMA", count(counts.dma), `${bytes(counts.dma_bytes)}, ${rate(counts.dma, time)}`),
+		tile("calls", count(counts.calls), `${count(counts.failed)} failed`),
+		tile("maps", count(counts.maps), rate(counts.maps, time)),
+		tile("unmaps", count(counts.unmaps), rate(counts.unmaps, time)),
+		tile("invalidations", count(counts.invalidations), rate(counts.invalidations, time)),
+		tile("interrupts", count(counts.interrupts), rate(counts.interrupts, time)));
+	const facts = [...about.facts, ["Processes", recording.processes.map((p) => `${p.name} (${p.pid})`).join(", ")]];
+	byId("machine").replaceChildren(...facts.filter(([, what]) => what).map(([term, what]) => [make("dt", {}, term), make("dd", {}, what)]).flat());
+	showMissing(recording);
+}
+
+function showMissing({ missing, left_out }) {
+	const box = byId("missing");
+	box.hidden = !missing.length;
+	box.replaceChildren(make("strong", {}, "The recording is not whole. "), missing.join(" "));
+	const left = byId("left-out");
+	left.hidden = !left_out.length;
+	left.replaceChildren(make("strong", {}, "Drawn coarser than recorded. "), left_out.join(" "),
+		" Counts and latencies are of all events.");
+}

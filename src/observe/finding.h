@@ -29,12 +29,12 @@ struct requester;
 	X(SHORT_UNMAP, "short-unmap")		    /* success, but less went than was asked */    \
 	X(WRITE_ALIAS, "write-alias")		    /* two writable mappings of the same bytes */  \
 	X(UNMAP_IN_FLIGHT, "unmap-in-flight")	    /* a transfer was running there */             \
-	X(LEAK_AT_CLOSE, "leak-at-close")	    /* mappings of a context that was closed */    \
-	X(LEAK_AT_EXIT, "leak-at-exit")		    /* with --leaks */                             \
-	X(STRAY_FD, "stray-fd")			    /* a file whose context is gone */             \
-	X(NEVER_USED, "never-used")		    /* an advice */                                \
-	X(TOO_WIDE, "too-wide")			    /* an advice: wider than was ever used */      \
-	X(TOO_PERMISSIVE, "too-permissive")	    /* an advice: a direction never used */
+	X(LEAK_AT_CLOSE, "leak-at-close")   /* of a closed context, and its process lives on */    \
+	X(LEAK_AT_EXIT, "leak-at-exit")	    /* with --leaks */                                     \
+	X(STRAY_FD, "stray-fd")		    /* a file whose context is gone */                     \
+	X(NEVER_USED, "never-used")	    /* an advice */                                        \
+	X(TOO_WIDE, "too-wide")		    /* an advice: wider than was ever used */              \
+	X(TOO_PERMISSIVE, "too-permissive") /* an advice: a direction never used */
 
 #define FINDING_ENUM(name, text) FINDING_##name,
 enum finding_kind { FINDING_KINDS(FINDING_ENUM) FINDING_NR_KINDS };

@@ -339,27 +339,25 @@ static void count_context(struct sanitizer *s, const void *context, struct leaks
 	}
 }
 
-static void report_leaks(struct sanitizer *s, const struct leaks *l, enum finding_kind kind,
-			 bool container)
+static void describe_leaks(struct sanitizer *s, const struct leaks *l, enum finding_kind kind,
+			   bool container, struct report *r)
 {
 	const bool at_exit = kind == FINDING_LEAK_AT_EXIT;
-	struct report r;
 	char len[32];
 
-	report_init(&r, kind);
-	r.f.iova = l->first.iova;
-	r.f.len = l->bytes;
-	r.f.nearest = l->first;
-	r.f.other = l->second;
-	r.f.now = sanitizer_stack(s);
-	r.f.advice = "unmap what was mapped; the kernel drops it silently otherwise";
-	report_text(&r, "%s with %" PRIu64 " mapping%s (%s) left in its %s",
+	report_init(r, kind);
+	r->f.iova = l->first.iova;
+	r->f.len = l->bytes;
+	r->f.nearest = l->first;
+	r->f.other = l->second;
+	r->f.now = sanitizer_stack(s);
+	r->f.advice = "unmap what was mapped; the kernel drops it silently otherwise";
+	report_text(r, "%s with %" PRIu64 " mapping%s (%s) left in its %s",
 		    at_exit	? "the process ended"
 		    : container ? "a container was closed"
 				: "an iommufd context was closed",
 		    l->n, l->n == 1 ? "" : "s", length_words(l->bytes, len, sizeof(len)),
 		    container ? "container" : "IOAS");
-	report_send(s, &r);
 }
 
 /* With the lock: nothing of the context is looked at any more. */
@@ -373,6 +371,58 @@ static void close_spaces(struct sanitizer *s, const void *context)
 		if (sp->context == context)
 			sp->closing = true;
 	}
+}
+
+/*
+ * What was left when a context was closed is a leak if the process lives on: if it opens something
+ * again, or ends much later. Closing all and ending is how many programs give everything back.
+ */
+#define LIVES_ON 1000000000ull /* ns */
+
+struct left {
+	struct left *next;
+	uint64_t when;
+	struct report report;
+};
+
+static void keep_left(struct sanitizer *s, const struct leaks *l, bool container)
+{
+	struct left *left = ioas_malloc(sizeof(*left));
+
+	if (left)
+		describe_leaks(s, l, FINDING_LEAK_AT_CLOSE, container, &left->report);
+	lock_acquire(&s->shadow.lock);
+	if (left) {
+		left->when = sanitizer_now(s);
+		left->next = s->left;
+		__atomic_store_n(&s->left, left, __ATOMIC_RELAXED);
+	} else {
+		s->shadow.lost = true;
+	}
+	lock_release(&s->shadow.lock);
+}
+
+/* Of contexts that were closed at @until or before, the last one first. */
+static void tell_left(struct sanitizer *s, uint64_t until)
+{
+	struct left *left, *next;
+
+	lock_acquire(&s->shadow.lock);
+	left = s->left;
+	__atomic_store_n(&s->left, NULL, __ATOMIC_RELAXED);
+	lock_release(&s->shadow.lock);
+	for (; left; left = next) {
+		next = left->next;
+		if (left->when <= until)
+			report_send(s, &left->report);
+		ioas_free(left);
+	}
+}
+
+void sanitizer_lives_on(struct sanitizer *s)
+{
+	if (unlikely(__atomic_load_n(&s->left, __ATOMIC_RELAXED)))
+		tell_left(s, U64MAX);
 }
 
 /*
@@ -392,7 +442,7 @@ static void context_close(void *arg, const struct event_context_close *e)
 	sanitizer_forget_orphan(s, e->context);
 	lock_release(&s->shadow.lock);
 	if (l.n && !e->open && sanitizer_reports(s) && !sanitizer_is_ending(s))
-		report_leaks(s, &l, FINDING_LEAK_AT_CLOSE, container);
+		keep_left(s, &l, container);
 }
 
 void sanitizer_ending(struct sanitizer *s)
@@ -404,6 +454,7 @@ void sanitizer_ending(struct sanitizer *s)
 static void report_leaks_at_exit(struct sanitizer *s)
 {
 	struct shadow_space *sp;
+	struct report r;
 	struct leaks l;
 	uint32_t number = 0;
 	bool first;
@@ -419,8 +470,10 @@ static void report_leaks_at_exit(struct sanitizer *s)
 		lock_release(&s->shadow.lock);
 		if (!sp)
 			return;
-		if (first)
-			report_leaks(s, &l, FINDING_LEAK_AT_EXIT, sp->container);
+		if (!first)
+			continue;
+		describe_leaks(s, &l, FINDING_LEAK_AT_EXIT, sp->container, &r);
+		report_send(s, &r);
 	}
 }
 
@@ -429,6 +482,7 @@ void sanitizer_exit(struct sanitizer *s)
 	sanitizer_ending(s);
 	if (!sanitizer_reports(s))
 		return;
+	tell_left(s, sanitizer_now(s) - LIVES_ON);
 	if (s->cfg.advice)
 		sanitizer_advise_all(s);
 	if (!s->cfg.leaks)
@@ -505,6 +559,7 @@ void sanitizer_destroy(struct sanitizer *s)
 {
 	sanitizer_free_watchers(s);
 	sanitizer_free_orphans(s);
+	tell_left(s, 0);
 	shadow_destroy(&s->shadow);
 	ioas_free(s);
 }

@@ -100,7 +100,11 @@ void sanitizer_call(void *arg, const struct event_call *e)
 	struct sanitizer *s = arg;
 	const void *context;
 
-	if (!e->file || !sanitizer_reports(s) || sanitizer_is_ending(s))
+	if (!sanitizer_reports(s) || sanitizer_is_ending(s))
+		return;
+	if (e->op == OP_OPEN)
+		sanitizer_lives_on(s);
+	if (!e->file)
 		return;
 	if (e->op == OP_RELEASE && e->file->ops->kind == ABI_IOMMUFD) {
 		add_orphan(s, abi_file_iommufd(e->file));

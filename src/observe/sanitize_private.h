@@ -59,6 +59,7 @@ struct sanitizer {
 	struct watcher *all_watchers;	/* atomic */
 	size_t nr_watchers;
 	struct orphan *orphans; /* under shadow.lock; read atomically for whether there are any */
+	struct left *left; /* closed contexts' mappings, not told yet; as orphans */
 	bool ending;		/* atomic */
 	bool noted;		/* atomic */
 };
@@ -114,6 +115,9 @@ void sanitizer_free_watchers(struct sanitizer *s);
 void sanitizer_advise(struct sanitizer *s, struct shadow_space *sp, uint64_t iova, uint64_t last,
 		      stack_id stack);
 void sanitizer_advise_all(struct sanitizer *s);
+
+/* A node is opened. */
+void sanitizer_lives_on(struct sanitizer *s);
 
 /* sanitize_files.c. */
 void sanitizer_call(void *arg, const struct event_call *e);

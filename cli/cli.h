@@ -21,6 +21,10 @@ int cmd_devices(int argc, char **argv);
 int cmd_makes(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_report(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_maps(int argc, char **argv);
+int cmd_walk(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 int cmd_daemon(int argc, char **argv);
 

@@ -12,6 +12,10 @@ static const struct {
 	{"run", cmd_run, "run a program on an IOMMU host that is not there"},
 	{"replay", cmd_replay, "show a recording, or do it again and compare"},
 	{"report", cmd_report, "make a page of a recording, to look at in a browser"},
+	{"ps", cmd_ps, "show running programs: their devices, address spaces, page tables"},
+	{"maps", cmd_maps, "show every mapping of a running program"},
+	{"walk", cmd_walk, "show the page-table walk of an address of a running program's device"},
+	{"top", cmd_top, "show the rates of running programs' devices, second by second"},
 	{"devices", cmd_devices, "list the device models, with their options"},
 	{"makes", cmd_makes, "list the makes of IOMMU, with their options"},
 };

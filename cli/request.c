@@ -32,7 +32,8 @@ enum {
 	OPT_SUPPRESSIONS,
 	OPT_LEAKS,
 	OPT_ADVICE,
-	OPT_TRACK
+	OPT_TRACK,
+	OPT_NO_INSPECT,
 };
 
 static const struct argp_option options[] = {
@@ -69,6 +70,8 @@ static const struct argp_option options[] = {
 	{"leaks", OPT_LEAKS, 0, 0, "the sanitizer tells also of what is still mapped when a process ends", 0},
 	{"advice", OPT_ADVICE, 0, 0, "the sanitizer tells also of mappings that are wider than their use", 0},
 	{"track", OPT_TRACK, 0, 0, "keep ages and uses of mappings, as the sanitizer does, without looking for bugs", 0},
+	{"no-inspect", OPT_NO_INSPECT, 0, 0,
+	 "do not let `ioas ps` and the like look into the program: spares it a thread", 0},
 	{"verbose", 'v', 0, 0, "show each call, and why it was refused", 0},
 	{"log", 'o', "FILE", 0, "append what is shown to FILE instead of standard error", 0},
 	{"summary", OPT_SUMMARY, 0, 0, "at the end say what the IOMMU saw", 0},
@@ -296,6 +299,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_TRACK:
 		if (!c->sanitize)
 			c->sanitize = RUN_SANITIZE_TRACK;
+		break;
+	case OPT_NO_INSPECT:
+		c->no_inspect = true;
 		break;
 	case 'v':
 		c->show = RUN_VERBOSE;

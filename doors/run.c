@@ -59,6 +59,7 @@ static void print_config(FILE *f, const struct run_config *c)
 	fprintf(f, "iommufd-container %d\n", c->iommufd_container);
 	fprintf(f, "strict %d\n", c->strict);
 	fprintf(f, "as-user %d\n", c->as_user);
+	fprintf(f, "no-inspect %d\n", c->no_inspect);
 	fprintf(f, "show %d\n", (int)c->show);
 	fprintf(f, "sanitize %d\n", (int)c->sanitize);
 	fprintf(f, "leaks %d\n", c->leaks);
@@ -131,6 +132,8 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 		c->strict = n;
 	else if (!strcmp(key, "as-user"))
 		c->as_user = n;
+	else if (!strcmp(key, "no-inspect"))
+		c->no_inspect = n;
 	else if (!strcmp(key, "show"))
 		c->show = (enum run_show)n;
 	else if (!strcmp(key, "sanitize"))

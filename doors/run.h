@@ -63,6 +63,7 @@ struct run_config {
 	char *iommu; /* "vtd,aw=39" */
 	bool iommufd_container;
 	bool strict, as_user;
+	bool no_inspect; /* nobody may look (doors/preload/inspect.h) */
 	enum run_show { RUN_SHOW_NOTHING, RUN_EXPLAIN, RUN_VERBOSE } show; /* of the calls */
 	uint64_t record; /* CLOCK_MONOTONIC when the recording began; 0: nothing is recorded */
 	uint64_t shared; /* the engine is the daemon's, of this name; 0: each process's own */

@@ -18,6 +18,7 @@
 #include "doors/preload/calls.h"
 #include "doors/preload/engine.h"
 #include "doors/preload/findings.h"
+#include "doors/preload/inspect.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
 #include "doors/shared/serve.h"
@@ -61,6 +62,7 @@ static void fork_child(void)
 	bars_fork_child(files_server());
 	files_fork_child(door.log);
 	engine_fork_child();
+	looking_fork_child();
 	eventfd_fork_child();
 	signals_fork_child();
 	serve_fork_child();
@@ -151,4 +153,5 @@ static void __attribute__((destructor)) end(void)
 	files_flush_attrs(0, ~0u);
 	engine_count();
 	findings_end(true);
+	looking_end();
 }

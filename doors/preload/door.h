@@ -7,6 +7,7 @@
  *   engine.c      the host of this process, made when a node is first opened
  *   caller.c      how abi/ reaches the program; eventfd.c: its eventfds
  *   inside.c      libc's functions as the engine itself calls them
+ *   inspect.c     the engine for those that look
  *   bars.c        mapped BARs; bars_remote.c those of another process's engine
  *   signals.c     SIGSEGV and SIGBUS, shared with the program; stacks.c: where they run
  *   guard.c       touching memory that may not be there
@@ -71,6 +72,7 @@ struct door_thread {
 	bool engine; /* one of the engine's own threads */
 	bool found;  /* the sanitizer found something on it, see findings_settle() */
 	const ucontext_t *trapped; /* in the store trap: the store */
+	bool own_fds; /* whose fds are not the process's, and need no hiding */
 	/* The program's view of its mask and its alternate stack, see signals.h. */
 	uint8_t blocked, pending;
 	siginfo_t pending_info[2];

@@ -11,6 +11,7 @@
 #include "doors/preload/door.h"
 #include "doors/preload/record.h"
 #include "doors/preload/findings.h"
+#include "doors/preload/inspect.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/trace.h"
 #include "doors/shared/serve.h"
@@ -105,6 +106,7 @@ static int ensure(void)
 	}
 	__atomic_store_n(&e->machine.host->no_mmap, door.kvm, __ATOMIC_RELAXED);
 	__atomic_store_n(&engine, e, __ATOMIC_RELEASE);
+	looking_start(e);
 	return 0;
 }
 

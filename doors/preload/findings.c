@@ -268,6 +268,11 @@ static int start(struct host *h)
 	return rc;
 }
 
+struct sanitizer *findings_sanitizer(void)
+{
+	return sanitizer;
+}
+
 /* Handlers that were registered before the first node was opened, and destructors, are yet to come.
  */
 static void exit_begins(void)

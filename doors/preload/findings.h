@@ -21,9 +21,12 @@
 struct abi_file;
 struct host;
 struct requester;
+struct sanitizer;
 
 /* With the engine: when the run asks for the sanitizer, makes one for @h. 0 or -errno. */
 int findings_start(struct host *h);
+/* That one; NULL: there is none. */
+struct sanitizer *findings_sanitizer(void);
 /* The process ends, or (not @exit) becomes another program: what was found is sent. */
 void findings_end(bool exit);
 void findings_fork_child(void);

@@ -29,6 +29,11 @@ static long result(long rc)
 	return -1;
 }
 
+static int hide(int fd)
+{
+	return door_thread.own_fds ? fd : files_hide(fd);
+}
+
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_openat64(int dirfd, const char *path, int flags, ...);
 int __wrap_close(int fd);
@@ -46,6 +51,9 @@ ssize_t __wrap_pwritev64v2(int fd, const struct iovec *iov, int n, off_t pos, in
 off_t __wrap_lseek64(int fd, off_t pos, int whence);
 int __wrap_fstat64(int fd, struct stat *st);
 int __wrap_stat64(const char *path, struct stat *st);
+int __wrap_lstat64(const char *path, struct stat *st);
+int __wrap_chmod(const char *path, mode_t mode);
+ssize_t __wrap_readlink(const char *path, char *buf, size_t len);
 int __wrap_access(const char *path, int mode);
 ssize_t __wrap_getxattr(const char *path, const char *name, void *buf, size_t len);
 void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
@@ -70,8 +78,7 @@ int __wrap_openat64(int dirfd, const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = open_mode(flags, ap);
 	va_end(ap);
-	return (int)result(
-		files_hide(sys_openat(dirfd, path, flags | O_LARGEFILE | O_CLOEXEC, mode)));
+	return (int)result(hide(sys_openat(dirfd, path, flags | O_LARGEFILE | O_CLOEXEC, mode)));
 }
 
 int __wrap_open64(const char *path, int flags, ...)
@@ -87,13 +94,16 @@ int __wrap_open64(const char *path, int flags, ...)
 
 int __wrap_close(int fd)
 {
-	files_close_hidden(fd);
+	if (door_thread.own_fds)
+		sys_close(fd);
+	else
+		files_close_hidden(fd);
 	return 0;
 }
 
 int __wrap_dup(int fd)
 {
-	return (int)result(files_hide(sys_fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+	return (int)result(hide(sys_fcntl(fd, F_DUPFD_CLOEXEC, 0)));
 }
 
 int __wrap_fcntl64(int fd, int cmd, ...)
@@ -106,7 +116,7 @@ int __wrap_fcntl64(int fd, int cmd, ...)
 	va_end(ap);
 	rc = sys_fcntl(fd, cmd, arg);
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
-		rc = files_hide((int)rc);
+		rc = hide((int)rc);
 	return (int)result(rc);
 }
 
@@ -174,6 +184,22 @@ int __wrap_fstat64(int fd, struct stat *st)
 int __wrap_stat64(const char *path, struct stat *st)
 {
 	return (int)result(sys4(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, 0));
+}
+
+int __wrap_lstat64(const char *path, struct stat *st)
+{
+	return (int)result(
+		sys4(SYS_newfstatat, AT_FDCWD, (long)path, (long)st, AT_SYMLINK_NOFOLLOW));
+}
+
+int __wrap_chmod(const char *path, mode_t mode)
+{
+	return (int)result(sys3(SYS_chmod, (long)path, mode, 0));
+}
+
+ssize_t __wrap_readlink(const char *path, char *buf, size_t len)
+{
+	return result(sys_readlink(path, buf, len));
 }
 
 int __wrap_access(const char *path, int mode)

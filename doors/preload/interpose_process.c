@@ -15,6 +15,7 @@
 
 #include "doors/preload/engine.h"
 #include "doors/preload/findings.h"
+#include "doors/preload/inspect.h"
 #include "doors/shared/serve.h"
 
 /* A program that lowers its own limit wants to see it kept. */
@@ -79,6 +80,7 @@ static void __attribute__((noreturn)) leave(int status)
 		files_flush_attrs(0, ~0u);
 		engine_count();
 		findings_end(true);
+		looking_end();
 	}
 	REAL(_exit)(status);
 	__builtin_unreachable();

@@ -20,6 +20,7 @@ struct container_group {
 struct container {
 	struct abi_file file;
 	struct host *host;
+	struct host_context context;
 	pthread_mutex_t lock;
 	struct list groups;
 	struct type1 *type1; /* NULL: SET_IOMMU is still to come */
@@ -112,6 +113,7 @@ static void container_release(struct abi_file *f)
 {
 	struct container *c = container_of(f, struct container, file);
 
+	host_context_remove(c->host, &c->context);
 	pthread_mutex_destroy(&c->lock);
 	host_put(c->host);
 	ioas_free(c);
@@ -143,6 +145,7 @@ int abi_open_container(struct host *h, struct caller *caller, struct abi_file **
 	list_init(&c->groups);
 	pthread_mutex_init(&c->lock, NULL);
 	abi_file_init(&c->file, &container_ops, h);
+	host_context_add(h, &c->context, true);
 	*out = &c->file;
 	return 0;
 }
@@ -212,4 +215,22 @@ bool container_has_iommu(struct container *c)
 	has = c->type1;
 	pthread_mutex_unlock(&c->lock);
 	return has;
+}
+
+struct container *container_of_context(struct host_context *ctx)
+{
+	return container_of(ctx, struct container, context);
+}
+
+void container_look_begin(struct container *c, struct container_view *out)
+{
+	*out = (struct container_view){0};
+	pthread_mutex_lock(&c->lock);
+	if (c->type1)
+		type1_view(c->type1, out);
+}
+
+void container_look_end(struct container *c)
+{
+	pthread_mutex_unlock(&c->lock);
 }

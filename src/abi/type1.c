@@ -314,3 +314,14 @@ long type1_ioctl(struct type1 *t, unsigned int cmd, uint64_t arg, struct caller 
 	pthread_mutex_unlock(&t->lock);
 	return rc;
 }
+
+void type1_view(const struct type1 *t, struct container_view *out)
+{
+	*out = (struct container_view){
+		.space = t->space,
+		.v2 = t->v2,
+		.nr_dmas = range_count(&t->dmas),
+		.available = t->avail,
+		.nr_groups = t->nr_groups,
+	};
+}

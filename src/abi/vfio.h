@@ -41,6 +41,21 @@ void container_put(struct container *c);
 int container_add_group(struct container *c, struct host_group *g);
 void container_remove_group(struct container *c, struct host_group *g);
 bool container_has_iommu(struct container *c);
+/*
+ * For those that look: of a container in host->contexts (host_context.container), whose commands
+ * wait from begin to end. The type1 back end's address space and table are there with a group.
+ */
+struct container_view {
+	struct space *space; /* NULL: no back end yet */
+	bool v2;
+	uint64_t nr_dmas, available;
+	unsigned int nr_groups;
+};
+struct container *container_of_context(struct host_context *c);
+void container_look_begin(struct container *c, struct container_view *out);
+void container_look_end(struct container *c);
+/* Of the type1 back end: what there is of it to see. */
+void type1_view(const struct type1 *t, struct container_view *out);
 
 /* What type1 and its absence answer alike. */
 int type1_check_extension(struct host *h, struct type1 *t, uint64_t ext);

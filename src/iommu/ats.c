@@ -97,10 +97,19 @@ static struct iotlb_context *context_of(struct atc *t, uint32_t pasid)
 			oldest = s;
 	}
 	iotlb_forget_context(&t->tlb, &oldest->context);
-	oldest->used = true;
-	oldest->pasid = pasid;
+	__atomic_store_n(&oldest->pasid, pasid, __ATOMIC_RELAXED);
+	__atomic_store_n(&oldest->used, true, __ATOMIC_RELAXED);
 	oldest->last = ++t->clock;
 	return &oldest->context;
+}
+
+uint64_t atc_peek(const struct atc *t, uint32_t pasid, uint64_t iova, unsigned int *shift)
+{
+	for (const struct atc_space *s = t->space; s < t->space + ATC_PASIDS; s++)
+		if (__atomic_load_n(&s->used, __ATOMIC_RELAXED) &&
+		    __atomic_load_n(&s->pasid, __ATOMIC_RELAXED) == pasid)
+			return iotlb_peek(&t->tlb, &s->context, iova, shift);
+	return 0;
 }
 
 int requester_add_ats(struct requester *r, bool pri)

@@ -6,6 +6,7 @@
 
 #include "base/observe.h"
 #include "iommu/domain.h"
+#include "iommu/look.h"
 #include "iommu/requester.h"
 
 static const char *const words[] = {
@@ -107,6 +108,8 @@ int nested_host_fault(const struct nested_request *q, enum iommu_fault_reason re
 {
 	struct iommu_fault f = nested_fault_of(q, reason);
 
+	if (unlikely(q->look != NULL))
+		return look_refuse(q->look, reason, code);
 	return count(q->r, &f, code, true);
 }
 
@@ -115,6 +118,8 @@ int nested_guest_fault(const struct nested_request *q, enum iommu_fault_reason r
 {
 	struct iommu_fault f = nested_fault_of(q, reason);
 
+	if (unlikely(q->look != NULL))
+		return look_refuse(q->look, reason, code);
 	return count(q->r, &f, code, false);
 }
 

@@ -17,7 +17,7 @@ static void set_name(struct iotlb_context *c, uint32_t id)
 {
 	c->id = id;
 	for (uint32_t size = 0; size < IOTLB_NR_SIZES; size++)
-		c->name[size] = (size + 1) << 10 | id;
+		__atomic_store_n(&c->name[size], (size + 1) << 10 | id, __ATOMIC_RELAXED);
 	iotlb_prefer(c, IOTLB_4K);
 }
 
@@ -87,7 +87,7 @@ static void drop_entry(struct iotlb_context *c, struct iotlb_set *set, unsigned 
 {
 	enum iotlb_size size = size_of(set->tag[way]);
 
-	set->tag[way] = 0;
+	__atomic_store_n(&set->tag[way], 0, __ATOMIC_RELAXED);
 	if (!--c->count[size])
 		c->present &= ~(1u << size);
 }
@@ -120,8 +120,9 @@ void iotlb_fill(struct iotlb *t, struct iotlb_context *c, uint64_t iova, enum io
 	before = owner_of(t, set->tag[way]);
 	if (before)
 		drop_entry(before, set, way);
-	set->tag[way] = tag;
-	set->val[way] = (uint64_t)slot << 48 | (uintptr_t)ptr | perms;
+	__atomic_store_n(&set->tag[way], tag, __ATOMIC_RELAXED);
+	__atomic_store_n(&set->val[way], (uint64_t)slot << 48 | (uintptr_t)ptr | perms,
+			 __ATOMIC_RELAXED);
 	count_entry(c, size);
 	iotlb_prefer(c, size);
 }
@@ -185,4 +186,29 @@ void iotlb_forget_all(struct iotlb *t)
 	for (uint32_t id = 1; id < t->next; id++)
 		if (t->owners[id])
 			lose_name(t, t->owners[id]);
+}
+
+static uint64_t peek_set(const struct iotlb_set *set, uint64_t tag)
+{
+	for (unsigned int way = 0; way < IOTLB_WAYS; way++)
+		if (__atomic_load_n(&set->tag[way], __ATOMIC_RELAXED) == tag)
+			return __atomic_load_n(&set->val[way], __ATOMIC_RELAXED);
+	return 0;
+}
+
+uint64_t iotlb_peek(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
+		    unsigned int *shift)
+{
+	for (enum iotlb_size size = IOTLB_4K; size < IOTLB_NR_SIZES; size++) {
+		const uint32_t name = __atomic_load_n(&c->name[size], __ATOMIC_RELAXED);
+		const uint64_t page = iova >> iotlb_shift(size);
+		uint64_t val = 0;
+
+		*shift = iotlb_shift(size);
+		if (name & (IOTLB_CONTEXTS - 1))
+			val = peek_set(iotlb_set(t, c, page), page << *shift | name);
+		if (val)
+			return val;
+	}
+	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The translation cache of one requester. Only the requester's DMA thread touches it: no lock, no
- * atomics.
+ * The translation cache of one requester. Only the requester's DMA thread touches it, so that it
+ * takes no lock and no atomic instruction. It stores whole words, for somebody may look
+ * (iotlb_peek()).
  *
  * A set is one 64-byte line of four ways, and every page has one set, so that a lookup and the
  * invalidation of a page each read one line for each page size that is present. An entry holds the
@@ -133,6 +134,13 @@ static inline uint64_t iotlb_find(const struct iotlb *t, struct iotlb_context *c
 	*shift = c->recent_shift;
 	return val;
 }
+
+/*
+ * Any thread, for those that look: the val of an entry for @iova of any size, which goes into *shift;
+ * 0: none. What is read while the DMA thread changes it may be what was, or will be, there.
+ */
+uint64_t iotlb_peek(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
+		    unsigned int *shift);
 
 /* Can this page be cached at all? @ptr must be page-aligned and below 2^48. */
 static inline bool iotlb_can_hold(const void *ptr)

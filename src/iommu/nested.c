@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "iommu/domain.h"
+#include "iommu/look.h"
 #include "iommu/nested_cache.h"
 #include "iommu/translate.h"
 
@@ -192,6 +193,8 @@ int nested_read(const struct nested_request *q, uint64_t gpa, void *dst, size_t 
 {
 	uint64_t *words = dst;
 
+	if (unlikely(q->look != NULL))
+		return look_read(q->look, gpa, dst, len, f);
 	for (size_t n = 0; n < len / sizeof(uint64_t); n++)
 		if (!read_word(q, gpa + n * sizeof(uint64_t), &words[n], f))
 			return -EFAULT;

@@ -27,6 +27,7 @@
 #include "iommu/user.h"
 
 struct binding;
+struct look;
 
 /* One request that is to be translated by a guest's configuration. */
 struct nested_request {
@@ -37,6 +38,8 @@ struct nested_request {
 	uint64_t iova, len;
 	unsigned int access; /* enum iommu_access */
 	bool ats; /* a translation request: only what is wrong with the configuration is told */
+	/* Not a request at all (look.h): nobody is told of anything, nothing is remembered. NULL: one. */
+	struct look *look;
 };
 
 /* The name of a guest's address space in the caches. */

@@ -47,7 +47,7 @@ static void drop_config(struct nested_config *cfg)
 	struct binding *b = cfg->binding;
 
 	if (b->tlb == &cfg->space->leaves && cfg->pasid == b->pasid)
-		b->tlb = &b->own;
+		__atomic_store_n(&b->tlb, &b->own, __ATOMIC_RELAXED);
 	cfg->binding = NULL;
 }
 
@@ -140,7 +140,7 @@ struct nested_config *nested_config_add(struct requester *r, const struct nested
 	cfg->ctx = *ctx;
 	/* Translations that are found there are permitted by stage 2 alone. */
 	if (q->pasid == q->binding->pasid && !ctx->denied)
-		q->binding->tlb = &s->leaves;
+		__atomic_store_n(&q->binding->tlb, &s->leaves, __ATOMIC_RELAXED);
 	return cfg;
 }
 

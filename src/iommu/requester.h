@@ -184,6 +184,8 @@ int requester_prepare_nested(struct requester *r);
 /* ats.c: the device's cache, freed, and told by commands of any kind. */
 void atc_free(struct atc *t);
 void atc_apply(struct atc *t, const struct command *cmd);
+/* As iotlb_peek(). */
+uint64_t atc_peek(const struct atc *t, uint32_t pasid, uint64_t iova, unsigned int *shift);
 void atc_forget_everything(struct atc *t);
 
 /* DMA thread: R2 above. */

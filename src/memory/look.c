@@ -153,3 +153,20 @@ int memory_count_pins(struct memory *m, struct memory_mm *mm, uint64_t va, uint6
 	}
 	return 0;
 }
+
+void pages_describe(const struct pages *p, struct pages_origin *out)
+{
+	*out = (struct pages_origin){
+		.kind = p->dmabuf ? PAGES_DMABUF : p->fd >= 0 ? PAGES_FILE : PAGES_MEMORY,
+		.mm = key_mm(p->mm),
+		.start = p->start,
+		.length = p->length,
+		.fd = p->fd,
+		.writable = p->writable,
+	};
+}
+
+void *memory_mm_arg(const struct memory_mm *mm)
+{
+	return mm->arg;
+}

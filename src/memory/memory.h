@@ -257,6 +257,18 @@ void memory_forget_device(struct memory *m, const void *device);
  * process) has at @va? 0; -EINVAL: no; -EFAULT: there is none.
  */
 int memory_shows(struct memory *m, uint64_t pa, struct memory_mm *mm, uint64_t va);
+/* What a pages object shows; as long as it is held. */
+struct pages;
+struct pages_origin {
+	enum pages_kind { PAGES_MEMORY, PAGES_FILE, PAGES_DMABUF } kind;
+	struct memory_mm *mm; /* MEMORY: whose addresses; NULL: this process's */
+	uint64_t start, length; /* VA, or offset in the file */
+	int fd;			/* FILE, DMABUF: the engine's own; else -1 */
+	bool writable;
+};
+void pages_describe(const struct pages *p, struct pages_origin *out);
+/* What it was created with. */
+void *memory_mm_arg(const struct memory_mm *mm);
 /* How many pages objects pin each of @nr_pages pages from @va on. 0 or -EFAULT. */
 int memory_count_pins(struct memory *m, struct memory_mm *mm, uint64_t va, uint64_t nr_pages,
 		      uint32_t *counts);

@@ -287,3 +287,14 @@ static void access_destroy_object(struct iommufd *ctx, struct object *obj)
 const struct object_type_ops access_type_ops = {
 	.destroy = access_destroy_object,
 };
+
+uint32_t access_ioas_id(struct object *obj)
+{
+	struct access *a = container_of(obj, struct access, obj);
+	uint32_t id;
+
+	pthread_mutex_lock(&a->lock);
+	id = a->ioas ? a->ioas->obj.id : 0;
+	pthread_mutex_unlock(&a->lock);
+	return id;
+}

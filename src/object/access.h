@@ -30,6 +30,8 @@ int access_create(struct iommufd *ctx, const struct access_ops *ops, void *arg, 
 /* Detaches. Everything is unpinned by now; no unmap() runs after it has returned. */
 void access_destroy(struct access *a);
 const struct access_ops *access_get_ops(const struct access *a);
+/* For those that look, of an OBJECT_ACCESS that they hold: 0 when it is attached to none. */
+uint32_t access_ioas_id(struct object *obj);
 
 /* ACC.1, ACC.2. -EINVAL, -ENOENT, -EBUSY, -EADDRINUSE (an area is not aligned to the page). */
 int access_attach(struct access *a, uint32_t ioas_id);

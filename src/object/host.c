@@ -109,6 +109,7 @@ static void destroy(struct host *h)
 	if (h->memory)
 		memory_destroy(h->memory);
 	pthread_cond_destroy(&h->closed);
+	pthread_mutex_destroy(&h->look_lock);
 	pthread_mutex_destroy(&h->vf_lock);
 	pthread_mutex_destroy(&h->open_lock);
 	pthread_mutex_destroy(&h->lock);
@@ -135,9 +136,11 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 	pthread_mutex_init(&h->open_lock, NULL);
 	pthread_cond_init(&h->closed, NULL);
 	pthread_mutex_init(&h->vf_lock, NULL);
+	pthread_mutex_init(&h->look_lock, NULL);
 	pthread_mutex_init(&h->lock, NULL);
 	list_init(&h->groups);
 	list_init(&h->devices);
+	list_init(&h->contexts);
 	epoch_domain_init(&h->epochs);
 	rc = create_rooms(h, cfg, why, why_len);
 	if (rc) {
@@ -157,6 +160,22 @@ void host_put(struct host *h)
 {
 	if (!__atomic_sub_fetch(&h->refs, 1, __ATOMIC_ACQ_REL))
 		destroy(h);
+}
+
+void host_context_add(struct host *h, struct host_context *c, bool container)
+{
+	c->container = container;
+	pthread_mutex_lock(&h->look_lock);
+	c->number = ++h->last_context;
+	list_add_tail(&h->contexts, &c->link);
+	pthread_mutex_unlock(&h->look_lock);
+}
+
+void host_context_remove(struct host *h, struct host_context *c)
+{
+	pthread_mutex_lock(&h->look_lock);
+	list_del(&c->link);
+	pthread_mutex_unlock(&h->look_lock);
 }
 
 /* host->lock held. */
@@ -361,6 +380,7 @@ void host_remove_device(struct host_device *d)
 	struct host *h = g->host;
 	bool empty;
 
+	pthread_mutex_lock(&h->look_lock);
 	pthread_mutex_lock(&h->lock);
 	pthread_mutex_lock(&g->lock);
 	list_del(&d->group_link);
@@ -371,6 +391,7 @@ void host_remove_device(struct host_device *d)
 	if (empty)
 		list_del(&g->link);
 	pthread_mutex_unlock(&h->lock);
+	pthread_mutex_unlock(&h->look_lock);
 	if (empty)
 		free_group(g);
 	requester_destroy(d->requester);

@@ -84,6 +84,16 @@ struct host_clock {
 	void *arg;
 };
 
+/*
+ * What a program opened and that may hold mappings: a struct iommufd, or a container of abi/. For
+ * those that look, who find it in host->contexts. Embedded.
+ */
+struct host_context {
+	bool container;
+	uint64_t number; /* the host's, ascending */
+	struct list link;
+};
+
 struct host {
 	struct memory *memory;
 	struct pt_mem *tables;
@@ -95,6 +105,13 @@ struct host {
 	pthread_cond_t closed;	   /* with it: a device's last file is gone */
 	pthread_mutex_t lock;
 	struct list groups, devices;
+	/*
+	 * Held by who looks at more than one call's worth of the host, so that contexts and devices
+	 * stay: they go with it. Outside of all locks of this room, of groups' and containers'.
+	 */
+	pthread_mutex_t look_lock;
+	struct list contexts; /* struct host_context; under look_lock, as the next */
+	uint64_t last_context;
 	bool iommufd_container;	  /* /dev/vfio/vfio is an iommufd context (9) */
 	bool strict;		  /* the sane side of semantics 14's switches */
 	bool no_mmap;		  /* no region offers MMAP: the program has opened /dev/kvm. Atomic */
@@ -124,6 +141,9 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 void host_get(struct host *h);
 uint64_t host_now(const struct host *h);
 void host_put(struct host *h);
+/* A context begins, and ends: what it holds goes afterwards. */
+void host_context_add(struct host *h, struct host_context *c, bool container);
+void host_context_remove(struct host *h, struct host_context *c);
 
 /*
  * Add a device: the requester is created behind the host's IOMMU. @group -1: a group of its own (lowest free number); otherwise it joins

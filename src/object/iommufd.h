@@ -113,6 +113,7 @@ struct idevice {
 
 struct iommufd {
 	struct host *host;
+	struct host_context context; /* of host->contexts */
 	struct lock lock;	  /* ids and counts */
 	pthread_mutex_t idle_lock; /* a leaf, as the one above */
 	pthread_cond_t idle;  /* an object's busy count fell, and somebody was waiting */
@@ -179,6 +180,13 @@ void object_refuse_report(struct iommufd *ctx, int err, const struct object_refu
 /* DEST.1-3. */
 int object_destroy_id(struct iommufd *ctx, uint32_t id);
 uint64_t object_count(struct iommufd *ctx);
+/* For those that look: the objects that programs see, at most @max, ascending, above id @after; how
+ * many were written. */
+struct object_brief {
+	uint32_t id, users;
+	enum object_type type;
+};
+size_t object_list(struct iommufd *ctx, uint32_t after, struct object_brief *out, size_t max);
 
 int ioas_alloc(struct iommufd *ctx, struct ioas **out); /* reserved, not published */
 /* HWA.7-14, pt_id an IOAS. Reserved and filled, not published; the IOAS gets a user. */

@@ -63,6 +63,7 @@ int iommufd_create(struct host *h, bool process_mode, struct iommufd **out)
 	ctx->host = h;
 	ctx->process_mode = process_mode;
 	ctx->refs = 1;
+	host_context_add(h, &ctx->context, false);
 	*out = ctx;
 	return 0;
 }
@@ -92,6 +93,7 @@ void iommufd_put(struct iommufd *ctx)
 {
 	if (__atomic_sub_fetch(&ctx->refs, 1, __ATOMIC_ACQ_REL))
 		return;
+	host_context_remove(ctx->host, &ctx->context);
 	OBSERVE(&ctx->host->sink, context_close, ctx, false);
 	sweep(ctx);
 	ids_destroy(&ctx->ids);
@@ -364,6 +366,19 @@ uint64_t object_count(struct iommufd *ctx)
 	lock_acquire(&ctx->lock);
 	while (ids_next(&ctx->ids, &id))
 		n++;
+	lock_release(&ctx->lock);
+	return n;
+}
+
+size_t object_list(struct iommufd *ctx, uint32_t after, struct object_brief *out, size_t max)
+{
+	const struct object *obj;
+	uint32_t id = after;
+	size_t n = 0;
+
+	lock_acquire(&ctx->lock);
+	while (n < max && (obj = ids_next(&ctx->ids, &id)))
+		out[n++] = (struct object_brief){.id = id, .users = obj->users, .type = obj->type};
 	lock_release(&ctx->lock);
 	return n;
 }

@@ -47,20 +47,36 @@ void space_destroy(struct space *s)
 
 /* Questions. */
 
-int space_next_area(struct space *s, uint64_t iova, struct space_area *out)
+int space_look_area(struct space *s, uint64_t iova, struct space_area *out)
 {
 	struct range r;
 	struct area a;
-	bool found;
+
+	if (!range_first_overlap(&s->areas, iova, U64MAX, &r))
+		return -ENOENT;
+	a = area_of(&r);
+	*out = (struct space_area){r.start, r.last, a.pages, a.offset, a.prot};
+	return 0;
+}
+
+int space_next_area(struct space *s, uint64_t iova, struct space_area *out)
+{
+	int rc;
 
 	lock_acquire(&s->lock);
-	found = range_first_overlap(&s->areas, iova, U64MAX, &r);
-	if (found) {
-		a = area_of(&r);
-		*out = (struct space_area){r.start, r.last, a.pages, a.offset, a.prot};
-	}
+	rc = space_look_area(s, iova, out);
 	lock_release(&s->lock);
-	return found ? 0 : -ENOENT;
+	return rc;
+}
+
+void space_look_begin(struct space *s)
+{
+	lock_acquire(&s->lock);
+}
+
+void space_look_end(struct space *s)
+{
+	lock_release(&s->lock);
 }
 
 bool space_is_free(struct space *s, uint64_t iova, uint64_t length)

@@ -104,6 +104,11 @@ struct space_area {
 };
 int space_next_area(struct space *s, uint64_t iova, struct space_area *out);
 uint64_t space_nr_areas(struct space *s);
+/* From begin to end neither areas nor the tables that show them change; space_look_area() is
+ * space_next_area() in between. */
+void space_look_begin(struct space *s);
+int space_look_area(struct space *s, uint64_t iova, struct space_area *out);
+void space_look_end(struct space *s);
 /* No area meets [iova, iova + length); false when that wraps or is empty. */
 bool space_is_free(struct space *s, uint64_t iova, uint64_t length);
 

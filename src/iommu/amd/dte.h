@@ -83,6 +83,10 @@ enum amd_dte_fault {
 enum amd_dte_fault amd_dte_decode(const uint64_t raw[AMD_DTE_WORDS], const struct amd_limits *can,
 				  struct amd_dte *out);
 
+/* For those that look. */
+struct look_kind;
+extern const struct look_kind amd_dte_kind, amd_gcr3_kind;
+
 /* Where in a GCR3 table of @levels the entry for @pasid is, and whether it reaches so far. */
 bool amd_gcr3_reaches(unsigned int levels, uint32_t pasid);
 /* Offset of the entry for @pasid in a table of @level, 0 that whose entries are guest CR3s. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "iommu/look.h"
 #include "iommu/amd/viommu.h"
 
 /* What the context of a stream is, for select() and the rest. */
@@ -78,6 +79,8 @@ static int tell(const struct nested_request *q, const struct amd_note *note, str
 	if (q->ats)
 		rep->event.flags |= AMD_FAULT_TR;
 	code = amd_event_code(&rep->event);
+	if (unlikely(q->look != NULL))
+		return look_refuse(q->look, rep->reason, code);
 	if (is_suppressed(q, note, rep))
 		return nested_guest_fault(q, rep->reason, code);
 	rep->event.device = (uint16_t)nested_virt_id(q);
@@ -263,7 +266,15 @@ static int read_entry(const struct nested_request *q, struct amd_dte *out)
 
 	if (id >= v->table_entries)
 		return illegal_entry(q, 0);
-	if (!entry_is_known(v, id, raw, &stamp)) {
+	/* Who looks sees what is there, not what was. */
+	if (unlikely(q->look != NULL)) {
+		const uint64_t at = v->table + id * AMD_DTE_SIZE;
+		int rc = nested_read(q, at, raw, sizeof(raw), &f);
+
+		look_tell_read(q, &amd_dte_kind, at, raw, rc);
+		if (rc)
+			return hardware_error(q, NULL, AMD_EVENT_DEV_TAB_HARDWARE_ERROR, f.gpa);
+	} else if (!entry_is_known(v, id, raw, &stamp)) {
 		if (nested_read(q, v->table + id * AMD_DTE_SIZE, raw, sizeof(raw), &f))
 			return hardware_error(q, NULL, AMD_EVENT_DEV_TAB_HARDWARE_ERROR, f.gpa);
 		remember_entry(v, id, raw, stamp);
@@ -290,8 +301,11 @@ static int walk_gcr3(const struct nested_request *q, const struct amd_note *note
 	if (!amd_gcr3_reaches(d->gcr3_levels, note->pasid))
 		return page_fault(q, note, 0, FAULT_BLOCKED);
 	for (unsigned int level = d->gcr3_levels; level-- > 0; table = entry & AMD_GCR3_ADDR) {
-		if (nested_read(q, table + amd_gcr3_offset(level, note->pasid), &entry,
-				sizeof(entry), &f))
+		const uint64_t at = table + amd_gcr3_offset(level, note->pasid);
+		int rc = nested_read(q, at, &entry, sizeof(entry), &f);
+
+		look_tell_read(q, &amd_gcr3_kind, at, &entry, rc);
+		if (rc)
 			return unreadable(q, note, AMD_EVENT_PAGE_TAB_HARDWARE_ERROR, &f);
 		if (!(entry & AMD_GCR3_V))
 			return page_fault(q, note, 0, FAULT_BLOCKED);
@@ -375,6 +389,8 @@ static int amd_resolve(const struct nested_request *q, struct nested_context *ct
 
 	if (rc)
 		return rc;
+	if (!n->viommu->reads_table)
+		look_tell_given(q, &amd_dte_kind, n->entry);
 	ctx->bypass = !d.v;
 	if (!d.v)
 		return 0;
@@ -502,6 +518,7 @@ static void compose(struct amd_nested *n, const uint64_t raw[AMD_DTE_WORDS])
 	};
 	const struct amd_limits any = {.guest_levels = 5, .gcr3_levels = 3, .giov = true};
 
+	memcpy(n->entry, entry, sizeof(n->entry));
 	amd_dte_decode(entry, &any, &n->dte);
 }
 

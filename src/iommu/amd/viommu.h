@@ -69,6 +69,7 @@ struct amd_nested {
 	struct amd_viommu *viommu;	 /* outlives it */
 	struct amd_guest_domain *mapped; /* Linux's kind */
 	struct amd_dte dte;		 /* the same: what the IOMMU got */
+	uint64_t entry[AMD_DTE_WORDS];	 /* dte as it stands in memory */
 };
 
 static inline struct amd_viommu *amd_viommu_of(struct viommu *v)

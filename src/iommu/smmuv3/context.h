@@ -93,6 +93,10 @@ enum smmuv3_event_id smmuv3_cd_decode(const struct smmuv3_ids *ids, const struct
 const struct smmuv3_stage *smmuv3_cd_half(const struct smmuv3_cd *cd, uint64_t va,
 					  uint64_t *within);
 
+/* For those that look. */
+struct look_kind;
+extern const struct look_kind smmuv3_l1std_kind, smmuv3_ste_kind, smmuv3_l1cd_kind, smmuv3_cd_kind;
+
 /* Output width in bits as IDR5.OAS, STE.S2PS and CD.IPS encode it. */
 unsigned int smmuv3_address_bits(unsigned int code);
 

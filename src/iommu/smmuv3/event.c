@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <ioas/abi/iommufd.h>
 
+#include "iommu/look.h"
 #include "iommu/requester.h"
 #include "iommu/smmuv3/viommu.h"
 
@@ -94,6 +95,8 @@ static int deliver(const struct nested_request *q, const struct event *e,
 {
 	uint32_t code = (uint32_t)field_get(EVENT_ID, e->word[0]);
 
+	if (unlikely(q->look != NULL))
+		return look_refuse(q->look, reason, code);
 	return tell_guest(q, e) == -EOPNOTSUPP ? nested_host_fault(q, reason, code)
 					       : nested_guest_fault(q, reason, code);
 }

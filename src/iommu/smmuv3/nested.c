@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "iommu/look.h"
 #include "iommu/requester.h"
 #include "iommu/smmuv3/viommu.h"
 
@@ -51,6 +52,7 @@ static void nested_free(struct domain *d)
 /* Guest memory, and why it could not be read. */
 struct reader {
 	const struct nested_request *q;
+	const struct look_kind *kind; /* of what is to be read */
 	uint64_t at;
 	struct nested_fault fault;
 	bool failed;
@@ -62,6 +64,7 @@ static int read_guest(void *arg, uint64_t addr, void *dst, size_t len)
 
 	r->at = addr;
 	r->failed = nested_read(r->q, addr, dst, len, &r->fault);
+	look_tell_read(r->q, r->kind, addr, dst, r->failed);
 	return r->failed;
 }
 
@@ -86,9 +89,12 @@ static enum smmuv3_event_id read_ste(struct reader *r, const struct smmuv3_neste
 	if (!n->viommu->own) {
 		memset(raw, 0, SMMUV3_WORDS * sizeof(*raw));
 		memcpy(raw, n->ste, sizeof(n->ste));
+		look_tell_given(r->q, &smmuv3_ste_kind, raw);
 		return SMMUV3_EVENT_NONE;
 	}
+	r->kind = &smmuv3_l1std_kind;
 	id = smmuv3_ste_find(&n->viommu->strtab, &m, (uint32_t)nested_virt_id(r->q), &at);
+	r->kind = &smmuv3_ste_kind;
 	if (!id && read_guest(r, at, raw, SMMUV3_WORDS * sizeof(*raw)))
 		id = SMMUV3_F_STE_FETCH;
 	return id;
@@ -100,8 +106,11 @@ static enum smmuv3_event_id read_cd(struct reader *r, const struct smmuv3_ids *i
 {
 	const struct smmuv3_memory m = {read_guest, r};
 	uint64_t raw[SMMUV3_WORDS], at;
-	enum smmuv3_event_id id = smmuv3_cd_find(ste, &m, index, &at);
+	enum smmuv3_event_id id;
 
+	r->kind = &smmuv3_l1cd_kind;
+	id = smmuv3_cd_find(ste, &m, index, &at);
+	r->kind = &smmuv3_cd_kind;
 	if (!id && read_guest(r, at, raw, sizeof(raw)))
 		id = SMMUV3_F_CD_FETCH;
 	return id ? id : smmuv3_cd_decode(ids, ste, raw, cd);

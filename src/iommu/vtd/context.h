@@ -108,6 +108,12 @@ enum vtd_fault vtd_context_find(const struct vtd_query *q, struct vtd_stream *ou
 /* 7.1.3: does Fault Processing Disable keep faults of this reason from being recorded? */
 bool vtd_fault_is_qualified(enum vtd_fault f);
 
+/* For those that look: the kind of the @n-th structure that vtd_context_find() reads; and of a PASID
+ * table entry. */
+struct look_kind;
+const struct look_kind *vtd_structure_kind(uint64_t rtaddr, unsigned int n);
+extern const struct look_kind vtd_pasid_kind;
+
 /* Of one entry, wherever it was. */
 enum vtd_fault vtd_context_decode(const struct vtd_ids *ids, const uint64_t raw[2],
 				  struct vtd_stream *out);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "iommu/look.h"
 #include "iommu/requester.h"
 #include "iommu/vtd/viommu.h"
 
@@ -67,6 +68,8 @@ static int tell_guest(const struct nested_request *q, struct vtd_reason r, bool 
 	struct viommu *v = &guest_of(q->domain)->viommu->viommu;
 	const struct iommu_vevent_ioas_vtd e = record_of(q, r.code);
 
+	if (unlikely(q->look != NULL))
+		return look_refuse(q->look, r.reason, r.code);
 	if ((fpd && vtd_fault_is_qualified(r.code)) ||
 	    v->up->event(v, IOMMU_VEVENTQ_TYPE_IOAS_VTD, &e, sizeof(e)) != -EOPNOTSUPP)
 		return nested_guest_fault(q, r.reason, r.code);
@@ -91,18 +94,27 @@ static int guest_fault(const struct nested_request *q, const struct nested_conte
 
 /* ---- translation ---- */
 
+struct reader {
+	const struct nested_request *q;
+	unsigned int n; /* structures that were read */
+};
+
 static int read_structure(void *arg, uint64_t addr, void *dst, size_t len)
 {
-	const struct nested_request *q = arg;
+	struct reader *r = arg;
 	struct nested_fault f;
+	int rc = nested_read(r->q, addr, dst, len, &f);
 
-	return nested_read(q, addr, dst, len, &f);
+	look_tell_read(r->q, vtd_structure_kind(guest_of(r->q->domain)->rtaddr, r->n++), addr, dst,
+		       rc);
+	return rc;
 }
 
 static int guest_resolve(const struct nested_request *q, struct nested_context *ctx)
 {
 	const struct vtd_guest *g = guest_of(q->domain);
-	const struct vtd_memory memory = {.read = read_structure, .arg = (void *)(uintptr_t)q};
+	struct reader reader = {.q = q};
+	const struct vtd_memory memory = {.read = read_structure, .arg = &reader};
 	const struct vtd_query query = {
 		.ids = &g->viommu->ids,
 		.memory = &memory,

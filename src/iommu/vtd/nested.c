@@ -11,8 +11,9 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "iommu/look.h"
 #include "iommu/requester.h"
-#include "iommu/vtd/stage.h"
+#include "iommu/vtd/context.h"
 
 struct vtd_nested {
 	struct domain domain;
@@ -107,10 +108,27 @@ static int s1_invalidate(struct domain *d, const struct user_array *a, uint32_t 
 	return rc;
 }
 
+/* The entry that stands for the VMM's wish, as far as it is one. */
+static void tell_entry(const struct nested_request *q, const struct vtd_nested *n)
+{
+	const struct vtd_stage *s = &n->stage;
+	const uint64_t words[8] = {
+		VTD_PASID_P | field_prep(VTD_PASID_PGTT, VTD_PGTT_NESTED),
+		field_prep(VTD_PASID1_DID, n->did),
+		(s->sre ? VTD_PASID2_SRE : 0) | (s->wpe ? VTD_PASID2_WPE : 0) |
+			(s->eafe ? VTD_PASID2_EAFE : 0) |
+			field_prep(VTD_PASID2_FSPM, s->regime.levels == 5) | s->regime.root_pa,
+	};
+
+	look_tell_given(q, &vtd_pasid_kind, words);
+}
+
 static int s1_resolve(const struct nested_request *q, struct nested_context *ctx)
 {
 	const struct vtd_nested *n = nested_of(q->domain);
 
+	if (unlikely(q->look != NULL))
+		tell_entry(q, n);
 	ctx->tag = (struct nested_tag){.parent = n->domain.parent,
 				       .did = n->did,
 				       .asid = q->pasid,

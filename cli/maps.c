@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `ioas maps`: every mapping, printed as it comes, for there may be millions.
+ */
+#include <argp.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/engines.h"
+
+struct wish {
+	pid_t pid;
+	bool json;
+};
+
+static const struct argp_option options[] = {
+	{"json", 'j', 0, 0, "print JSON", 0},
+	{0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct wish *w = state->input;
+
+	switch (key) {
+	case 'j':
+		w->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num || !engines_parse_pid("maps", arg, &w->pid))
+			exit(EXIT_USAGE);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void print_source(const json_t *m)
+{
+	const char *path = answer_string(m, "path", NULL);
+
+	fputs(answer_string(m, "source", "?"), stdout);
+	if (path)
+		printf(" %s", path);
+	if (path && *path != '[')
+		printf(" + %#llx", answer_number(m, "offset"));
+	if (!json_is_null(json_object_get(m, "va")))
+		printf(", VA %s", answer_string(m, "va", "?"));
+	putchar('\n');
+}
+
+static void print_head(void)
+{
+	printf("%-8s %-37s %9s %-4s %8s %6s  %s\n", "SPACE", "IOVA", "SIZE", "MAY", "AGE", "USED",
+	       "WHAT");
+}
+
+static void print_mapping(const json_t *m)
+{
+	char space[WORDS_MAX], range[48], size[WORDS_MAX], age[WORDS_MAX] = "-",
+							   uses[WORDS_MAX] = "-";
+
+	if (json_is_null(json_object_get(m, "ioas")))
+		snprintf(space, sizeof(space), "%llu", answer_number(m, "context"));
+	else
+		snprintf(space, sizeof(space), "%llu/%llu", answer_number(m, "context"),
+			 answer_number(m, "ioas"));
+	snprintf(range, sizeof(range), "%#llx-%#llx", answer_number(m, "iova"),
+		 answer_number(m, "last"));
+	if (!json_is_null(json_object_get(m, "age_ns"))) {
+		words_age(answer_number(m, "age_ns"), age);
+		words_count((double)answer_number(m, "uses"), uses);
+	}
+	printf("%-8s %-37s %9s %-4s %8s %6s  ", space, range,
+	       words_bytes(answer_number(m, "length"), size), answer_string(m, "permissions", "?"),
+	       age, uses);
+	print_source(m);
+}
+
+/* Up to and with @text. */
+static bool skip_behind(FILE *f, const char *text)
+{
+	size_t n = 0;
+	int c;
+
+	while (text[n] && (c = getc(f)) != EOF && c != '\n')
+		n = c == text[n] ? n + 1 : c == text[0];
+	return !text[n];
+}
+
+/* The elements of the array, one by one. False: the answer ended in its middle. */
+static bool print_elements(FILE *f)
+{
+	json_t *m;
+	int c = getc(f);
+
+	for (; c != ']'; c = getc(f)) {
+		if (c == EOF)
+			return false;
+		if (c != ',')
+			ungetc(c, f);
+		m = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL);
+		if (!m)
+			return false;
+		print_mapping(m);
+		json_decref(m);
+	}
+	return true;
+}
+
+static int print_maps(pid_t pid)
+{
+	int status = 0;
+	FILE *f = engines_ask(pid, "maps", &status);
+
+	if (!f)
+		return status;
+	if (!skip_behind(f, "\"mappings\":[")) {
+		fputs("ioas: the process gave no answer\n", stderr);
+		status = EXIT_FAILED;
+	} else {
+		print_head();
+		if (!print_elements(f)) {
+			fputs("ioas: the process ended, or takes too long to answer\n", stderr);
+			status = EXIT_FAILED;
+		}
+	}
+	fclose(f);
+	return status;
+}
+
+int cmd_maps(int argc, char **argv)
+{
+	static const struct argp argp = {
+		options,
+		parse,
+		"[PID]",
+		"Show every mapping of a program that runs under `ioas run`: its address space (the context of `ioas "
+		"ps`, and the IOAS), its IOVAs, what devices may do there, and the memory behind it. Age and uses are "
+		"known where `ioas run --track` or --sanitize watches.",
+		NULL,
+		NULL,
+		NULL};
+	static char name[] = "ioas maps";
+	struct wish w = {0};
+
+	argp_err_exit_status = EXIT_USAGE;
+	argv[0] = name;
+	argp_parse(&argp, argc, argv, 0, NULL, &w);
+	return w.json ? engines_print(w.pid, "maps") : print_maps(w.pid);
+}

@@ -188,6 +188,8 @@ static const struct abi_command extensions[] = {
 	 abi_ioas_unmap_array},
 	{"HW_QUEUE_KICK", IOMMU_HW_QUEUE_KICK, sizeof(struct iommu_hw_queue_kick), sizeof(struct iommu_hw_queue_kick),
 	 abi_hw_queue_kick},
+	/* The last: there only while somebody listens. */
+	{"SANITIZE", IOMMU_SANITIZE, sizeof(struct iommu_sanitize), sizeof(struct iommu_sanitize), abi_sanitize},
 };
 
 static const struct abi_command *find_command(const struct host *h, unsigned int nr)
@@ -195,7 +197,7 @@ static const struct abi_command *find_command(const struct host *h, unsigned int
 	const struct abi_commands *more = h->commands;
 	unsigned int last = 0;
 
-	if (nr < IOMMUFD_CMD_BASE)
+	if (nr < IOMMUFD_CMD_BASE || (nr == IOMMUFD_CMD_SANITIZE && !observe_annotations(&h->sink)))
 		return NULL;
 	if (nr - IOMMUFD_CMD_BASE < ARRAY_SIZE(commands))
 		return &commands[nr - IOMMUFD_CMD_BASE];

@@ -76,6 +76,7 @@ int abi_ioas_map(struct call *call);
 int abi_ioas_map_array(struct call *call);
 int abi_ioas_unmap_array(struct call *call);
 int abi_hw_queue_kick(struct call *call);
+int abi_sanitize(struct call *call);
 int abi_ioas_map_file(struct call *call);
 int abi_ioas_copy(struct call *call);
 int abi_ioas_unmap(struct call *call);

@@ -10,6 +10,8 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 
+#include <ioas/abi/extensions.h>
+
 #include "abi/chain.h"
 #include "abi/type1.h"
 #include "base/alloc.h"
@@ -298,6 +300,10 @@ static long locked_ioctl(struct type1 *t, unsigned int cmd, uint64_t arg, struct
 		return type1_unmap_dma(t, arg, c);
 	case VFIO_IOMMU_DIRTY_PAGES:
 		return type1_dirty_pages(t, arg, c);
+	case IOMMU_SANITIZE:
+		if (observe_annotations(&t->host->sink))
+			return type1_sanitize(t, arg, c);
+		/* fallthrough */
 	default:
 		return refuse(&t->host->sink, ENOTTY, "T1.0", "command", cmd, "a command of type1");
 	}

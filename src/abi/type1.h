@@ -39,6 +39,8 @@ struct type1 {
 /* With t->lock held. */
 long type1_map_dma(struct type1 *t, uint64_t arg, struct caller *c);
 long type1_unmap_dma(struct type1 *t, uint64_t arg, struct caller *c);
+/* sanitize.c: IOMMU_SANITIZE, while somebody listens. */
+long type1_sanitize(struct type1 *t, uint64_t arg, struct caller *c);
 long type1_dirty_pages(struct type1 *t, uint64_t arg, struct caller *c);
 /* Report the pages of @d as dirty in the bitmap of a request that begins at @iova. 0 or -EFAULT. */
 int type1_report_dirty(struct type1 *t, const struct dma *d, uint64_t iova, uint64_t bitmap, struct caller *c);

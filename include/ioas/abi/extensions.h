@@ -16,6 +16,7 @@ enum {
 	IOMMUFD_CMD_IOAS_MAP_ARRAY = 0xe0,
 	IOMMUFD_CMD_IOAS_UNMAP_ARRAY = 0xe1,
 	IOMMUFD_CMD_HW_QUEUE_KICK = 0xe2,
+	IOMMUFD_CMD_SANITIZE = 0xe3,
 };
 
 /* One element of either array. */
@@ -41,6 +42,23 @@ struct iommu_ioas_array {
 };
 #define IOMMU_IOAS_MAP_ARRAY   _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_MAP_ARRAY)
 #define IOMMU_IOAS_UNMAP_ARRAY _IO(IOMMUFD_TYPE, IOMMUFD_CMD_IOAS_UNMAP_ARRAY)
+
+/*
+ * Which bytes of what is mapped devices are meant to touch, said to the DMA sanitizer (where there
+ * is none, ENOTTY). Also a command of a container. <ioas/sanitize.h> makes the call.
+ */
+enum iommu_sanitize_flags {
+	IOMMU_SANITIZE_NOT_MEANT = 1,
+};
+struct iommu_sanitize {
+	__u32 size;
+	__u32 flags;
+	__u32 ioas_id; /* 0: a container's, or the compat IOAS */
+	__u32 __reserved;
+	__aligned_u64 iova;
+	__aligned_u64 length;
+};
+#define IOMMU_SANITIZE _IO(IOMMUFD_TYPE, IOMMUFD_CMD_SANITIZE)
 
 /*
  * VT-d as a guest sees it: the engine reads the guest's root table and all that it leads to, and

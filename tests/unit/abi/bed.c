@@ -309,19 +309,19 @@ long bed_ioctl(struct bed *b, int fd, unsigned int cmd, void *arg)
 		return rc;
 	if (b->heard)
 		b->heard(f, cmd, arg);
-	rc = f->ops->ioctl(f, cmd, (uintptr_t)arg, &b->caller);
+	rc = abi_call_ioctl(f, cmd, (uintptr_t)arg, &b->caller);
 	abi_file_put(f);
 	return rc;
 }
 
 ssize_t bed_pread(struct bed *b, int fd, void *buf, size_t count, uint64_t pos)
 {
-	return b->files[fd]->ops->pread(b->files[fd], (uintptr_t)buf, count, pos, &b->caller);
+	return abi_call_pread(b->files[fd], (uintptr_t)buf, count, pos, &b->caller);
 }
 
 ssize_t bed_pwrite(struct bed *b, int fd, const void *buf, size_t count, uint64_t pos)
 {
-	return b->files[fd]->ops->pwrite(b->files[fd], (uintptr_t)buf, count, pos, &b->caller);
+	return abi_call_pwrite(b->files[fd], (uintptr_t)buf, count, pos, &b->caller);
 }
 
 ssize_t bed_read(struct bed *b, int fd, void *buf, size_t count)

@@ -218,7 +218,7 @@ static void check_sanitize(const struct run_request *r, struct argp_state *state
 			 : c->advice	 ? "--advice"
 					 : NULL;
 
-	if (of && c->sanitize <= RUN_SANITIZE_TRACK)
+	if (of && !run_sanitizes(c))
 		fail(state, "%s: give --sanitize, too", of);
 }
 

@@ -246,7 +246,7 @@ static int run_sanitized(const char *dir, const struct run_request *r, const str
 	struct keeper *k = NULL;
 	int status = EXIT_USAGE;
 
-	if (c->sanitize <= RUN_SANITIZE_TRACK)
+	if (!run_sanitizes(c))
 		return run_in(dir, r, t, library);
 	if (r->suppressions)
 		cfg.suppressions = suppressions_read(r->suppressions);
@@ -288,7 +288,7 @@ int cmd_run(int argc, char **argv)
 	status = look(r.program[0], library, &t);
 	if (!status)
 		status = set_preload(library, t.sanitizer,
-				     r.config.sanitize > RUN_SANITIZE_TRACK && !r.config.shared);
+				     run_sanitizes(&r.config) && !r.config.shared);
 	if (!status)
 		status = set_valgrind();
 	if (r.record)

@@ -78,6 +78,12 @@ struct run_config {
 	size_t nr_owned;
 };
 
+/* Are bugs looked for? */
+static inline bool run_sanitizes(const struct run_config *c)
+{
+	return c->sanitize > RUN_SANITIZE_TRACK;
+}
+
 /* Copies @text. -ENOMEM. */
 int run_config_add_device(struct run_config *c, uint32_t bdf, int group, const char *text);
 int run_config_own(struct run_config *c, const char *path);

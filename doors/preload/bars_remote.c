@@ -16,6 +16,7 @@
 
 #include "base/bits.h"
 #include "doors/files.h"
+#include "doors/preload/findings.h"
 #include "doors/preload/sys.h"
 #include "doors/shared/channel.h"
 
@@ -65,6 +66,7 @@ int bars_access(uint64_t id, bool write, uint64_t off, unsigned int size, uint64
 	if (!c || size > sizeof(*val) || !pci_memory_enabled(c->dev))
 		return -ENXIO;
 	if (write) {
+		findings_note_store(c->dev->port.requester);
 		pci_bar_write(c->dev, c->bar, off, size, val);
 	} else {
 		*val = 0;

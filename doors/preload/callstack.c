@@ -80,12 +80,12 @@ static const struct kept *kept_at(stack_id id)
 	return (const struct kept *)&stacks.depot->words[id];
 }
 
-static stack_id find(uint32_t id, uint64_t hash, const struct unwinding *u)
+static stack_id find(uint32_t id, uint64_t hash, const uint64_t *pc, unsigned int n)
 {
 	while (id) {
 		const struct kept *k = kept_at(id);
 
-		if (k->hash == hash && k->n == u->n && !memcmp(k->pc, u->pc, u->n * sizeof(*u->pc)))
+		if (k->hash == hash && k->n == n && !memcmp(k->pc, pc, n * sizeof(*pc)))
 			return id;
 		id = k->next;
 	}
@@ -94,16 +94,20 @@ static stack_id find(uint32_t id, uint64_t hash, const struct unwinding *u)
 
 /* Two threads may keep the same stack at once, each under a number of its own: it is but counted
  * apart then. */
-static stack_id keep(const struct unwinding *u)
+stack_id callstack_keep(const uint64_t *pc, unsigned int n)
 {
-	const uint64_t hash = hash_words(u->pc, u->n);
-	uint32_t *bucket = &stacks.depot->bucket[hash % DEPOT_BUCKETS];
-	uint32_t head = __atomic_load_n(bucket, __ATOMIC_ACQUIRE), at;
-	const uint32_t words = (uint32_t)(sizeof(struct kept) / 8) + u->n;
-	stack_id id = find(head, hash, u);
+	const uint64_t hash = hash_words(pc, n);
+	const uint32_t words = (uint32_t)(sizeof(struct kept) / 8) + n;
+	uint32_t *bucket, head, at;
 	struct kept *k;
+	stack_id id;
 
-	if (id || !u->n)
+	if (!stacks.cache || !n)
+		return 0;
+	bucket = &stacks.depot->bucket[hash % DEPOT_BUCKETS];
+	head = __atomic_load_n(bucket, __ATOMIC_ACQUIRE);
+	id = find(head, hash, pc, n);
+	if (id)
 		return id;
 	at = __atomic_load_n(&stacks.depot->used, __ATOMIC_RELAXED);
 	do {
@@ -112,9 +116,9 @@ static stack_id keep(const struct unwinding *u)
 	} while (!__atomic_compare_exchange_n(&stacks.depot->used, &at, at + words, true,
 					      __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	k = (struct kept *)&stacks.depot->words[at];
-	k->n = u->n;
+	k->n = n;
 	k->hash = hash;
-	memcpy(k->pc, u->pc, u->n * sizeof(*u->pc));
+	memcpy(k->pc, pc, n * sizeof(*pc));
 	do {
 		k->next = head;
 	} while (!__atomic_compare_exchange_n(bucket, &head, at, true, __ATOMIC_RELEASE,
@@ -219,7 +223,7 @@ static stack_id take(uint64_t ip, uint64_t sp, uint64_t trapped)
 			u.pc[u.n++] = trapped;
 			u.whole = false;
 		}
-		id = keep(&u);
+		id = callstack_keep(u.pc, u.n);
 		if (mine && id && u.whole)
 			remember(s, &u, ip, id);
 	}

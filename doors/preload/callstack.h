@@ -27,6 +27,9 @@ stack_id callstack_here(void);
 /* The same from the instruction that trapped, in a handler for it. */
 stack_id callstack_trapped(const ucontext_t *uc);
 
+/* One that was taken elsewhere. */
+stack_id callstack_keep(const uint64_t *pc, unsigned int n);
+
 /* Addresses inside of the calls, not behind them. How many; *pc stays for good. */
 unsigned int callstack_frames(stack_id id, const uint64_t **pc);
 

@@ -18,6 +18,8 @@
 #include "doors/preload/engine.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
+#include "doors/shared/serve.h"
+#include "iommu/iommu.h"
 #include "object/host.h"
 #include "observe/sanitize.h"
 
@@ -31,7 +33,9 @@ static struct sanitizer *sanitizer;
 /* The program's last store to each device's registers. */
 static struct {
 	const struct requester *requester;
+	uint32_t rid;
 	stack_id at;
+	int pid;
 } stores[STORES];
 
 static size_t store_slot(const struct requester *r)
@@ -50,13 +54,29 @@ static size_t store_slot(const struct requester *r)
 	return STORES;
 }
 
-static stack_id here(void *arg)
+stack_id findings_stack(void)
 {
 	const struct door_thread *t = &door_thread;
+	const struct session *s = session_here();
 
+	if (s)
+		return s->stack;
 	if (t->engine)
 		return 0;
 	return t->trapped ? callstack_trapped(t->trapped) : callstack_here();
+}
+
+static stack_id here(void *arg)
+{
+	return findings_stack();
+}
+
+/* Who calls. */
+static int caller_pid(void)
+{
+	const struct session *s = session_here();
+
+	return s ? s->peer->pid : sys_getpid();
 }
 
 static stack_id device_stack(void *arg, const struct requester *r)
@@ -70,8 +90,11 @@ void findings_note_store(const struct requester *r)
 {
 	const size_t i = findings ? store_slot(r) : STORES;
 
-	if (i < STORES)
-		__atomic_store_n(&stores[i].at, here(NULL), __ATOMIC_RELAXED);
+	if (i >= STORES)
+		return;
+	__atomic_store_n(&stores[i].at, findings_stack(), __ATOMIC_RELAXED);
+	__atomic_store_n(&stores[i].rid, requester_rid(r), __ATOMIC_RELAXED);
+	__atomic_store_n(&stores[i].pid, caller_pid(), __ATOMIC_RELEASE);
 }
 
 void findings_note_write(struct abi_file *f)
@@ -158,11 +181,26 @@ static void keep_text(struct room *r, const char **text)
 	r->at += len + 1;
 }
 
+/* Who calls, or made the device work. */
+static int pid_of(const struct finding *f)
+{
+	if (f->now || !f->device)
+		return caller_pid();
+	for (size_t i = 0; i < STORES; i++) {
+		const int pid = __atomic_load_n(&stores[i].pid, __ATOMIC_ACQUIRE);
+
+		if (pid && __atomic_load_n(&stores[i].rid, __ATOMIC_RELAXED) == f->rid)
+			return pid;
+	}
+	return caller_pid();
+}
+
 static void fill(struct found *to, const struct finding *f)
 {
 	struct room r = {to->text, to->text + sizeof(to->text)};
 
 	to->f = *f;
+	to->pid = pid_of(f);
 	to->tid = door_thread.engine ? 0 : sys_gettid();
 	keep_text(&r, &to->f.device);
 	keep_text(&r, &to->f.nearest.source);
@@ -178,12 +216,22 @@ void findings_ring(void)
 	sys4(SYS_futex, (long)&findings->bell, FUTEX_WAKE_PRIVATE, INT_MAX, 0);
 }
 
+/* A daemon stays when processes end, and their contexts with them: that is no leak at close. */
+static bool is_ending(const struct finding *f)
+{
+	return f->kind == FINDING_LEAK_AT_CLOSE && door.run.shared && !session_here() &&
+	       !door.run.leaks && peers_ending();
+}
+
 static void report(void *arg, const struct finding *f)
 {
 	bool fresh = false;
-	struct found *to = find(key_of(f), &fresh);
+	struct found *to;
 	uint32_t nr;
 
+	if (is_ending(f))
+		return;
+	to = find(key_of(f), &fresh);
 	if (!to) {
 		__atomic_fetch_add(&findings->lost, 1, __ATOMIC_RELAXED);
 		return;

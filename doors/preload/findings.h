@@ -31,6 +31,8 @@ struct sanitizer *findings_sanitizer(void);
 void findings_end(bool exit);
 void findings_fork_child(void);
 
+/* Where the program is in its call, on this thread or in another process; 0: in none. */
+stack_id findings_stack(void);
 /* This thread of the program's stores to registers of @r's device. Cheap without a sanitizer. */
 void findings_note_store(const struct requester *r);
 /* The same by a write on the device's file. */
@@ -49,6 +51,7 @@ struct found {
 	uint64_t key;	/* 0: free; what makes it one */
 	uint64_t count; /* and how much of that was told */
 	uint64_t told;
+	int pid;	  /* who called, or has the device work */
 	int tid;	  /* who found it; 0: a thread of the engine's */
 	struct finding f; /* its strings are in @text */
 	char text[FINDINGS_TEXT];

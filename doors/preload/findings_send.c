@@ -22,6 +22,7 @@
 #include "doors/preload/door.h"
 #include "doors/preload/engine.h"
 #include "doors/preload/sys.h"
+#include "doors/shared/serve.h"
 #include "iommu/iommu.h"
 #include "observe/json.h"
 #include "space/space.h"
@@ -66,21 +67,30 @@ static int find_module(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+static void add_frame(struct json *j, uint64_t pc)
+{
+	const char *module = peer_stack_module(pc);
+	struct lookup l = {.pc = pc};
+
+	if (module)
+		l.base = align_down(pc, 1ull << PEER_STACK_SHIFT);
+	else
+		dl_iterate_phdr(find_module, &l);
+	module = module ? module : l.module;
+	json_object(j, NULL);
+	json_string(j, "module", *module ? module : NULL);
+	json_hex(j, "offset", pc - l.base);
+	json_object_end(j);
+}
+
 static void add_stack(struct json *j, const char *key, stack_id id)
 {
 	const uint64_t *pc;
 	const unsigned int n = callstack_frames(id, &pc);
 
 	json_array(j, key);
-	for (unsigned int i = 0; i < n; i++) {
-		struct lookup l = {.pc = pc[i]};
-
-		dl_iterate_phdr(find_module, &l);
-		json_object(j, NULL);
-		json_string(j, "module", *l.module ? l.module : NULL);
-		json_hex(j, "offset", pc[i] - l.base);
-		json_object_end(j);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		add_frame(j, pc[i]);
 	json_array_end(j);
 }
 
@@ -196,7 +206,7 @@ static bool send_found(struct found *at, bool fresh)
 	json_number(&j, "count", count);
 	if (fresh) {
 		json_string(&j, "kind", finding_kind_name(at->f.kind));
-		json_number(&j, "pid", (uint64_t)sys_getpid());
+		json_number(&j, "pid", (uint64_t)at->pid);
 		add_finding(&j, &at->f);
 	}
 	json_object_end(&j);
@@ -210,7 +220,7 @@ static bool send_found(struct found *at, bool fresh)
 /* The run is over, or its socket cannot be reached. */
 static void say(const struct found *at)
 {
-	door_say("[%d] %s: %s", sys_getpid(), finding_kind_name(at->f.kind),
+	door_say("[%d] %s: %s", at->pid, finding_kind_name(at->f.kind),
 		 at->f.text ? at->f.text : "");
 }
 
@@ -224,9 +234,15 @@ static bool send_new(struct found *at, int *by)
 		say(at);
 	else if (fatal)
 		fatal = is_fatal();
-	if (fatal)
-		*by = at->tid;
-	return fatal;
+	if (!fatal)
+		return false;
+	/* Another process's fault is no reason for this one, which serves it, to end. */
+	if (at->pid != sys_getpid()) {
+		sys3(SYS_kill, at->pid, SIGABRT, 0);
+		return false;
+	}
+	*by = at->tid;
+	return true;
 }
 
 static struct found *nth(uint32_t i)

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "doors/preload/callstack.h"
 #include "doors/preload/door.h"
 #include "memory/memory.h"
 
@@ -90,6 +91,12 @@ struct bar_view {
 	uint8_t pages[]; /* PCI_PAGE_ flags, if nr_pages */
 };
 
+/* With --sanitize: where a call comes from, in the client's own numbers and addresses. */
+struct channel_stack {
+	uint32_t id, n;
+	uint64_t pc[CALLSTACK_MAX];
+};
+
 #define CHANNEL_ARGS 256
 #define CHANNEL_DATA 32768
 
@@ -98,6 +105,7 @@ struct channel_page {
 	uint32_t asleep[2]; /* client, server */
 	struct call call __attribute__((aligned(64)));
 	uint8_t args[CHANNEL_ARGS];
+	struct channel_stack stack;
 	struct ask ask __attribute__((aligned(64)));
 	struct door_refusal refusal; /* of a call that failed, for -v */
 	uint8_t data[CHANNEL_DATA] __attribute__((aligned(64)));

@@ -15,7 +15,9 @@
 #include "base/bits.h"
 #include "doors/files_kernel.h"
 #include "doors/preload/bars.h"
+#include "doors/preload/callstack.h"
 #include "doors/preload/engine.h"
+#include "doors/preload/findings.h"
 #include "doors/preload/guard.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
@@ -285,12 +287,28 @@ static void die(struct remote *r)
 	files_close_hidden(r->ch.sock);
 }
 
+/* What was last in the page is often the same. */
+static void add_stack(struct channel_stack *s)
+{
+	const stack_id id = findings_stack();
+	const uint64_t *pc;
+
+	if (s->id == id)
+		return;
+	s->id = id;
+	s->n = callstack_frames(id, &pc);
+	if (s->n)
+		memcpy(s->pc, pc, s->n * sizeof(*pc));
+}
+
 /* The call is in the page: until it is done. Its result, or -EIO. */
 static long run(struct remote *r)
 {
 	struct call *c = &r->ch.page->call;
 	int turn;
 
+	if (run_sanitizes(&door.run))
+		add_stack(&r->ch.page->stack);
 	channel_post(&r->ch, TURN_CALL);
 	for (turn = channel_wait(&r->ch); turn == TURN_ASK; turn = channel_wait(&r->ch)) {
 		note_interest(r);
@@ -649,6 +667,8 @@ void client_protected(uint64_t va, uint64_t len)
 void client_init(void)
 {
 	files_set_closed(closed);
+	if (run_sanitizes(&door.run))
+		callstack_init();
 }
 
 /* The channels are the parent's: their sockets are closed, their pages were not inherited. */

@@ -2,7 +2,9 @@
 #include "doors/preload/real.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "doors/preload/engine.h"
@@ -27,6 +29,16 @@ static pthread_mutex_t peers_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct peer *peers;
 static struct user *users;
 static uint64_t last_change;
+static uint64_t last_end; /* when a process was seen to end; nanoseconds */
+#define JUST_NOW 200000000
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 /* Lock held. */
 static struct memory_account *user_account(int uid)
@@ -128,9 +140,39 @@ void peer_leave(struct peer *p)
 		at = &(*at)->next;
 	if (last)
 		*at = p->next;
+	if (last)
+		__atomic_store_n(&last_end, monotonic_ns(), __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&peers_lock);
 	if (last)
 		end(p);
+}
+
+/* Its memory goes before its files, and these before the process is seen to end. */
+static bool has_memory(int pid)
+{
+	char path[64], text[64] = "";
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	sys3(SYS_read, fd, (long)text, sizeof(text) - 1);
+	sys_close(fd);
+	return *text > '0' && *text <= '9';
+}
+
+bool peers_ending(void)
+{
+	bool any = monotonic_ns() - __atomic_load_n(&last_end, __ATOMIC_RELAXED) < JUST_NOW;
+
+	/* Who holds it may wait for our caller. */
+	if (any || pthread_mutex_trylock(&peers_lock))
+		return any;
+	for (const struct peer *p = peers; p && !any; p = p->next)
+		any = !has_memory(p->pid);
+	pthread_mutex_unlock(&peers_lock);
+	return any;
 }
 
 void peer_set_limit(struct peer *p, uint64_t bytes)

@@ -49,6 +49,11 @@ struct session {
 	struct peer *peer;
 	struct caller caller;
 	struct abi_file *later[4]; /* references to put when the call is over */
+	stack_id stack; /* of the call, with --sanitize */
+	struct {
+		uint32_t theirs; /* the client's number for it */
+		stack_id ours;
+	} stacks[256]; /* seen before */
 	struct session *next; /* of all; under their lock */
 };
 
@@ -86,11 +91,20 @@ void peer_leave(struct peer *p);
 void peer_set_limit(struct peer *p, uint64_t bytes);
 void peer_release(void *arg);
 void peers_fork_child(void);
+/* Is some process ending, or has it just now? */
+bool peers_ending(void);
 /* Adds what this process's engine has pinned of the process @pid, this one or a client's. */
 void peer_pins(int pid, struct status_pins *sum);
 /* The id of a change that has begun, or -ENOMEM. */
 long peer_change_begin(struct peer *p, uint64_t va, uint64_t len);
 void peer_change_end(struct peer *p, uint64_t id);
+
+/* peer_stack.c: s->stack becomes that of the call in the page. */
+void session_learn_stack(struct session *s);
+/* The addresses of such a stack have the number of a module above this. */
+#define PEER_STACK_SHIFT 48
+/* "": none is known. NULL: no such number. */
+const char *peer_stack_module(uint64_t pc);
 
 /* peer_memory.c */
 extern const struct memory_mm_ops peer_memory_ops;

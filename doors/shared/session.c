@@ -15,6 +15,7 @@
 #include "doors/files_kernel.h"
 #include "doors/preload/bars.h"
 #include "doors/preload/engine.h"
+#include "doors/preload/findings.h"
 #include "doors/preload/sys.h"
 #include "doors/shared/serve.h"
 
@@ -117,6 +118,8 @@ static long do_open(struct session *s, const struct call *c)
 
 static long do_io(struct session *s, struct abi_file *f, const struct call *c)
 {
+	if (c->kind == CALL_WRITE)
+		findings_note_write(f);
 	if (c->kind == CALL_WRITE)
 		return abi_call_pwrite(f, c->arg[0], c->arg[1], c->arg[2], &s->caller);
 	return abi_call_pread(f, c->arg[0], c->arg[1], c->arg[2], &s->caller);
@@ -267,6 +270,8 @@ static void carry_out(struct session *s)
 	struct call *c = &s->ch.page->call;
 
 	door_thread.refusal.there = false;
+	if (run_sanitizes(&door.run))
+		session_learn_stack(s);
 	if (c->flags & CALL_HAS_KVM)
 		engine_kvm_opened();
 	if (!(c->flags & CALL_MAY_LOCK))

@@ -118,6 +118,13 @@ static void handle_abort(void)
 	signal(SIGABRT, on_abort);
 }
 
+static void close_driver(void)
+{
+	munmap((void *)driver.engine.bar, 0x4000);
+	close(driver.road.device);
+	close(driver.road.iommu);
+}
+
 static void kill_self(void)
 {
 	kill(getpid(), SIGKILL);
@@ -141,7 +148,7 @@ static const struct {
 	{"other", other_copy},	  {"deeper", deeper},	   {"thread", in_thread},
 	{"child", in_child},	  {"wait", wait_a_little}, {"daemon", become_daemon},
 	{"kill", kill_self},	  {"_exit", leave},	   {"exec", run_true},
-	{"handle", handle_abort},
+	{"handle", handle_abort}, {"close", close_driver},
 };
 
 static void act(const char *name)

@@ -52,6 +52,9 @@ void request_parse(struct run_request *r, int argc, char **argv);
 int request_add_device(struct run_config *c, const char *text, char *why, size_t why_len);
 int request_place_devices(struct run_config *c, char *why, size_t why_len);
 
+/* list.c: the keys of --limit. */
+void list_limits(void);
+
 /* rundir.c: makes the run directory, with the machine's description in it. Its path, allocated, or
  * NULL after a message. */
 char *rundir_make(struct run_config *c);

@@ -60,8 +60,9 @@ _ioas()
 	--iommu) _ioas_spec "$program" makes "$cur" ;;
 	--vfio-container) mapfile -t COMPREPLY < <(compgen -W "type1 iommufd" -- "$cur") ;;
 	--sanitize) mapfile -t COMPREPLY < <(compgen -W "exit-code log abort" -- "$cur") ;;
-	--limit) mapfile -t COMPREPLY < <(compgen -W "memlock=real memlock=" -- "$cur") ;;
 	-o | --log | --record | --report | --suppressions) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	--limit) mapfile -t COMPREPLY < <(compgen -W "memlock=real memlock= entries= aperture= pgsizes= reserved= pasids= dirty=off
+		ats=off fds= help" -- "$cur") ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --as-user
 			--strict --shared --sanitize --sanitize= --report --suppressions --leaks --advice --track --explain --verbose

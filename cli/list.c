@@ -103,3 +103,9 @@ int cmd_makes(int argc, char **argv)
 	}
 	return 0;
 }
+
+void list_limits(void)
+{
+	puts("--limit KEY=VALUE[,KEY=VALUE...]:");
+	print_keys(limit_keys);
+}

@@ -44,9 +44,9 @@ static const struct argp_option options[] = {
 	 0},
 	{"vfio-container", OPT_CONTAINER, "type1|iommufd", 0,
 	 "what /dev/vfio/vfio is: the legacy container (default), or iommufd in its place", 0},
-	{"limit", OPT_LIMIT, "memlock=real|BYTES", 0,
-	 "enforce a limit on locked memory: the program's own RLIMIT_MEMLOCK, or so many bytes (default: none, as with "
-	 "CAP_IPC_LOCK, until the program lowers its own)",
+	{"limit", OPT_LIMIT, "KEY=VALUE[,KEY=VALUE...]", 0,
+	 "be a smaller machine: memlock=real|BYTES, entries=N, aperture=BITS, pgsizes=SIZE+..., reserved=START-LAST, "
+	 "pasids=BITS, dirty=off, ats=off, fds=N; repeatable; `--limit help` explains them",
 	 0},
 	{"as-user", OPT_AS_USER, 0, 0, "answer every capability check as for an ordinary user", 0},
 	{"strict", OPT_STRICT, 0, 0, "do the sane thing where the kernel has a quirk", 0},
@@ -56,7 +56,8 @@ static const struct argp_option options[] = {
 	{"explain", OPT_EXPLAIN, 0, 0,
 	 "show each call that fails, the rule that it met, and what would have been legal", 0},
 	{"record", OPT_RECORD, "FILE", 0,
-	 "record calls, mappings, DMA, faults and interrupts in FILE, for `ioas replay` and `ioas report`", 0},
+	 "record calls, mappings, DMA, faults and interrupts in FILE, for `ioas replay` and `ioas report`",
+	 0},
 	{"record-limit", OPT_RECORD_LIMIT, "SIZE", 0,
 	 "let that file have at most SIZE bytes (256K or more) and keep the newest", 0},
 	{"sanitize", OPT_SANITIZE, "exit-code|log|abort", OPTION_ARG_OPTIONAL,
@@ -99,30 +100,18 @@ fail(struct argp_state *state, const char *fmt, ...)
 	argp_failure(state, EXIT_USAGE, 0, "%s", text);
 }
 
-/* "8M" and the like, by the parser of every other option. */
-static bool parse_bytes(const char *text, uint64_t *out)
-{
-	static const struct option_key keys[] = {{"bytes", OPTION_SIZE, NULL, 0, 0, ""}, {0}};
-	char line[64], why[256];
-	struct options o;
-
-	if ((size_t)snprintf(line, sizeof(line), "limit,bytes=%s", text) >= sizeof(line) ||
-	    options_parse(line, keys, &o, why, sizeof(why)))
-		return false;
-	*out = options_number(&o, "bytes");
-	options_free(&o);
-	return true;
-}
-
 static void set_limit(struct run_config *c, const char *arg, struct argp_state *state)
 {
-	if (!strcmp(arg, "memlock=real"))
-		c->memlock = RUN_MEMLOCK_REAL;
-	else if (!strncmp(arg, "memlock=", 8) && parse_bytes(arg + 8, &c->memlock_bytes))
-		c->memlock = RUN_MEMLOCK_BYTES;
-	else
-		fail(state, "--limit %s: give memlock=real or memlock=BYTES, such as memlock=8M",
-		     arg);
+	char why[512];
+
+	if (!strcmp(arg, "help")) {
+		list_limits();
+		exit(0);
+	}
+	if (strchr(arg, '\n'))
+		fail(state, "--limit: a limit cannot hold a line break");
+	if (run_config_limit(c, arg, why, sizeof(why)))
+		fail(state, "--limit %s: %s", arg, why);
 }
 
 static void set_container(struct run_config *c, const char *arg, struct argp_state *state)
@@ -165,7 +154,7 @@ static void set_iommu(struct run_config *c, const char *arg, struct argp_state *
 
 static void set_record_limit(struct run_request *r, const char *arg, struct argp_state *state)
 {
-	if (!parse_bytes(arg, &r->record_limit) || r->record_limit < LOG_LIMIT_MIN)
+	if (!limit_bytes(arg, &r->record_limit) || r->record_limit < LOG_LIMIT_MIN)
 		fail(state, "--record-limit=%s: give a size of 256K or more, such as 64M", arg);
 }
 
@@ -333,6 +322,7 @@ void request_parse(struct run_request *r, int argc, char **argv)
 	static char name[] = "ioas run";
 	struct parsing p = {.request = r};
 
+	run_config_init(&r->config);
 	argp_err_exit_status = EXIT_USAGE;
 	argv[0] = name;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &p);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,7 +159,18 @@ static int wait_for(pid_t pid)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int start_and_wait(const struct target *t, char **program)
+/* RLIMIT_NOFILE of the program; 0: as it is. */
+static bool limit_fds(uint64_t fds)
+{
+	const struct rlimit rl = {fds, fds};
+
+	if (!fds || !setrlimit(RLIMIT_NOFILE, &rl))
+		return true;
+	fprintf(stderr, "ioas: --limit fds=%" PRIu64 ": %s\n", fds, strerror(errno));
+	return false;
+}
+
+static int start_and_wait(const struct target *t, char **program, uint64_t fds)
 {
 	sigset_t old;
 	int status;
@@ -174,6 +186,8 @@ static int start_and_wait(const struct target *t, char **program)
 				signal(forwarded[i], SIG_DFL);
 		}
 		sigprocmask(SIG_SETMASK, &old, NULL);
+		if (!limit_fds(fds))
+			_exit(EXIT_FAILED);
 		become(t, program);
 	}
 	sigprocmask(SIG_SETMASK, &old, NULL);
@@ -225,7 +239,7 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 			recording_end(recording, EXIT_FAILED);
 		return EXIT_FAILED;
 	}
-	status = start_and_wait(t, r->program);
+	status = start_and_wait(t, r->program, r->config.limits.fds);
 	if (served)
 		daemon_end(served);
 	if (recording)

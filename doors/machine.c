@@ -77,7 +77,6 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 		   struct machine *out, char *why, size_t why_len)
 {
 	struct host_config hcfg = {
-		.iommu = run->iommu,
 		.memory_ops = cfg->memory_ops,
 		.memory_arg = cfg->memory_arg,
 		.tracked = cfg->tracked,
@@ -86,8 +85,13 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 		.fault_arg = cfg->fault_arg,
 		.iommufd_container = run->iommufd_container,
 		.strict = run->strict,
+		.dma_entry_limit = run->limits.entries,
+		.limits = &run->limits.iommu,
 	};
+	char *iommu = limits_make_options(&run->limits, run->iommu);
 	int rc = -ENOMEM;
+
+	hcfg.iommu = iommu;
 
 	if (cfg->pci_ops && cfg->pci_ops->shm_alloc)
 		hcfg.shm = (struct host_shm){cfg->pci_ops->shm_alloc, cfg->pci_ops->shm_free,
@@ -97,7 +101,7 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 		.devices = calloc(run->nr_devices + 1, sizeof(*out->devices)),
 		.slots = calloc(run->nr_devices + 1, sizeof(*out->slots)),
 	};
-	if (!out->devices || !out->slots)
+	if (!out->devices || !out->slots || !iommu)
 		goto out_destroy;
 	rc = net_hubs_create(&out->hubs);
 	if (!rc)
@@ -106,10 +110,10 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 		out->host->commands = make_commands(out->host->iommu->make);
 	for (size_t i = 0; i < run->nr_devices && !rc; i++)
 		rc = add_device(out, &run->devices[i], cfg, why, why_len);
-	if (!rc)
-		return 0;
 out_destroy:
-	machine_destroy(out);
+	free(iommu);
+	if (rc)
+		machine_destroy(out);
 	return rc;
 }
 

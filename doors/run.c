@@ -37,18 +37,43 @@ bool run_device_is_vf(const struct run_device *d, size_t *pf, unsigned int *inde
 	return sscanf(d->text, RUN_VF_TEXT, pf, index) == 2;
 }
 
+static int add_text(char ***texts, size_t *n, const char *text)
+{
+	char **more = realloc(*texts, (*n + 1) * sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	*texts = more;
+	more[*n] = strdup(text);
+	if (!more[*n])
+		return -ENOMEM;
+	++*n;
+	return 0;
+}
+
+static void free_texts(char **texts, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(texts[i]);
+	free(texts);
+}
+
 int run_config_own(struct run_config *c, const char *path)
 {
-	char **owned = realloc(c->owned, (c->nr_owned + 1) * sizeof(*owned));
+	return add_text(&c->owned, &c->nr_owned, path);
+}
 
-	if (!owned)
-		return -ENOMEM;
-	c->owned = owned;
-	owned[c->nr_owned] = strdup(path);
-	if (!owned[c->nr_owned])
-		return -ENOMEM;
-	c->nr_owned++;
-	return 0;
+int run_config_limit(struct run_config *c, const char *text, char *why, size_t why_len)
+{
+	int rc = limits_parse(&c->limits, text, why, why_len);
+
+	return rc ? rc : add_text(&c->limit_texts, &c->nr_limit_texts, text);
+}
+
+void run_config_init(struct run_config *c)
+{
+	*c = (struct run_config){0};
+	limits_init(&c->limits);
 }
 
 static void print_config(FILE *f, const struct run_config *c)
@@ -66,8 +91,8 @@ static void print_config(FILE *f, const struct run_config *c)
 	fprintf(f, "advice %d\n", c->advice);
 	fprintf(f, "shared %" PRIu64 "\n", c->shared);
 	fprintf(f, "record %" PRIu64 "\n", c->record);
-	fprintf(f, "memlock %d\n", c->memlock);
-	fprintf(f, "memlock-bytes %" PRIu64 "\n", c->memlock_bytes);
+	for (size_t i = 0; i < c->nr_limit_texts; i++)
+		fprintf(f, "limit %s\n", c->limit_texts[i]);
 	if (c->log)
 		fprintf(f, "log %s\n", c->log);
 	for (size_t i = 0; i < c->nr_devices; i++) {
@@ -117,9 +142,12 @@ static int set_string(char **to, const char *value)
 static int parse_line(struct run_config *c, const char *key, const char *value)
 {
 	const uint64_t n = strtoull(value, NULL, 10);
+	char why[512];
 
 	if (!strcmp(key, "device"))
 		return parse_device(c, value);
+	if (!strcmp(key, "limit"))
+		return run_config_limit(c, value, why, sizeof(why));
 	if (!strcmp(key, "own"))
 		return run_config_own(c, value);
 	if (!strcmp(key, "iommu"))
@@ -146,10 +174,6 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 		c->shared = n;
 	else if (!strcmp(key, "record"))
 		c->record = n;
-	else if (!strcmp(key, "memlock"))
-		c->memlock = (enum run_memlock)n;
-	else if (!strcmp(key, "memlock-bytes"))
-		c->memlock_bytes = n;
 	else
 		return -EINVAL;
 	return 0;
@@ -190,7 +214,7 @@ int run_config_read(struct run_config *c, const char *dir)
 	size_t len;
 	int rc = 0;
 
-	*c = (struct run_config){0};
+	run_config_init(c);
 	if ((size_t)snprintf(path, sizeof(path), "%s/host", dir) >= sizeof(path))
 		return -ENAMETOOLONG;
 	text = run_read_file(path, &len);
@@ -215,10 +239,9 @@ void run_config_free(struct run_config *c)
 {
 	for (size_t i = 0; i < c->nr_devices; i++)
 		free(c->devices[i].text);
-	for (size_t i = 0; i < c->nr_owned; i++)
-		free(c->owned[i]);
+	free_texts(c->owned, c->nr_owned);
+	free_texts(c->limit_texts, c->nr_limit_texts);
 	free(c->devices);
-	free(c->owned);
 	free(c->iommu);
 	free(c->log);
 	*c = (struct run_config){0};

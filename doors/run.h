@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "doors/limits.h"
+
 #define RUN_DIR_ENV "IOAS_RUN_DIR"
 #define RUN_DAEMON_ENV "IOAS_DAEMON" /* a daemon's listening socket */
 #define RUN_SOCKET  "engine" /* in the run directory: where a run's daemon listens */
@@ -23,13 +25,6 @@
  * for which the process is to end. */
 #define RUN_FINDINGS	  "findings"
 #define RUN_FINDING_FATAL 'f'
-
-/* Who may lock how much memory. */
-enum run_memlock {
-	RUN_MEMLOCK_FREE, /* counts as CAP_IPC_LOCK, until the program lowers its own limit */
-	RUN_MEMLOCK_REAL, /* RLIMIT_MEMLOCK */
-	RUN_MEMLOCK_BYTES,
-};
 
 /* The DMA sanitizer, and what follows when it finds something. */
 enum run_sanitize {
@@ -69,8 +64,9 @@ struct run_config {
 	uint64_t shared; /* the engine is the daemon's, of this name; 0: each process's own */
 	enum run_sanitize sanitize;
 	bool leaks, advice; /* found by it too */
-	enum run_memlock memlock;
-	uint64_t memlock_bytes;
+	struct run_limits limits; /* what the next say */
+	char **limit_texts;	  /* each --limit as it was given */
+	size_t nr_limit_texts;
 	char *log; /* where calls and messages go; NULL: stderr */
 	struct run_device *devices;
 	size_t nr_devices;
@@ -87,6 +83,10 @@ static inline bool run_sanitizes(const struct run_config *c)
 /* Copies @text. -ENOMEM. */
 int run_config_add_device(struct run_config *c, uint32_t bdf, int group, const char *text);
 int run_config_own(struct run_config *c, const char *path);
+/* -EINVAL with a sentence in @why. */
+int run_config_limit(struct run_config *c, const char *text, char *why, size_t why_len);
+/* The limits of one that is otherwise zeroed. */
+void run_config_init(struct run_config *c);
 int run_config_write(const struct run_config *c, int dirfd);
 int run_config_read(struct run_config *c, const char *dir);
 void run_config_free(struct run_config *c);

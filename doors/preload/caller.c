@@ -53,7 +53,7 @@ bool door_has_capability(int cap)
 
 static bool memlock_counts(void)
 {
-	return door.run.memlock != RUN_MEMLOCK_FREE || door.run.as_user ||
+	return door.run.limits.memlock != RUN_MEMLOCK_FREE || door.run.as_user ||
 	       __atomic_load_n(&door.memlock_lowered, __ATOMIC_RELAXED) ||
 	       __atomic_load_n(&door.lock_dropped, __ATOMIC_RELAXED);
 }
@@ -75,8 +75,8 @@ uint64_t door_memlock(void)
 {
 	struct rlimit rl = {0};
 
-	if (door.run.memlock == RUN_MEMLOCK_BYTES)
-		return door.run.memlock_bytes;
+	if (door.run.limits.memlock == RUN_MEMLOCK_BYTES)
+		return door.run.limits.memlock_bytes;
 	sys4(SYS_prlimit64, 0, RLIMIT_MEMLOCK, 0, (long)&rl);
 	return rl.rlim_cur;
 }

@@ -23,9 +23,15 @@ static void init_common(struct domain *d, struct iommu *i)
 
 static void set_limits(struct domain *d, const struct domain_config *cfg)
 {
+	const struct iommu_limits *l = &d->iommu->limits;
+
 	d->aperture_start = cfg->aperture_start;
 	d->aperture_last = cfg->aperture_last ? cfg->aperture_last : d->pt->input_last;
 	d->page_sizes = cfg->page_sizes ? cfg->page_sizes : pt_page_sizes(d->pt);
+	if (l->aperture)
+		d->aperture_last = min_u64(d->aperture_last, MASK(l->aperture));
+	if (l->page_sizes)
+		d->page_sizes &= l->page_sizes;
 }
 
 static int alloc(struct iommu *i, struct requester *r, uint32_t flags, const struct user_data *data,

@@ -46,7 +46,30 @@ const char *iommu_region_words(const struct iommu_region *r)
 
 size_t iommu_regions(struct iommu *i, struct iommu_region *out, size_t max)
 {
-	return min_u64(i->make->regions(i, out, max), max);
+	size_t n = min_u64(i->make->regions(i, out, max), max);
+
+	for (size_t k = 0; k < i->limits.nr_reserved && n < max; k++)
+		out[n++] = i->limits.reserved[k];
+	return n;
+}
+
+static int check_limits(const struct iommu *i, char *why, size_t why_len)
+{
+	const struct iommu_limits *l = &i->limits;
+
+	if (l->aperture && l->aperture >= i->caps.ias) {
+		snprintf(why, why_len,
+			 "limit: aperture=%u: give less than %u, the width of this %s", l->aperture,
+			 i->caps.ias, i->make->name);
+		return -EINVAL;
+	}
+	if (l->page_sizes && !(l->page_sizes & i->caps.page_sizes & PAGE_SIZE)) {
+		snprintf(why, why_len,
+			 "limit: pgsizes: this %s has no page of 4K, so nothing can be taken away",
+			 i->make->name);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 static void find_msi_window(struct iommu *i)
@@ -86,9 +109,16 @@ int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu 
 	lock_init(&i->lock, LOCK_IOMMU);
 	lock_init(&i->fault_lock, LOCK_FAULT);
 	list_init(&i->requesters);
+	if (cfg->limits)
+		i->limits = *cfg->limits;
 	rc = make->init(i, &options, why, why_len);
 	if (rc) {
 		ioas_free(i);
+		goto out_options;
+	}
+	rc = check_limits(i, why, why_len);
+	if (rc) {
+		iommu_destroy(i);
 		goto out_options;
 	}
 	find_msi_window(i);

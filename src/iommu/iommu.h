@@ -176,6 +176,16 @@ struct iommu_make {
 	bool messages_after_stage1;
 };
 
+/* What is taken away from a make, so that it stands for another machine. Zeroed: nothing. */
+#define IOMMU_LIMIT_REGIONS 4
+struct iommu_limits {
+	unsigned int aperture; /* width of IOVAs in bits; 0: the make's */
+	uint64_t page_sizes;   /* of leaves that address spaces use; 0: all; PAGE_SIZE among them */
+	struct iommu_region
+		reserved[IOMMU_LIMIT_REGIONS]; /* beside the make's; words outlive the IOMMU */
+	size_t nr_reserved;
+};
+
 #define IOMMU_FAULT_RING 64
 
 struct iommu {
@@ -203,6 +213,7 @@ struct iommu {
 	struct lock lock; /* LOCK_IOMMU: requesters, and what each is attached to */
 	struct list requesters;
 	struct iommu_region msi; /* the interrupt window; start > last: none */
+	struct iommu_limits limits; /* set before make->init */
 	struct lock fault_lock;
 	struct iommu_fault
 		fault_ring[IOMMU_FAULT_RING]; /* the newest; number n at n % IOMMU_FAULT_RING */
@@ -222,6 +233,7 @@ struct iommu_config {
 	struct epoch_domain *epochs;
 	const struct sink *sink;
 	unsigned int index;
+	const struct iommu_limits *limits; /* copied; NULL: none */
 };
 /* @text: "vtd" or "vtd,aw=39,..."; a sentence in @why on error. */
 int iommu_create(const char *text, const struct iommu_config *cfg, struct iommu **out, char *why,

@@ -53,7 +53,7 @@ static int create_rooms(struct host *h, const struct host_config *cfg, char *why
 	const struct memory_config mcfg = {
 		.ops = cfg->memory_ops, .ops_arg = cfg->memory_arg, .sink = &h->sink,
 		.tracked = cfg->tracked};
-	struct iommu_config icfg = {.epochs = &h->epochs, .sink = &h->sink};
+	struct iommu_config icfg = {.epochs = &h->epochs, .sink = &h->sink, .limits = cfg->limits};
 	int rc;
 
 	snprintf(why, why_len, "out of memory");

@@ -132,6 +132,7 @@ struct host_config {
 	void *fault_arg;
 	bool iommufd_container, strict;
 	unsigned int dma_entry_limit; /* 0: 65535 */
+	const struct iommu_limits *limits;   /* of the IOMMU; NULL: none */
 	const struct abi_commands *commands; /* abi/command.h: more commands of /dev/iommu; may be NULL */
 	struct host_shm shm;
 	struct host_clock clock;

@@ -177,3 +177,14 @@ int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_
 	set_ecap(v, o);
 	return 0;
 }
+
+/* The registers tell of no more than what is left. */
+void vtd_limit_caps(struct vtd *v, const struct iommu_limits *l)
+{
+	if (l->aperture && l->aperture < v->aw)
+		v->cap = (v->cap & ~VTD_CAP_MGAW) | field_prep(VTD_CAP_MGAW, l->aperture - 1);
+	if (l->page_sizes && !(l->page_sizes & SZ_2M))
+		v->cap &= ~field_prep(VTD_CAP_SSLPS, BIT(0));
+	if (l->page_sizes && !(l->page_sizes & SZ_1G))
+		v->cap &= ~(field_prep(VTD_CAP_SSLPS, BIT(1)) | VTD_CAP_FS1GP);
+}

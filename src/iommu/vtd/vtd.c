@@ -41,6 +41,7 @@ static int vtd_init(struct iommu *i, const struct options *o, char *why, size_t 
 		ioas_free(v);
 		return rc;
 	}
+	vtd_limit_caps(v, &i->limits);
 	i->make_data = v;
 	i->caps = (struct iommu_caps){
 		.dirty = v->ecap & VTD_ECAP_SSADS,

@@ -136,6 +136,7 @@ struct vtd {
 
 /* The ID registers that the options ask for. -EINVAL with a sentence in @why. */
 int vtd_init_caps(struct vtd *v, const struct options *o, char *why, size_t why_len);
+void vtd_limit_caps(struct vtd *v, const struct iommu_limits *l);
 extern const struct option_key vtd_options[];
 
 static inline bool vtd_scalable(const struct vtd *v)

@@ -34,15 +34,18 @@ static void write_text(const char *name, const char *text)
 
 static int set_up(void **state)
 {
+	char why[256];
+
 	(void)state;
 	if (!mkdtemp(dir))
 		return -1;
-	config = (struct run_config){.iommu = strdup("vtd,aw=39"),
-				     .as_user = true,
-				     .memlock = RUN_MEMLOCK_BYTES,
-				     .memlock_bytes = 1ull << 40,
-				     .log = strdup("/var/log/a name with spaces")};
-	return run_config_add_device(&config, 0x0001051a, 7, "nvme,file=/a b,,c,size=1M") |
+	run_config_init(&config);
+	config.iommu = strdup("vtd,aw=39");
+	config.as_user = true;
+	config.log = strdup("/var/log/a name with spaces");
+	return run_config_limit(&config, "memlock=1T,entries=7", why, sizeof(why)) |
+	       run_config_limit(&config, "aperture=39", why, sizeof(why)) |
+	       run_config_add_device(&config, 0x0001051a, 7, "nvme,file=/a b,,c,size=1M") |
 	       run_config_add_device(&config, 0x100, -1, "ioat") |
 	       run_config_own(&config, "/sys/bus/pci") | run_config_own(&config, "/dev/vfio");
 }
@@ -69,8 +72,10 @@ static void test_round_trip(void **state)
 	assert_string_equal(back.log, config.log);
 	assert_true(back.as_user && !back.strict && !back.iommufd_container);
 	assert_int_equal(back.show, RUN_SHOW_NOTHING);
-	assert_int_equal(back.memlock, RUN_MEMLOCK_BYTES);
-	assert_true(back.memlock_bytes == 1ull << 40);
+	assert_int_equal(back.limits.memlock, RUN_MEMLOCK_BYTES);
+	assert_true(back.limits.memlock_bytes == 1ull << 40);
+	assert_int_equal(back.limits.entries, 7);
+	assert_int_equal(back.limits.iommu.aperture, 39);
 	assert_int_equal(back.nr_devices, 2);
 	assert_int_equal(back.devices[0].bdf, 0x0001051a);
 	assert_int_equal(back.devices[0].group, 7);
@@ -84,8 +89,12 @@ static void test_round_trip(void **state)
 
 static void test_bad_files(void **state)
 {
-	static const char *const bad[] = {"",		       "strict 1\n",	     "iommu\n",
-					  "iommu vtd\nwhat 1\n", "iommu vtd\ndevice x\n"};
+	static const char *const bad[] = {"",
+					  "strict 1\n",
+					  "iommu\n",
+					  "iommu vtd\nwhat 1\n",
+					  "iommu vtd\ndevice x\n",
+					  "iommu vtd\nlimit what=1\n"};
 	struct run_config back;
 
 	(void)state;

@@ -160,39 +160,6 @@ static void tell_process(struct recording *r, uint32_t pid)
 	write_event(r, &e);
 }
 
-static void add_peer(struct recording *r, uint32_t pid, int fd)
-{
-	struct peer *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return;
-	if (!is_sealed_ring(fd) || ring_map(fd, &p->ring)) {
-		free(p);
-		return;
-	}
-	p->pid = pid;
-	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	p->next = r->peers;
-	r->peers = p;
-	tell_process(r, pid);
-}
-
-static void welcome(struct recording *r)
-{
-	const int sock = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
-	struct ucred who;
-	int fd;
-
-	if (sock < 0)
-		return;
-	fd = receive_ring(sock, &who);
-	if (fd >= 0) {
-		add_peer(r, (uint32_t)who.pid, fd);
-		close(fd);
-	}
-	close(sock);
-}
-
 static bool has_ended(const struct peer *p)
 {
 	struct pollfd f = {.fd = p->pidfd, .events = POLLIN};
@@ -209,28 +176,39 @@ static void flush_peer(struct recording *r, struct peer *p)
 	p->len = 0;
 }
 
+static bool take(struct recording *r, struct peer *p, bool dead)
+{
+	const size_t n =
+		ring_take(&p->ring, p->records + p->len, sizeof(p->records) - p->len, dead);
+
+	if (n && !p->len)
+		p->since = recording_clock();
+	p->len += n;
+	return n;
+}
+
+/* Says so where the dropped records would have been. */
+static bool pass_gap(struct recording *r, struct peer *p)
+{
+	const uint64_t lost = ring_take_lost(&p->ring);
+
+	if (!lost)
+		return false;
+	flush_peer(r, p);
+	write_event(r, &(struct log_event){.type = LOG_lost, .pid = p->pid, .lost.count = lost});
+	return true;
+}
+
 /* Everything that is there. Was there much? */
 static bool drain(struct recording *r, struct peer *p, bool dead)
 {
 	bool much = false;
-	uint64_t lost;
-	size_t n;
 
-	while ((n = ring_take(&p->ring, p->records + p->len, sizeof(p->records) - p->len, dead))) {
-		if (!p->len)
-			p->since = recording_clock();
-		p->len += n;
+	while (take(r, p, dead) || pass_gap(r, p))
 		if (p->len > sizeof(p->records) - LOG_RECORD_MAX) {
 			flush_peer(r, p);
 			much = true;
 		}
-	}
-	lost = ring_take_lost(&p->ring);
-	if (lost) {
-		flush_peer(r, p);
-		write_event(r, &(struct log_event){
-				       .type = LOG_lost, .pid = p->pid, .lost.count = lost});
-	}
 	if (p->len && recording_clock() - p->since > KEEP_NS)
 		flush_peer(r, p);
 	return much;
@@ -263,6 +241,49 @@ static bool drain_all(struct recording *r, bool last)
 			at = &(*at)->next;
 	}
 	return much;
+}
+
+/* ---- who comes ---- */
+
+static void add_peer(struct recording *r, uint32_t pid, int fd)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return;
+	if (!is_sealed_ring(fd) || ring_map(fd, &p->ring)) {
+		free(p);
+		return;
+	}
+	/* Its program has changed, and with it the engine. */
+	for (struct peer **at = &r->peers; *at;)
+		if ((*at)->pid == pid) {
+			drain(r, *at, true);
+			free_peer(r, at);
+		} else {
+			at = &(*at)->next;
+		}
+	p->pid = pid;
+	p->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	p->next = r->peers;
+	r->peers = p;
+	tell_process(r, pid);
+}
+
+static void welcome(struct recording *r)
+{
+	const int sock = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
+	struct ucred who;
+	int fd;
+
+	if (sock < 0)
+		return;
+	fd = receive_ring(sock, &who);
+	if (fd >= 0) {
+		add_peer(r, (uint32_t)who.pid, fd);
+		close(fd);
+	}
+	close(sock);
 }
 
 /* ---- findings ---- */

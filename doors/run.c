@@ -208,11 +208,33 @@ char *run_read_file(const char *path, size_t *len)
 	return text;
 }
 
+int run_config_parse(struct run_config *c, char *text, bool lenient)
+{
+	char *line, *save = NULL;
+	int rc = 0;
+
+	*c = (struct run_config){0};
+	for (line = strtok_r(text, "\n", &save); line && !rc; line = strtok_r(NULL, "\n", &save)) {
+		char *value = strchr(line, ' ');
+
+		if (value)
+			*value++ = '\0';
+		rc = value ? parse_line(c, line, value) : -EINVAL;
+		if (rc == -EINVAL && lenient)
+			rc = 0;
+	}
+	if (!rc && !c->iommu)
+		rc = -EINVAL;
+	if (rc)
+		run_config_free(c);
+	return rc;
+}
+
 int run_config_read(struct run_config *c, const char *dir)
 {
-	char path[4096], *text, *line, *save = NULL;
+	char path[4096], *text;
 	size_t len;
-	int rc = 0;
+	int rc;
 
 	run_config_init(c);
 	if ((size_t)snprintf(path, sizeof(path), "%s/host", dir) >= sizeof(path))
@@ -220,18 +242,8 @@ int run_config_read(struct run_config *c, const char *dir)
 	text = run_read_file(path, &len);
 	if (!text)
 		return errno ? -errno : -EIO;
-	for (line = strtok_r(text, "\n", &save); line && !rc; line = strtok_r(NULL, "\n", &save)) {
-		char *value = strchr(line, ' ');
-
-		if (value)
-			*value++ = '\0';
-		rc = value ? parse_line(c, line, value) : -EINVAL;
-	}
+	rc = run_config_parse(c, text, false);
 	free(text);
-	if (!rc && !c->iommu)
-		rc = -EINVAL;
-	if (rc)
-		run_config_free(c);
 	return rc;
 }
 

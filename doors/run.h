@@ -89,6 +89,8 @@ int run_config_limit(struct run_config *c, const char *text, char *why, size_t w
 void run_config_init(struct run_config *c);
 int run_config_write(const struct run_config *c, int dirfd);
 int run_config_read(struct run_config *c, const char *dir);
+/* The text of such a file, which is changed. @lenient: what is not known is left out. */
+int run_config_parse(struct run_config *c, char *text, bool lenient);
 void run_config_free(struct run_config *c);
 /* A whole file, allocated, with a NUL behind it; NULL with errno. */
 char *run_read_file(const char *path, size_t *len);

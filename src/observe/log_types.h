@@ -83,8 +83,8 @@
 #define LOG_FIELDS_fd_install(U, S, B)	 U(file) U(kind) S(fd)
 #define LOG_FIELDS_fd_uninstall(U, S, B) S(fd)
 #define LOG_FIELDS_eventfd_get(U, S, B)	 S(fd) S(rc)
-/* @mode: st_mode */
-#define LOG_FIELDS_fd_dup(U, S, B) S(fd) S(rc) U(dev) U(ino) U(size) U(mode) U(flags)
+/* @mode: st_mode; @flags: O_ACCMODE; @filesystem: f_type of statfs() */
+#define LOG_FIELDS_fd_dup(U, S, B) S(fd) S(rc) U(dev) U(ino) U(size) U(mode) U(flags) U(filesystem)
 /* @limit: bytes of locked memory */
 #define LOG_FIELDS_account(U, S, B) U(process_mode) U(limit)
 #define LOG_FIELDS_probe(U, S, B)   U(va) U(len) U(how) S(rc)

@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "abi/file.h"
 #include "observe/record_private.h"
@@ -96,13 +97,14 @@ static int pass_fd_dup(struct caller *c, int fd)
 	struct passing *p = passing_of(c);
 	int rc = p->real->ops->fd_dup(p->real, fd), flags = 0;
 	struct stat st = {0};
+	struct statfs fs = {0};
 
-	if (rc >= 0 && !fstat(rc, &st))
+	if (rc >= 0 && !fstat(rc, &st) && !fstatfs(rc, &fs))
 		flags = fcntl(rc, F_GETFL);
 	/* The number of the new fd is the engine's own. */
 	RECORD_PART(p->rec, fd_dup, .fd = fd, .rc = rc < 0 ? rc : 0, .dev = st.st_dev,
 		    .ino = st.st_ino, .size = (uint64_t)st.st_size, .mode = st.st_mode,
-		    .flags = (uint64_t)flags & O_ACCMODE);
+		    .flags = (uint64_t)flags & O_ACCMODE, .filesystem = (uint64_t)fs.f_type);
 	return rc;
 }
 

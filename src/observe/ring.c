@@ -50,6 +50,15 @@ static uint64_t whole(size_t len)
 	return align_up(len, ENTRY_ALIGN) + ENTRY_ALIGN;
 }
 
+static __attribute__((cold, noinline)) void drop(struct ring_head *h, uint64_t head)
+{
+	uint64_t none = 0;
+
+	__atomic_fetch_add(&h->lost, 1, __ATOMIC_RELAXED);
+	__atomic_compare_exchange_n(&h->gap, &none, head + 1, false, __ATOMIC_RELEASE,
+				    __ATOMIC_RELAXED);
+}
+
 void *ring_get(struct ring *r, size_t len, uint64_t *position)
 {
 	struct ring_head *h = r->shared;
@@ -60,7 +69,7 @@ void *ring_get(struct ring *r, size_t len, uint64_t *position)
 		uint64_t tail = __atomic_load_n(&h->tail, __ATOMIC_ACQUIRE);
 
 		if (head + whole(len) - tail > RING_SIZE) {
-			__atomic_fetch_add(&h->lost, 1, __ATOMIC_RELAXED);
+			drop(h, head);
 			return NULL;
 		}
 	} while (!__atomic_compare_exchange_n(&h->head, &head, head + whole(len), true,
@@ -92,12 +101,13 @@ size_t ring_take(struct ring *r, void *to, size_t room, bool dead)
 {
 	struct ring_head *h = r->shared;
 	const uint64_t head = __atomic_load_n(&h->head, __ATOMIC_ACQUIRE);
+	const uint64_t gap = __atomic_load_n(&h->gap, __ATOMIC_ACQUIRE);
 	uint64_t at = __atomic_load_n(&h->tail, __ATOMIC_RELAXED);
 	size_t n = 0;
 
 	if (head - at > RING_SIZE || head % ENTRY_ALIGN)
 		return 0;
-	while (at < head) {
+	while (at < head && at + 1 != gap) {
 		size_t used;
 		uint64_t size = entry_at(r, at, head, &used);
 
@@ -119,5 +129,13 @@ size_t ring_take(struct ring *r, void *to, size_t room, bool dead)
 
 uint64_t ring_take_lost(struct ring *r)
 {
-	return __atomic_exchange_n(&r->shared->lost, 0, __ATOMIC_RELAXED);
+	struct ring_head *h = r->shared;
+	const uint64_t gap = __atomic_load_n(&h->gap, __ATOMIC_ACQUIRE);
+
+	if (!gap || gap != __atomic_load_n(&h->tail, __ATOMIC_RELAXED) + 1)
+		return 0;
+	/* What is dropped from now on has a gap of its own, unless it comes in between: it is
+	 * counted then. */
+	__atomic_store_n(&h->gap, 0, __ATOMIC_RELEASE);
+	return __atomic_exchange_n(&h->lost, 0, __ATOMIC_RELAXED);
 }

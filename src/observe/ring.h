@@ -18,12 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RING_SIZE (8u << 20) /* of the data */
+#define RING_SIZE (16u << 20) /* of the data */
 
 struct ring_head {
 	uint64_t head __attribute__((aligned(64))); /* where the next entry goes */
 	uint64_t tail __attribute__((aligned(64))); /* what was taken ends here */
 	uint64_t lost __attribute__((aligned(64))); /* entries dropped since that was last asked */
+	uint64_t gap; /* where the first of them would have been, and 1; 0: nothing was dropped */
 };
 
 struct ring {
@@ -41,10 +42,12 @@ void *ring_get(struct ring *r, size_t len, uint64_t *position);
 void ring_put(struct ring *r, uint64_t position, size_t len, size_t used);
 
 /*
- * The taker: copies what is finished, whole records, at most @room bytes. @dead: the writer has
- * ended, so what is unfinished stays so. The head is the writer's word, which is not trusted.
+ * The taker: copies what is finished, whole records, at most @room bytes and not across a gap.
+ * @dead: the writer has ended, so what is unfinished stays so. The head is the writer's word, which
+ * is not trusted.
  */
 size_t ring_take(struct ring *r, void *to, size_t room, bool dead);
+/* How many were dropped where ring_take() stopped; 0: it did not stop at a gap. */
 uint64_t ring_take_lost(struct ring *r);
 
 #endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Makes a recorded transfer again, and compares where it went and what the IOMMU said.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/observe.h"
+#include "devices/pci.h"
+#include "devices/worker.h"
+#include "object/host.h"
+#include "observe/replay_private.h"
+
+#define TRANSFER_MAX                                                                               \
+	(64u << 20) /* longer ones have the same steps, but are not worth the memory               \
+		     */
+
+/* ---- what is seen ---- */
+
+static void saw_step(void *arg, const struct event_dma_step *e)
+{
+	struct replay *r = arg;
+	const struct translation *t = e->tr;
+	struct log_event out = {
+		.type = LOG_dma_step,
+		.dma_step = {.iova = e->iova,
+			     .len = t->len,
+			     .pa = t->ptr ? (uint64_t)(t->ptr - t->slot->base) : t->pa,
+			     .target = t->ptr	? LOG_TARGET_MEMORY
+				       : t->msi ? LOG_TARGET_MESSAGE
+						: LOG_TARGET_BAR},
+	};
+
+	parts_add(r, &r->seen, &out);
+}
+
+static void saw_fault(void *arg, const struct event_fault *e)
+{
+	struct replay *r = arg;
+	const struct iommu_fault *f = e->fault;
+	struct log_event out = {
+		.type = LOG_fault,
+		.fault = {.rid = f->rid,
+			  .pasid = f->pasid,
+			  .iova = f->iova,
+			  .access = f->access,
+			  .reason = f->reason,
+			  .code = f->code,
+			  .guest = e->guest},
+	};
+
+	parts_add(r, &r->seen, &out);
+}
+
+const struct observer_ops replay_observer_ops = {.dma_step = saw_step, .fault = saw_fault};
+
+/* ---- comparing ---- */
+
+/* By the part of the address that does not depend on which slots were free. */
+static bool same_place(const struct log_dma_step *then, const struct log_dma_step *now)
+{
+	const uint64_t mask = then->target == LOG_TARGET_MEMORY ? MEMORY_SLOT_SIZE - 1 : U64MAX;
+	const uint64_t off = then->iova - now->iova;
+
+	if (then->target != now->target)
+		return false;
+	return then->target == LOG_TARGET_BAR || ((then->pa ^ (now->pa + off)) & mask) == 0;
+}
+
+static const struct log_dma_step *step_at(const struct replay *r, uint64_t iova)
+{
+	for (const struct part *p = r->seen.first; p; p = p->next)
+		if (p->e.type == LOG_dma_step && iova - p->e.dma_step.iova < p->e.dma_step.len)
+			return &p->e.dma_step;
+	return NULL;
+}
+
+static const struct log_fault *fault_of(const struct parts *parts)
+{
+	for (const struct part *p = parts->first; p; p = p->next)
+		if (p->e.type == LOG_fault)
+			return &p->e.fault;
+	return NULL;
+}
+
+static bool same_fault(const struct log_fault *a, const struct log_fault *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->iova == b->iova && a->reason == b->reason && a->code == b->code &&
+	       a->access == b->access && a->pasid == b->pasid && a->rid == b->rid;
+}
+
+/* What differs, in words; NULL: nothing. */
+static const char *compare(struct replay *r, const struct item *it, int rc, char *text, size_t room)
+{
+	const struct log_dma_end *then = &it->e.dma_end;
+	const struct log_fault *f = fault_of(&it->parts), *g = fault_of(&r->seen);
+
+	r->result->answers++;
+	if (rc != then->rc) {
+		snprintf(text, room, "the result is %d and was %lld", rc, (long long)then->rc);
+		return text;
+	}
+	if (!same_fault(f, g)) {
+		snprintf(text, room, "the fault is %lld at 0x%llx and was %lld at 0x%llx",
+			 g ? (long long)g->reason : -1, g ? (unsigned long long)g->iova : 0,
+			 f ? (long long)f->reason : -1, f ? (unsigned long long)f->iova : 0);
+		return text;
+	}
+	for (const struct part *p = it->parts.first; p; p = p->next) {
+		const struct log_dma_step *now;
+
+		if (p->e.type != LOG_dma_step)
+			continue;
+		r->result->answers++;
+		now = step_at(r, p->e.dma_step.iova);
+		if (!now || !same_place(&p->e.dma_step, now)) {
+			snprintf(text, room, "0x%llx goes to 0x%llx and went to 0x%llx",
+				 (unsigned long long)p->e.dma_step.iova,
+				 now ? (unsigned long long)now->pa : 0,
+				 (unsigned long long)p->e.dma_step.pa);
+			return text;
+		}
+	}
+	return NULL;
+}
+
+static bool meets(const struct part *effect, const struct log_dma_end *d)
+{
+	const uint64_t last = d->iova + d->len - 1;
+
+	switch (effect->e.type) {
+	case LOG_map:
+		return effect->e.map.iova <= last && d->iova <= effect->e.map.last;
+	case LOG_unmap:
+		return effect->e.unmap.iova <= last && d->iova <= effect->e.unmap.last;
+	case LOG_invalidate:
+		return effect->e.invalidate.iova <= last && d->iova <= effect->e.invalidate.last;
+	case LOG_attach:
+		return effect->e.attach.device == d->device;
+	default:
+		return false;
+	}
+}
+
+/* May it have changed where the transfer goes, or whether it goes? */
+static bool may_matter(const struct item *it, const struct log_dma_end *d)
+{
+	if (it->kind == ITEM_CHANGE || it->kind == ITEM_RELEASE)
+		return true;
+	if (it->kind != ITEM_CALL)
+		return false;
+	/* A write to configuration space, and whatever changes a device. */
+	if (it->e.call.op == OP_WRITE || it->e.call.op == OP_OPEN)
+		return true;
+	for (const struct part *p = it->effects.first; p; p = p->next)
+		if (meets(p, d))
+			return true;
+	return false;
+}
+
+/* It ran beside something that changed what it met: nobody can say which came first. */
+static bool is_raced(const struct replay *r, const struct item *dma)
+{
+	const struct process *p = r->process;
+
+	for (size_t i = 0; i < p->nr_items; i++) {
+		const struct item *it = p->items[i];
+
+		if (it->begin < dma->end && dma->begin < (it->done ? it->end : U64MAX) + 1 &&
+		    may_matter(it, &dma->e.dma_end))
+			return true;
+	}
+	return false;
+}
+
+/* ---- doing ---- */
+
+static int transfer(struct dma_port *port, const struct log_dma_end *d, uint8_t *bytes)
+{
+	uint64_t pattern = 0;
+
+	if (d->access == IOMMU_READ)
+		return dma_read(port, d->iova, bytes, d->len);
+	if (d->fill) {
+		memcpy(&pattern, d->data.at, min_u64(d->data.len, sizeof(pattern)));
+		return dma_fill(port, d->iova, pattern, d->len);
+	}
+	if (d->data.len)
+		memcpy(bytes, d->data.at, min_u64(d->data.len, d->len));
+	return dma_write(port, d->iova, bytes, d->len);
+}
+
+/* What went to BARs waits for models that do not run. */
+static void forget_posted(const struct replay *r)
+{
+	for (const struct list *l = r->host->devices.next; l != &r->host->devices; l = l->next) {
+		const struct host_device *d = container_of(l, struct host_device, link);
+
+		if (d->hw)
+			worker_forget_posted(((struct pci_dev *)d->hw)->worker);
+	}
+}
+
+void replay_dma(struct replay *r, const struct item *it)
+{
+	const struct log_dma_end *d = &it->e.dma_end;
+	const struct host_device *hdev = replay_device(r, d->device);
+	struct dma_port *port = hdev && hdev->hw ? &((struct pci_dev *)hdev->hw)->port : NULL;
+	uint8_t *bytes = d->len <= TRANSFER_MAX ? ioas_calloc(1, d->len + 1) : NULL;
+	char text[160];
+	const char *what;
+	int rc;
+
+	if (!port || !bytes) {
+		r->result->strangers++;
+		ioas_free(bytes);
+		return;
+	}
+	r->seen = (struct parts){0};
+	port->pasid = (uint32_t)d->pasid;
+	dma_begin(port);
+	rc = transfer(port, d, bytes);
+	dma_end(port);
+	forget_posted(r);
+	r->result->transfers++;
+	what = compare(r, it, rc, text, sizeof(text));
+	if (what && is_raced(r, it))
+		r->result->raced++;
+	else if (what)
+		replay_differs(r, "%s", what);
+	ioas_free(bytes);
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of replay share: replay_load.c makes items of records, replay.c does them,
+ * replay_caller.c answers what they ask, replay_dma.c makes transfers, replay_file.c stands for the
+ * program's files.
+ */
+#ifndef IOAS_OBSERVE_REPLAY_PRIVATE_H
+#define IOAS_OBSERVE_REPLAY_PRIVATE_H
+
+#include "abi/caller.h"
+#include "abi/file.h"
+#include "base/refuse.h"
+#include "observe/log.h"
+#include "observe/replay.h"
+
+/* A record that belongs to an item. */
+struct part {
+	struct part *next;
+	struct log_event e;
+	bool used; /* has answered */
+};
+
+struct parts {
+	struct part *first, *last;
+};
+
+enum item_kind { ITEM_CALL, ITEM_RELEASE, ITEM_CHANGE, ITEM_DMA };
+
+/* Positions are those of records in the stream of the process. */
+struct item {
+	enum item_kind kind;
+	uint64_t order; /* where it happens */
+	uint64_t begin, end;
+	uint64_t time, thread;
+	struct item *outer;	 /* while it is being read */
+	bool done;		 /* there is an answer */
+	bool placed;		 /* order is that of an effect */
+	bool nested, asked;	 /* ITEM_DMA */
+	bool beside;		 /* other threads' calls had effects while it ran */
+	uint64_t effects_before; /* of other threads */
+	struct log_event e;	 /* call, release, memory_change, dma_end */
+	struct log_answer answer;
+	struct parts parts;   /* what was asked; steps and faults of a transfer */
+	struct parts effects; /* map, unmap, attach, ... */
+};
+
+#define OPEN_THREADS 4096u
+
+struct process {
+	uint32_t pid;
+	struct item **items;
+	size_t nr_items, room;
+	uint64_t nr_records;
+	uint64_t lost_at, lost_record; /* its time; its position */
+	/* While it is read: what each thread is at. */
+	struct item *calls[OPEN_THREADS], *transfers[OPEN_THREADS];
+	uint64_t effects, own_effects[OPEN_THREADS];
+	struct parts nested; /* attach records that are in force */
+};
+
+struct block;
+
+/* An address space of the recorded program, or of one that used its files. */
+struct place {
+	struct place *next;
+	uint64_t process;
+	struct memory_mm *mm;
+	struct replay *replay;
+	struct log_vma known[256]; /* the last that calls were told */
+	unsigned int next_known;
+};
+
+/* What stands for a file of the program's. */
+struct stand_in {
+	struct stand_in *next;
+	uint64_t dev, ino, size;
+	int fd;
+};
+
+struct replay {
+	struct replay_config cfg;
+	struct block *blocks; /* memory of all that was read */
+	struct process **processes;
+	size_t nr_processes;
+
+	/* While one runs. */
+	struct host *host;
+	struct process *process;
+	struct replay_result *result;
+	struct item *item;	 /* the one that is being done */
+	struct abi_file **files; /* by their recorded numbers */
+	size_t nr_files;
+	struct place *places;
+	struct stand_in *stand_ins;
+	struct memory_account *accounts[2];
+	uint64_t limit;
+	struct caller caller;
+	const char *strange; /* the call asked what the recorded one did not */
+	struct parts seen;   /* what an observer saw of the transfer */
+	unsigned int told;   /* differences */
+};
+
+/* replay_load.c. Freed with the replay; NULL. */
+void *replay_alloc(struct replay *r, size_t size);
+int replay_load(struct replay *r, struct log *l);
+struct part *parts_add(struct replay *r, struct parts *to, const struct log_event *e);
+
+/* replay.c */
+void replay_differs(struct replay *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct host_device *replay_device(const struct replay *r, uint64_t number);
+int replay_file_set(struct replay *r, uint64_t number, struct abi_file *f);
+struct abi_file *replay_file(const struct replay *r, uint64_t number);
+
+/* replay_caller.c */
+extern const struct caller_ops replay_caller_ops;
+struct memory_mm *replay_mm(struct replay *r, uint64_t process);
+void replay_refresh(struct replay *r, const struct item *it);
+void replay_forget(struct replay *r, struct place *at, uint64_t va, uint64_t last);
+void replay_drop_places(struct replay *r);
+/* replay_file.c: an fd of its own, or -errno. */
+int replay_stand_in(struct replay *r, uint64_t dev, uint64_t ino, uint64_t size);
+int replay_duplicate(struct replay *r, const struct log_fd_dup *d);
+void replay_drop_stand_ins(struct replay *r);
+
+/* replay_dma.c */
+void replay_dma(struct replay *r, const struct item *it);
+extern const struct observer_ops replay_observer_ops;
+
+#endif

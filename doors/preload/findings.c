@@ -216,22 +216,18 @@ void findings_ring(void)
 	sys4(SYS_futex, (long)&findings->bell, FUTEX_WAKE_PRIVATE, INT_MAX, 0);
 }
 
-/* A daemon stays when processes end, and their contexts with them: that is no leak at close. */
-static bool is_ending(const struct finding *f)
+/* A daemon stays when processes end, and their contexts with them. */
+static bool dying(void *arg)
 {
-	return f->kind == FINDING_LEAK_AT_CLOSE && door.run.shared && !session_here() &&
-	       !door.run.leaks && peers_ending();
+	return door.run.shared && !session_here() && peers_ending();
 }
 
 static void report(void *arg, const struct finding *f)
 {
 	bool fresh = false;
-	struct found *to;
+	struct found *to = find(key_of(f), &fresh);
 	uint32_t nr;
 
-	if (is_ending(f))
-		return;
-	to = find(key_of(f), &fresh);
 	if (!to) {
 		__atomic_fetch_add(&findings->lost, 1, __ATOMIC_RELAXED);
 		return;
@@ -266,8 +262,10 @@ static void watch_free(void)
 	void (**hook)(void *, size_t) =
 		(void (**)(void *, size_t))dlsym(RTLD_DEFAULT, "ioas_sanitize_freed");
 
-	if (hook && !signals_bare_frame)
-		__atomic_store_n(hook, freed, __ATOMIC_RELEASE);
+	if (!hook || signals_bare_frame)
+		return;
+	callstack_hide(hook);
+	__atomic_store_n(hook, freed, __ATOMIC_RELEASE);
 }
 
 /* ---- the beginning and the end ---- */
@@ -298,6 +296,7 @@ static int start(struct host *h)
 		.advice = door.run.advice,
 		.quiet = quiet,
 		.note = note,
+		.dying = dying,
 	};
 	struct findings *f;
 	int rc;

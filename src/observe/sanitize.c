@@ -441,7 +441,8 @@ static void context_close(void *arg, const struct event_context_close *e)
 	close_spaces(s, e->context);
 	sanitizer_forget_orphan(s, e->context);
 	lock_release(&s->shadow.lock);
-	if (l.n && !e->open && sanitizer_reports(s) && !sanitizer_is_ending(s))
+	if (l.n && !e->open && sanitizer_reports(s) && !sanitizer_is_ending(s) &&
+	    !(s->cfg.dying && s->cfg.dying(s->cfg.sink.arg)))
 		keep_left(s, &l, container);
 }
 

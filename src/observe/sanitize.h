@@ -31,6 +31,9 @@ struct sanitizer_config {
 	bool quiet;  /* reports nothing: for who looks at ages and uses only */
 	/* A sentence about the sanitizer itself; with sink.arg. NULL: nobody hears. As a report. */
 	void (*note)(void *arg, const char *text);
+	/* A context is being closed; with sink.arg, while its owner's locks are held. Because its
+	 * process ends, though this one lives on? NULL: no. */
+	bool (*dying)(void *arg);
 };
 
 /* Before the host has any file. -ENOSPC: it has as many observers as it can; -ENOMEM. */

@@ -50,7 +50,9 @@ struct seen {
 static struct {
 	struct depot *depot;
 	struct seen *cache;
-	uint64_t text, text_end; /* this library's code */
+	struct text {
+		uint64_t start, end;
+	} ours[2]; /* code of this library, and of the one beside it */
 } stacks;
 
 /* A stack being unwound. */
@@ -138,7 +140,8 @@ unsigned int callstack_frames(stack_id id, const uint64_t **pc)
 
 static bool is_ours(uint64_t pc)
 {
-	return pc >= stacks.text && pc < stacks.text_end;
+	return (pc >= stacks.ours[0].start && pc < stacks.ours[0].end) ||
+	       (pc >= stacks.ours[1].start && pc < stacks.ours[1].end);
 }
 
 static void note_slot(struct unwinding *u, uint64_t slot, uint64_t value)
@@ -250,21 +253,41 @@ stack_id callstack_trapped(const ucontext_t *uc)
 
 /* ---- the beginning ---- */
 
-static int find_text(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	const uint64_t here = (uint64_t)(uintptr_t)find_text;
+struct module {
+	uint64_t holds;
+	struct text text; /* all of it, from the first byte to the last */
+};
 
+static int find_module(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct module *m = arg;
+	bool here = false;
+
+	m->text = (struct text){UINT64_MAX, 0};
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		const uint64_t start = info->dlpi_addr + p->p_vaddr;
 
-		if (p->p_type != PT_LOAD || here - start >= p->p_memsz)
+		if (p->p_type != PT_LOAD)
 			continue;
-		stacks.text = start;
-		stacks.text_end = start + p->p_memsz;
-		return 1;
+		here |= m->holds - start < p->p_memsz;
+		m->text.start = min_u64(m->text.start, start);
+		m->text.end = start + p->p_memsz;
 	}
-	return 0;
+	return here;
+}
+
+static void hide(struct text *t, const void *in)
+{
+	struct module m = {.holds = (uint64_t)(uintptr_t)in};
+
+	if (dl_iterate_phdr(find_module, &m))
+		*t = m.text;
+}
+
+void callstack_hide(const void *in)
+{
+	hide(&stacks.ours[1], in);
 }
 
 static void *reserve(size_t len)
@@ -291,7 +314,7 @@ int callstack_init(void)
 	if (!stacks.depot || !cache)
 		return -ENOMEM;
 	stacks.depot->used = 1;
-	dl_iterate_phdr(find_text, NULL);
+	hide(&stacks.ours[0], &stacks);
 	/* What the unwinder does once, it does now. */
 	_Unwind_Backtrace(warm, NULL);
 	stacks.cache = cache;

@@ -22,6 +22,8 @@
 
 /* 0 or -ENOMEM. Once; a child of fork keeps what there is. */
 int callstack_init(void);
+/* Functions of the library that @in belongs to are not the program's. */
+void callstack_hide(const void *in);
 /* The callers of this library, on this thread; 0: none, or no room. */
 stack_id callstack_here(void);
 /* The same from the instruction that trapped, in a handler for it. */

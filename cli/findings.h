@@ -44,12 +44,15 @@ void findings_print_end(FILE *to, const json_t *kept, uint64_t suppressed, uint6
 
 /* ---- the keeper ---- */
 
+struct recording;
+
 struct keeper_config {
 	const char *dir; /* the run directory */
 	enum run_sanitize sanitize;
 	const char *report;		   /* a file for JSON lines, or NULL */
 	const char *log;		   /* a file for text, or NULL: standard error */
 	struct suppressions *suppressions; /* or NULL */
+	struct recording *recording;	   /* that findings go to as well; or NULL */
 };
 
 struct keeper;

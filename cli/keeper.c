@@ -17,6 +17,7 @@
 
 #include "cli/cli.h"
 #include "cli/findings.h"
+#include "cli/record.h"
 
 #define PACKET_MAX (1u << 18)
 
@@ -146,6 +147,16 @@ static void add_count(json_t *finding, uint64_t more)
 	json_integer_set(count, json_integer_value(count) + (json_int_t)more);
 }
 
+static void write_recording(struct keeper *k, const json_t *finding)
+{
+	const json_int_t pid = json_integer_value(json_object_get(finding, "pid"));
+	char *text = k->cfg.recording ? json_dumps(finding, JSON_COMPACT) : NULL;
+
+	if (text)
+		recording_finding(k->cfg.recording, (uint32_t)pid, text);
+	free(text);
+}
+
 /* A new one: told to the user, and kept; or suppressed. What it is from now on. */
 static json_t *keep(struct keeper *k, json_t *finding, const char *key)
 {
@@ -158,6 +169,7 @@ static json_t *keep(struct keeper *k, json_t *finding, const char *key)
 	json_object_set_new(finding, "count", json_integer(1));
 	write_text(k, finding);
 	write_report(k, finding);
+	write_recording(k, finding);
 	json_array_append(k->kept, finding);
 	json_object_set(k->known, key, finding);
 	return finding;

@@ -82,7 +82,8 @@ char *find_preload(void)
 	return find_library("libioas-preload.so");
 }
 
-/* LD_PRELOAD: a sanitizer's runtime, the door, what sees free() if that is wanted, and what was there. */
+/* LD_PRELOAD: a sanitizer's runtime, the door, what sees free() if that is wanted, and what was
+ * there. */
 static int set_preload(const char *library, const char *sanitizer, bool watch_free)
 {
 	const char *was = getenv("LD_PRELOAD");
@@ -217,7 +218,6 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 		  const char *library)
 {
 	struct run_stats *stats = run_stats_map(dir);
-	struct recording *recording = NULL;
 	pid_t served = 0;
 	int status;
 
@@ -226,24 +226,15 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 		return EXIT_FAILED;
 	}
 	stats->said_unreachable = t->cannot != NULL;
-	if (r->record) {
-		recording = recording_start(r->record, r->record_limit, dir, r->config.record);
-		if (!recording)
-			return EXIT_FAILED;
-	}
 	if (r->config.shared)
 		served = daemon_start(dir, library);
 	if (served < 0) {
 		fprintf(stderr, "ioas: cannot start the daemon of the run: %s\n", strerror(errno));
-		if (recording)
-			recording_end(recording, EXIT_FAILED);
 		return EXIT_FAILED;
 	}
 	status = start_and_wait(t, r->program, r->config.limits.fds);
 	if (served)
 		daemon_end(served);
-	if (recording)
-		recording_end(recording, status);
 	if (r->summary)
 		print_summary(stats, r->config.log);
 	munmap(stats, sizeof(*stats));
@@ -252,11 +243,14 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 
 /* run_in(), with somebody who listens to the sanitizer. */
 static int run_sanitized(const char *dir, const struct run_request *r, const struct target *t,
-			 const char *library)
+			 const char *library, struct recording *recording)
 {
 	const struct run_config *c = &r->config;
-	struct keeper_config cfg = {
-		.dir = dir, .sanitize = c->sanitize, .report = r->report, .log = c->log};
+	struct keeper_config cfg = {.dir = dir,
+				    .sanitize = c->sanitize,
+				    .report = r->report,
+				    .log = c->log,
+				    .recording = recording};
 	struct keeper *k = NULL;
 	int status = EXIT_USAGE;
 
@@ -273,6 +267,23 @@ static int run_sanitized(const char *dir, const struct run_request *r, const str
 			status = EXIT_FOUND;
 	}
 	suppressions_free(cfg.suppressions);
+	return status;
+}
+
+/* run_sanitized(), with somebody who records: findings as well, hence longer than they may come. */
+static int run_recorded(const char *dir, const struct run_request *r, const struct target *t,
+			const char *library)
+{
+	struct recording *recording;
+	int status;
+
+	if (!r->record)
+		return run_sanitized(dir, r, t, library, NULL);
+	recording = recording_start(r->record, r->record_limit, dir, r->config.record);
+	if (!recording)
+		return EXIT_FAILED;
+	status = run_sanitized(dir, r, t, library, recording);
+	recording_end(recording, status);
 	return status;
 }
 
@@ -309,7 +320,7 @@ int cmd_run(int argc, char **argv)
 		r.config.record = recording_clock();
 	if (!status) {
 		dir = rundir_make(&r.config);
-		status = dir ? run_sanitized(dir, &r, &t, library) : EXIT_FAILED;
+		status = dir ? run_recorded(dir, &r, &t, library) : EXIT_FAILED;
 	}
 	if (dir)
 		rundir_remove(dir);

@@ -34,7 +34,15 @@ _ioas()
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run replay devices makes --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run replay report devices makes --help --version" -- "$cur")
+		return
+	fi
+	if [[ ${COMP_WORDS[1]} == report ]]; then
+		if [[ $cur == -* ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "--output= --help" -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
 		return
 	fi
 	if [[ ${COMP_WORDS[1]} == replay ]]; then

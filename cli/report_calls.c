@@ -129,18 +129,27 @@ int report_call(struct gather *g, const struct log_event *e)
 	return begin(g, e, BEGUN_CALL);
 }
 
+static int set_kind(struct gather *g, uint32_t pid, uint64_t file, uint64_t kind)
+{
+	if (!file || kind > ABI_OTHER)
+		return 0;
+	return index_set(&g->files, (struct index_key){pid, file, 0}, (uint32_t)kind);
+}
+
+int report_fd_install(struct gather *g, const struct log_event *e)
+{
+	return set_kind(g, e->pid, e->fd_install.file, e->fd_install.kind);
+}
+
 int report_answer(struct gather *g, const struct log_event *e)
 {
 	const struct log_answer *a = &e->answer;
 	struct report_row row = {.t1 = e->time, .count = 1};
 	bool whole;
-	int rc;
+	int rc = a->op == OP_OPEN ? set_kind(g, e->pid, a->file, a->cmd) : 0;
 
-	if (a->op == OP_OPEN && a->file && a->cmd <= ABI_OTHER) {
-		rc = index_set(&g->files, (struct index_key){e->pid, a->file, 0}, (uint32_t)a->cmd);
-		if (rc)
-			return rc;
-	}
+	if (rc)
+		return rc;
 	whole = begun(g, e, BEGUN_CALL, &row.t0);
 	row.class = (struct report_class){
 		.pid = e->pid,

@@ -460,6 +460,7 @@ static int take(struct gather *g, const struct log_event *e)
 		[LOG_end] = take_end,
 		[LOG_call] = report_call,
 		[LOG_answer] = report_answer,
+		[LOG_fd_install] = report_fd_install,
 		[LOG_space_new] = take_space_new,
 		[LOG_map] = take_map,
 		[LOG_unmapped] = take_unmapped,
@@ -474,9 +475,13 @@ static int take(struct gather *g, const struct log_event *e)
 	};
 	struct report *r = g->r;
 
-	r->begin = r->recorded ? min_u64(r->begin, e->time) : e->time;
-	r->end = max_u64(r->end, e->time);
 	r->recorded++;
+	/* What only says what the recording is about may lie long before the first thing that
+	 * happened. */
+	if (e->type >= LOG_call) {
+		r->begin = r->happened++ ? min_u64(r->begin, e->time) : e->time;
+		r->end = max_u64(r->end, e->time);
+	}
 	if ((size_t)e->type >= ARRAY_SIZE(takers) || !takers[e->type])
 		return 0;
 	return takers[e->type](g, e);
@@ -504,6 +509,9 @@ static void gather_free(struct gather *g)
 	}
 	free(g->live);
 	free(g->starts);
+	for (size_t i = 0; i < g->nr_waiting; i++)
+		free(g->waiting[i].text);
+	free(g->waiting);
 	index_free(&g->spaces);
 	index_free(&g->odd_spaces);
 	index_free(&g->attached);
@@ -545,6 +553,8 @@ int report_gather(struct report *r, struct log *log)
 		rc = report_rows_finish(&r->tables[i]);
 	if (!rc)
 		rc = name_devices(r);
+	if (!rc)
+		rc = report_place_findings(&g);
 	r->state = log_state(log);
 	gather_free(&g);
 	return rc;

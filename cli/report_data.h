@@ -42,10 +42,10 @@ struct report_process {
 };
 
 struct report {
-	uint64_t begin, end; /* ns */
-	uint64_t realtime;   /* ns since 1970 at time 0; 0: not known */
-	uint64_t recorded;   /* events */
-	char *machine;	     /* the text of the run's settings; NULL: lost */
+	uint64_t begin, end;	     /* ns: of what happened */
+	uint64_t realtime;	     /* ns since 1970 at time 0; 0: not known */
+	uint64_t recorded, happened; /* events; those that are not only about the recording */
+	char *machine;		     /* the text of the run's settings; NULL: lost */
 	bool exited;
 	uint64_t status;
 	struct report_rows tables[REPORT_NR_TABLES];

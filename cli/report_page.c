@@ -224,16 +224,17 @@ static void put_about(struct json *j, const struct report *r, const char *name, 
 
 	json_object(j, "about");
 	json_string(j, "file", name);
+	json_bool(j, "sanitized",
+		  machine_line(r, "sanitize", text, sizeof(text)) && strcmp(text, "0"));
 	if (r->realtime)
 		json_number(j, "started", r->realtime / 1000000);
+	json_number(j, "events", r->recorded);
+	json_number(j, "bytes", size);
 	json_array(j, "facts");
 	if (machine_line(r, "iommu", text, sizeof(text)))
 		add_fact(j, "IOMMU", text);
 	if (machine_line(r, "shared", text, sizeof(text)) && strcmp(text, "0"))
 		add_fact(j, "Engine", "one for all processes (--shared)");
-	snprintf(text, sizeof(text), "%" PRIu64 " events in %" PRIu64 " KiB", r->recorded,
-		 (size + 1023) / 1024);
-	add_fact(j, "Recording", text);
 	if (r->exited) {
 		snprintf(text, sizeof(text), "%" PRIu64, r->status);
 		add_fact(j, "Exit status", text);

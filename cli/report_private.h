@@ -22,6 +22,12 @@ struct live_area {
 	uint8_t prot;
 };
 
+/* A finding, as it was recorded. */
+struct report_waiting {
+	uint64_t time;
+	char *text;
+};
+
 struct gather {
 	struct report *r;
 	struct live_space *live; /* beside r->spaces */
@@ -34,6 +40,8 @@ struct gather {
 	struct index commands;	 /* kind of file, command: a string */
 	uint64_t *starts;
 	size_t nr_starts;
+	struct report_waiting *waiting;
+	size_t nr_waiting;
 };
 
 /* Room for one more at the end of an array, zeroed; NULL: out of memory. */
@@ -52,11 +60,15 @@ uint16_t report_device_of(const struct report *r, uint64_t device);
 
 /* report_calls.c */
 int report_call(struct gather *g, const struct log_event *e);
+/* A call made a file: a device of a group, a fault queue. */
+int report_fd_install(struct gather *g, const struct log_event *e);
 int report_answer(struct gather *g, const struct log_event *e);
 int report_dma_begin(struct gather *g, const struct log_event *e);
 int report_dma_end(struct gather *g, const struct log_event *e);
 
 /* report_finding.c */
 int report_finding(struct gather *g, const struct log_event *e);
+/* Everything else was read. */
+int report_place_findings(struct gather *g);
 
 #endif

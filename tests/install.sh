@@ -24,6 +24,9 @@ done
 
 "$prefix/bin/ioas" run -- sh -c 'test -d /sys/bus/pci/drivers/vfio-pci' || fail "ioas run does not work where it is installed"
 
+"$prefix/bin/ioas" run --record=run.log -- true && "$prefix/bin/ioas" report run.log -o page.html && grep -q '</html>' page.html ||
+  fail "ioas report does not work where it is installed"
+
 foreign=$(nm -D --defined-only "$lib/libioas.so.0" | awk '$2 ~ /[TDBR]/ && $3 !~ /^ioas_/ {print $3}')
 [ -z "$foreign" ] || fail "libioas exports $foreign"
 newest=$(objdump -T "$lib/libioas-preload.so" | grep -oE 'GLIBC_2\.[0-9]+' | sort -t. -k2 -n | tail -n 1)

@@ -8,7 +8,7 @@
 // that order and adjacency stay what they are.
 
 const MIN_PIECE = 0.3;
-const MAX_GAP = 1.5;
+const MAX_GAP = 0.6;
 const PAGE = 4096;
 
 function pieceHeight(size, used) {

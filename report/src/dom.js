@@ -11,7 +11,7 @@ export function make(what, attributes = {}, ...children) {
 		else if (value === true) element.setAttribute(name, "");
 		else if (value !== false && value != null) element.setAttribute(name, value);
 	}
-	element.append(...children.flat().filter((child) => child != null && child !== false));
+	element.append(...children.flat(Infinity).filter((child) => child != null && child !== false));
 	return element;
 }
 

@@ -83,7 +83,7 @@ function details(f, show) {
 			fact("Nearest mapping", mappingFacts(f.nearest)),
 			fact("The access", f.access && f.access !== "none" ? distance(f) : null),
 			fact("Other mapping", mappingFacts(f.other)),
-			fact("Memory", f.va ? make("code", {}, hex(f.va)) : null),
+			fact("Memory", Number(f.va) ? make("code", {}, hex(f.va)) : null),
 			fact("Advice", f.advice)),
 		make("div.stacks", {}, stacks.map(([name, title]) => stack(title, f.stacks[name])),
 			stacks.length ? null : make("p.none", {}, "No stack was taken.")),

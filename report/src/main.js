@@ -47,6 +47,9 @@ class Page {
 		this.view = new View(recording.begin, recording.end);
 		document.title = `${recording.about.file} – ioas report`;
 		showSummary(recording, this.findings);
+		if (!this.findings.length)
+			byId("finding-count").textContent = recording.about.sanitized
+				? "The sanitizer found nothing." : "The run was without --sanitize.";
 		this.list = new Findings(this.findings, (f, scroll) => this.jumpToFinding(f, scroll));
 		this.map = new IovaMap(recording, this.findings, this.view, (f) => this.list.reveal(f));
 		this.lanes = new Lanes(recording, this.view);
@@ -77,7 +80,10 @@ class Page {
 		byId("map").addEventListener("keydown", (event) => {
 			if (event.key === "n") this.#step(1);
 			if (event.key === "p") this.#step(-1);
-			if (event.key === "Enter" && this.map.chosen) this.list.reveal(this.map.chosen);
+			if (event.key !== "Enter" || !this.map.chosen) return;
+			// Else the same key presses the button that gets the focus.
+			event.preventDefault();
+			this.list.reveal(this.map.chosen);
 		});
 	}
 

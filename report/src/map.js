@@ -229,7 +229,7 @@ export class IovaMap {
 			ctx.fillStyle = colour(name);
 			for (const [row, x, y, w, h] of boxes) {
 				// Many as one: they are somewhere in there.
-				ctx.globalAlpha = count[row] > 1 ? 0.4 : 1;
+				ctx.globalAlpha = count[row] > 1 ? 0.4 : rc[row] ? 0.7 : 1;
 				ctx.fillRect(x, y, w, h);
 			}
 		}

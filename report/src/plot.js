@@ -41,7 +41,7 @@ export function makePlot(holder, options, data, height, draw) {
 	const plot = new uPlot({
 		...size(),
 		legend: { show: false },
-		padding: [8, 10, 0, 0],
+		padding: [8, 30, 0, 0],
 		...options,
 		cursor: { points: { show: false }, drag: { setScale: false, x: false, y: false }, ...options.cursor },
 		hooks: { ...options.hooks, draw: [(u) => clipped(u, draw)] },

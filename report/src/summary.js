@@ -10,6 +10,12 @@ function tile(name, value, note, kind) {
 		make("dt", {}, name), make("dd", {}, value), note ? make("dd.note", {}, note) : null);
 }
 
+function findingsTile(n, findings, sanitized) {
+	if (!n && !sanitized) return tile("findings", "–", "run without --sanitize");
+	const kinds = new Set(findings.map((f) => f.kind)).size;
+	return tile("findings", count(n), n ? plural(kinds, "kind") : "by the sanitizer", n ? "bad" : "good");
+}
+
 export function showSummary(recording, findings) {
 	const { counts, about } = recording;
 	const time = recording.end - recording.begin;
@@ -19,7 +25,7 @@ export function showSummary(recording, findings) {
 		started ? ` · recorded ${started.toISOString().slice(0, 19).replace("T", " ")} UTC` : "",
 		` · ${duration(time)}`);
 	byId("tiles").replaceChildren(
-		tile("findings", count(counts.findings), findings.length ? plural(new Set(findings.map((f) => f.kind)).size, "kind") : "none by the sanitizer", findings.length ? "bad" : "good"),
+		findingsTile(counts.findings, findings, about.sanitized),
 		tile("faults", count(counts.faults), counts.guest_faults ? `${count(counts.guest_faults)} told to a guest` : null, counts.faults ? "bad" : null),
 		tile("DMA", count(counts.dma), `${bytes(counts.dma_bytes)}, ${rate(counts.dma, time)}`),
 		tile("calls", count(counts.calls), `${count(counts.failed)} failed`),
@@ -27,7 +33,7 @@ export function showSummary(recording, findings) {
 		tile("unmaps", count(counts.unmaps), rate(counts.unmaps, time)),
 		tile("invalidations", count(counts.invalidations), rate(counts.invalidations, time)),
 		tile("interrupts", count(counts.interrupts), rate(counts.interrupts, time)));
-	const facts = [...about.facts, ["Processes", recording.processes.map((p) => `${p.name} (${p.pid})`).join(", ")]];
+	const facts = [["Recording", `${plural(about.events, "event")} in ${bytes(about.bytes)}`], ...about.facts, ["Processes", recording.processes.map((p) => `${p.name} (${p.pid})`).join(", ")]];
 	byId("machine").replaceChildren(...facts.filter(([, what]) => what).map(([term, what]) => [make("dt", {}, term), make("dd", {}, what)]).flat());
 	showMissing(recording);
 }

@@ -103,24 +103,32 @@ static void dma(unsigned int device, uint64_t iova, uint64_t len, unsigned int a
 	PUT(dma_end, thread, now, device, 0, iova, len, access, ok ? len : 0, ok ? 0 : -14);
 }
 
+#define FRAME(function, file, line)                                                                \
+	"{\"module\":\"/usr/bin/driver\",\"offset\":\"0x1234\",\"function\":\"" function           \
+	"\",\"file\":\"" file "\",\"line\":" #line "}"
+#define DEVICE_STACK                                                                               \
+	FRAME("ring_doorbell", "queue.c", 88)                                                      \
+	"," FRAME("submit", "queue.c", 141) "," FRAME("main", "main.c", 57)
+#define MAPPED_STACK   FRAME("buffer_map", "buffer.c", 31) "," FRAME("main", "main.c", 49)
+#define UNMAPPED_STACK FRAME("buffer_unmap", "buffer.c", 52) "," FRAME("main", "main.c", 60)
+
+/* As --report writes one. */
 static void finding(const char *kind, unsigned int device, uint64_t iova, const char *access,
-		    const char *what)
+		    const char *what, const char *advice)
 {
 	static const char format[] =
-		"{\"kind\":\"%s\",\"pid\":%u,\"device\":\"0000:%02x:00.0\",\"rid\":\"0x%x\",\"pasid\":0,\"iova\":\"0x%" PRIx64
-		"\",\"length\":4096,\"access\":\"%s\",\"va\":\"0x0\",\"iommu\":\"blocked it\",\"text\":\"%s\",\"advice\":"
-		"\"ask <the> device & \\\"wait\\\"\",\"nearest\":{\"iova\":\"0x%" PRIx64
-		"\",\"last\":\"0x%" PRIx64
-		"\",\"permissions\":\"r\",\"va\":\"0x7f0100000000\",\"source\":\"anonymous\",\"ioas\":2,\"age_ns\":40000,\"uses\":3},"
-		"\"stacks\":{\"device\":[{\"module\":\"/usr/bin/driver\",\"offset\":\"0x1234\",\"function\":\"ring_doorbell\",\"file\":"
-		"\"queue.c\",\"line\":88},{\"module\":\"/usr/bin/driver\",\"offset\":\"0x1500\",\"function\":\"main\",\"file\":\"main.c\","
-		"\"line\":57}],\"mapped\":[{\"module\":\"/usr/bin/driver\",\"offset\":\"0x2000\",\"function\":\"buffer_map_%s\",\"file\":"
-		"\"buffer.c\",\"line\":31}]},\"count\":2}";
+		"{\"kind\":\"%s\",\"pid\":%u,\"device\":\"0000:%02x:00.0\",\"rid\":\"0x%x\",\"pasid\":0,"
+		"\"iova\":\"0x%" PRIx64 "\",\"length\":4096,\"access\":\"%s\",\"va\":\"0x0\","
+		"\"iommu\":\"blocked it: not mapped\",\"text\":\"%s\",\"advice\":\"%s\","
+		"\"nearest\":{\"iova\":\"0x%" PRIx64 "\",\"last\":\"0x%" PRIx64
+		"\",\"permissions\":\"%c\",\"va\":\"0x7f0100000000\",\"source\":\"anonymous\","
+		"\"ioas\":2,\"age_ns\":14000,\"uses\":6},\"count\":2,\"stacks\":{\"device\":[" DEVICE_STACK
+		"],\"mapped\":[" MAPPED_STACK "],\"unmapped\":[" UNMAPPED_STACK "]}}";
 	char line[2048];
 	const uint64_t first = iova & ~(uint64_t)(SLOT - 1);
 
 	snprintf(line, sizeof(line), format, kind, PID, device + 1, 0x100 * (device + 1), iova,
-		 access, what, first, first + 0x3fff, access);
+		 access, what, advice, first, first + 0x3fff, *access);
 	PUT(finding, 0, now, text(line));
 }
 
@@ -144,21 +152,24 @@ static void buffer(unsigned int number)
 	if (number == 60) {
 		dma(0, iova + SLOT / 2, 4096, IOMMU_READ, false);
 		finding("dma-out-of-bounds", 0, iova + SLOT / 2, "read",
-			"a device read behind a mapping");
+			"a device read behind a mapping",
+			"<b>map</b> more & \\\"ask\\\" less </script>");
 	}
 	unmap(iova, len);
 	if (number == 90) {
 		dma(1, iova, 4096, IOMMU_WRITE, false);
 		finding("dma-after-unmap", 1, iova, "write",
-			"a device wrote to what was unmapped before");
+			"a device wrote to a mapping that was removed 3.2 us before",
+			"wait until the device is done with the memory before it is unmapped");
 	}
 	now += any(30000);
 }
 
 static void begin(const char *path)
 {
-	static const char machine[] = "iommu vtd,aw=48\nshared 0\ndevice 0000:01:00.0 -1 ioat\n"
-				      "device 0000:02:00.0 -1 nvme,size=64M\n";
+	static const char machine[] =
+		"iommu vtd,aw=48\nsanitize 3\nshared 0\ndevice 0000:01:00.0 -1 ioat\n"
+		"device 0000:02:00.0 -1 nvme,size=64M\n";
 	struct log_event e = {.type = LOG_machine,
 			      .machine = {.version = LOG_VERSION,
 					  .realtime = 1795269600000000000,

@@ -113,24 +113,16 @@ static void print_access(FILE *to, const json_t *f)
 		text_of(f, "iova"));
 }
 
-/* The innermost frame that has a line, of the first stack that has any. */
+/* The innermost frame of the first stack that there is. */
 static const json_t *culprit(const json_t *f)
 {
-	const json_t *frame, *first = NULL;
-
 	for (size_t i = 0; i < NR_STACKS; i++) {
 		const json_t *stack = json_object_get(json_object_get(f, "stacks"), stacks[i].key);
-		size_t k;
 
-		json_array_foreach(stack, k, frame)
-		{
-			if (text_of(frame, "file"))
-				return frame;
-			if (!first)
-				first = frame;
-		}
+		if (json_array_size(stack))
+			return json_array_get(stack, 0);
 	}
-	return first;
+	return NULL;
 }
 
 /* What and where, in a line. */

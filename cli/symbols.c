@@ -201,15 +201,6 @@ static void add_frames(struct symbols *s, json_t *from, json_t *to)
 	}
 }
 
-/* The library's own free(), which stands between the program and what is told of it. */
-static bool is_our_free(const json_t *frame)
-{
-	const char *path = json_string_value(json_object_get(frame, "module")),
-		   *base = path ? strrchr(path, '/') : NULL;
-
-	return base && !strcmp(base, "/libioas-sanitize.so");
-}
-
 void symbols_add(struct symbols *s, json_t *finding)
 {
 	json_t *stacks = json_object_get(finding, "stacks"), *stack, *frame;
@@ -221,10 +212,7 @@ void symbols_add(struct symbols *s, json_t *finding)
 	{
 		json_t *named = json_array();
 
-		json_array_foreach(stack, i, frame) {
-			if (!is_our_free(frame))
-				add_frames(s, frame, named);
-		}
+		json_array_foreach(stack, i, frame) add_frames(s, frame, named);
 		json_object_set_new(stacks, name, named);
 	}
 }

@@ -44,18 +44,41 @@ static void append(struct json *j, const char *text, size_t len)
 	j->text[j->len] = '\0';
 }
 
+/* Bytes of the character at @p beyond ASCII (RFC 3629); 0: it is none. */
+static size_t utf8_len(const unsigned char *p)
+{
+	const size_t len = *p >= 0xc2 && *p < 0xe0   ? 2
+			   : *p >= 0xe0 && *p < 0xf0 ? 3
+			   : *p >= 0xf0 && *p < 0xf5 ? 4
+						     : 0;
+
+	for (size_t i = 1; i < len; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	/* Longer than need be, a surrogate, or beyond the last. */
+	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] >= 0xa0) ||
+	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] >= 0x90))
+		return 0;
+	return len;
+}
+
+/* A byte that is no part of a character becomes one of the same number. */
 static void quoted(struct json *j, const char *text)
 {
+	const unsigned char *p = (const unsigned char *)text;
+
 	append(j, "\"", 1);
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+	for (size_t len; *p; p += len) {
+		const size_t wide = utf8_len(p);
 		char escape[8];
 
+		len = wide ? wide : 1;
 		if (*p == '"' || *p == '\\')
 			append(j, (const char[]){'\\', (char)*p}, 2);
-		else if (*p < 0x20 || *p >= 0x7f)
+		else if (!wide && (*p < 0x20 || *p >= 0x7f))
 			append(j, escape, (size_t)snprintf(escape, sizeof(escape), "\\u%04x", *p));
 		else
-			append(j, (const char *)p, 1);
+			append(j, (const char *)p, len);
 	}
 	append(j, "\"", 1);
 }

@@ -213,7 +213,7 @@ int run_config_parse(struct run_config *c, char *text, bool lenient)
 	char *line, *save = NULL;
 	int rc = 0;
 
-	*c = (struct run_config){0};
+	run_config_init(c);
 	for (line = strtok_r(text, "\n", &save); line && !rc; line = strtok_r(NULL, "\n", &save)) {
 		char *value = strchr(line, ' ');
 

@@ -3,6 +3,7 @@
  * `ioas ps`: what the running engines hold, as trees.
  */
 #include <argp.h>
+#include <ioas/abi/extensions.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -106,6 +107,26 @@ static void print_hwpt(const json_t *o)
 	print_flags(o);
 }
 
+static const char *viommu_name(unsigned long long type)
+{
+	switch (type) {
+	case IOMMU_VIOMMU_TYPE_ARM_SMMUV3:
+		return "ARM_SMMUV3";
+	case IOMMU_VIOMMU_TYPE_TEGRA241_CMDQV:
+		return "TEGRA241_CMDQV";
+	case IOMMU_HW_INFO_TYPE_AMD:
+		return "AMD";
+	case IOMMU_VIOMMU_TYPE_IOAS_SMMUV3:
+		return "IOAS_SMMUV3";
+	case IOMMU_VIOMMU_TYPE_IOAS_AMD:
+		return "IOAS_AMD";
+	case IOMMU_VIOMMU_TYPE_IOAS_VTD:
+		return "IOAS_VTD";
+	default:
+		return "of another type";
+	}
+}
+
 static void print_object(const json_t *o)
 {
 	const char *type = answer_string(o, "type", "?");
@@ -125,7 +146,7 @@ static void print_object(const json_t *o)
 		printf(": %llu waiting, %llu not answered", answer_number(o, "queued"),
 		       answer_number(o, "outstanding"));
 	else if (!strcmp(type, "viommu"))
-		printf(": type %llu", answer_number(o, "kind"));
+		printf(": %s", viommu_name(answer_number(o, "kind")));
 	if (json_object_get(o, "device"))
 		printf(": %s", answer_string(o, "device", "?"));
 	if (json_object_get(o, "virt_id"))
@@ -138,7 +159,7 @@ static bool is_child(const json_t *objects, size_t n, unsigned long long of)
 	return parent_of(json_array_get(objects, n)) == of;
 }
 
-/* Objects that stand on the object @of. Links go from higher ids to lower ones, so this ends. */
+/* Objects that stand on the object @of. */
 static void print_children(struct tree *t, const json_t *objects, unsigned long long of)
 {
 	const size_t all = json_array_size(objects);
@@ -153,7 +174,7 @@ static void print_children(struct tree *t, const json_t *objects, unsigned long 
 			continue;
 		down(t, !--left);
 		print_object(o);
-		if (answer_number(o, "id") > of)
+		if (t->depth < MAX_DEPTH)
 			print_children(t, objects, answer_number(o, "id"));
 		up(t);
 	}

@@ -254,6 +254,9 @@ static bool obey(struct screen *s, int key)
 	case 'a':
 		s->wish.idle = !s->wish.idle;
 		return true;
+	case 'L' & 0x1f:
+		clearok(curscr, TRUE);
+		return true;
 	case KEY_DOWN:
 		s->top++;
 		return true;

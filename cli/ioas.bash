@@ -28,13 +28,23 @@ _ioas_spec()
 	compopt -o nospace
 }
 
+# The programs that run, or options.
+_ioas_running()
+{
+	if [[ $2 == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$3" -- "$2")
+	else
+		mapfile -t COMPREPLY < <(compgen -W "$("$1" ps 2>/dev/null | sed -n 's/^\([0-9]*\) .*/\1/p')" -- "$2")
+	fi
+}
+
 _ioas()
 {
 	local program=${COMP_WORDS[0]} cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i
 
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
-		mapfile -t COMPREPLY < <(compgen -W "run replay report devices makes --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run replay report ps maps walk top devices makes --help --version" -- "$cur")
 		return
 	fi
 	if [[ ${COMP_WORDS[1]} == report ]]; then
@@ -53,6 +63,11 @@ _ioas()
 		fi
 		return
 	fi
+	case ${COMP_WORDS[1]} in
+	ps | maps) _ioas_running "$program" "$cur" "--json --help" ;;
+	walk) _ioas_running "$program" "$cur" "--json --brief --pasid= --help" ;;
+	top) _ioas_running "$program" "$cur" "--json --batch --rounds= --delay= --all --help" ;;
+	esac
 	[[ ${COMP_WORDS[1]} == run ]] || return
 	for ((i = 2; i < COMP_CWORD; i++)); do
 		if [[ ${COMP_WORDS[i]} == -- ]]; then
@@ -73,7 +88,7 @@ _ioas()
 		ats=off fds= help" -- "$cur") ;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --as-user
-			--strict --shared --sanitize --sanitize= --report --suppressions --leaks --advice --track --explain --verbose
+			--strict --shared --sanitize --sanitize= --report --suppressions --leaks --advice --track --explain --no-inspect --verbose
 			--log= --summary --record= --record-limit= --help --" -- "$cur")
 		;;
 	esac

@@ -87,13 +87,20 @@ static void print_flags(const json_t *o)
 		printf(", faults to %llu", answer_number(o, "fault_queue"));
 }
 
+static const char *words_many(unsigned long long n, const char *what, char out[WORDS_MAX + 16])
+{
+	snprintf(out, WORDS_MAX + 16, "%llu %s%s", n, what, n == 1 ? "" : "s");
+	return out;
+}
+
 static void print_space(const json_t *o)
 {
-	char bytes[WORDS_MAX];
+	char bytes[WORDS_MAX], of[3][WORDS_MAX + 16];
 
-	printf(": %llu mappings, %s; %llu maps, %llu unmaps", answer_number(o, "areas"),
-	       words_bytes(answer_number(o, "bytes"), bytes), answer_number(o, "maps"),
-	       answer_number(o, "unmaps"));
+	printf(": %s, %s; %s, %s", words_many(answer_number(o, "areas"), "mapping", of[0]),
+	       words_bytes(answer_number(o, "bytes"), bytes),
+	       words_many(answer_number(o, "maps"), "map", of[1]),
+	       words_many(answer_number(o, "unmaps"), "unmap", of[2]));
 }
 
 static void print_hwpt(const json_t *o)
@@ -185,11 +192,12 @@ static void print_children(struct tree *t, const json_t *objects, unsigned long 
 static void print_context(struct tree *t, const json_t *c)
 {
 	const char *kind = answer_string(c, "kind", "?");
+	char groups[WORDS_MAX + 16];
 
 	printf("%s (context %llu)", kind, answer_number(c, "context"));
 	if (!strcmp(kind, "container")) {
-		printf(", type1 v%llu, %llu groups", answer_number(c, "type1"),
-		       answer_number(c, "groups"));
+		printf(", type1 v%llu, %s", answer_number(c, "type1"),
+		       words_many(answer_number(c, "groups"), "group", groups));
 		if (json_object_get(c, "areas"))
 			print_space(c);
 		putchar('\n');

@@ -13,7 +13,7 @@ need setpriv util-linux
 kernel=$(reference guest-kernel)
 copy=$work/copy
 mkdir -p "$copy/build" "$copy/tests" "$copy/cache"
-cp "$IOAS" "$(dirname "$IOAS")"/libioas-preload.so "$copy/build/"
+cp "$IOAS" "$(dirname "$IOAS")"/libioas-{preload,sanitize}.so "$copy/build/"
 cp -r "$top/scripts" "$copy/"
 cp -r "$clients" "$copy/tests/"
 cp -a "$kernel" "$copy/cache/"
@@ -25,6 +25,7 @@ bounded 175 prlimit --memlock=8388608:8388608 \
 	setpriv --reuid nobody --regid nogroup --clear-groups --inh-caps=-all --bounding-set=-all \
 	--no-new-privs \
 	env -i PATH="$PATH" HOME=/nonexistent TMPDIR="$work/tmp" IOAS_CACHE="$copy/cache" \
+	IOAS_RUN_OPTIONS="${IOAS_RUN_OPTIONS//"$top"/"$copy"}" \
 	"$copy/scripts/demo" </dev/null || fail "the demo (status $?)"
 [[ -z $(ls "$work/tmp") ]] || fail "the demo leaves files behind: $(ls "$work/tmp")"
 passed

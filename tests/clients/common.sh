@@ -16,8 +16,9 @@ clients=$top/tests/clients
 IOAS=${IOAS:-$top/build/ioas}
 EXAMPLES=${EXAMPLES:-$(dirname "$IOAS")/examples}
 test_name=$(basename "$0" .sh)
+IOAS_RUN_OPTIONS=${IOAS_RUN_OPTIONS-}
 # shellcheck disable=SC2206 # options are words
-ioas_run=("$IOAS" run --summary ${IOAS_RUN_OPTIONS-})
+ioas_run=("$IOAS" run --summary $IOAS_RUN_OPTIONS)
 PATH=$PATH:/usr/sbin:/sbin
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/ioas-$test_name.XXXXXX")

@@ -278,6 +278,7 @@ static void print_result(const struct replay_result *s)
 	say(s->nested,
 	    "transfers went by a guest's tables, whose contents are not recorded: not replayed");
 	say(s->asked, "transfers waited for an answer to a page request: not replayed");
+	say(s->vanished, "transfers met memory that had gone without a call: not compared");
 	say(s->queues, "calls on queues of page requests and of events for guests: not replayed");
 	say(s->strangers,
 	    "transfers of devices that are not in the machine's description: not replayed");
@@ -306,7 +307,7 @@ static int replay_all(struct log *l, const char *file)
 {
 	struct replay_result sum = {.lost_at = UINT64_MAX};
 	uint64_t shown = 0;
-	const struct replay_config cfg = {.differs = on_difference, .step = on_step, .arg = &shown};
+	struct replay_config cfg = {.differs = on_difference, .step = on_step, .arg = &shown};
 	struct run_config c = {0};
 	const char *why = obstacle(l);
 	struct replay *r = NULL;
@@ -317,6 +318,7 @@ static int replay_all(struct log *l, const char *file)
 		return EXIT_USAGE;
 	}
 	rc = read_machine(l, &c);
+	cfg.annotations = run_sanitizes(&c);
 	if (!rc)
 		rc = replay_create(l, &cfg, &r);
 	signal(SIGALRM, too_long);

@@ -15,6 +15,8 @@
 #include "doors/preload/signals.h"
 #include "doors/preload/trace.h"
 #include "doors/shared/serve.h"
+#include "observe/log_types.h"
+#include "observe/record.h"
 #include "doors/preload/vfs.h"
 
 #define MAX_DEFERRED 4096
@@ -64,11 +66,10 @@ static int create(struct engine *e)
 		.fault = on_fault,
 		.pci_ops = &pci_ops,
 	};
-	struct recorder *recorder;
 	char why[512] = "";
 	int rc;
 
-	door_record_begin(&cfg, &recorder);
+	door_record_begin(&cfg, &e->recorder);
 	rc = machine_create(&door.run, &cfg, &e->machine, why, sizeof(why));
 	if (rc) {
 		door_say("cannot build the machine: %s", why);
@@ -78,7 +79,7 @@ static int create(struct engine *e)
 	counted = calloc(e->machine.nr_devices + 1, sizeof(*counted));
 	rc = counted ? caller_create_accounts(e) : -ENOMEM;
 	if (!rc)
-		rc = door_record_attach(recorder, &e->machine);
+		rc = door_record_attach(e->recorder, &e->machine);
 	if (!rc)
 		rc = findings_start(e->machine.host);
 	if (rc)
@@ -157,6 +158,7 @@ int engine_reset(uint64_t device)
 		return -ENODEV;
 	engine_enter();
 	pci_reset(e->machine.devices[device]);
+	recorder_control(e->recorder, device, LOG_CONTROL_RESET, 0, 0);
 	engine_leave();
 	return 0;
 }
@@ -170,6 +172,7 @@ int engine_set_vfs(uint64_t device, unsigned int n, bool wait)
 		return -ENODEV;
 	engine_enter();
 	rc = abi_set_num_vfs(e->machine.slots[device], n, wait);
+	recorder_control(e->recorder, device, LOG_CONTROL_VFS, n | (wait ? 1ull << 32 : 0), rc);
 	engine_leave();
 	return rc;
 }

@@ -14,10 +14,12 @@
 #include "doors/machine.h"
 #include "doors/shared/client.h"
 
+struct recorder;
 struct engine {
 	struct machine machine;
 	struct memory_account *accounts[2]; /* user, process */
 	struct caller caller;
+	struct recorder *recorder; /* NULL: nothing is recorded */
 };
 
 /* This process's engine if there is one and it is its own; cheap. */

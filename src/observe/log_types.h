@@ -36,6 +36,8 @@
 	X(account, 27)                                                                             \
 	X(probe, 28)                                                                               \
 	X(vma, 29)                                                                                 \
+	/* What is done to a device beside the nodes. */                                           \
+	X(control, 30)                                                                             \
 	/* Address spaces. */                                                                      \
 	X(context_close, 40)                                                                       \
 	X(space_new, 41)                                                                           \
@@ -94,6 +96,9 @@
 	S(rc)                                                                                      \
 	U(start) U(last) U(kind) U(access) U(dev) U(ino) U(offset) U(device) U(bar) U(bar_offset)
 
+/* @op: LOG_CONTROL_; @value: how many virtual functions, and 1 << 32 to wait for those that go */
+#define LOG_FIELDS_control(U, S, B) U(device) U(op) U(value) S(rc)
+
 /* Spaces and contexts are numbered from 1 on; 0: none, or not known. */
 #define LOG_FIELDS_context_close(U, S, B) U(context)
 #define LOG_FIELDS_space_new(U, S, B)	  U(space) U(context) U(id) U(container)
@@ -131,6 +136,7 @@
 #define LOG_NO_DEVICE	 UINT32_MAX
 #define LOG_DMA_BYTES	 64u
 #define LOG_CALL_NO_MMAP 1u /* no region of a device offered to be mapped */
+enum { LOG_CONTROL_RESET, LOG_CONTROL_VFS };
 enum { LOG_INVALIDATE_TABLES, LOG_INVALIDATE_CONFIG, LOG_INVALIDATE_ATC };
 enum { LOG_TARGET_MEMORY, LOG_TARGET_BAR, LOG_TARGET_MESSAGE };
 enum { LOG_SOURCE_VA, LOG_SOURCE_FILE, LOG_SOURCE_DMABUF };

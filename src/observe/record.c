@@ -361,6 +361,13 @@ int recorder_attach(struct recorder *rec, struct host *h)
 	return observe_add(&h->sink, &recorder_ops, rec);
 }
 
+void recorder_control(struct recorder *rec, uint64_t device, unsigned int op, uint64_t value,
+		      int rc)
+{
+	if (rec)
+		RECORD(rec, control, .device = device, .op = op, .value = value, .rc = rc);
+}
+
 void recorder_destroy(struct recorder *rec)
 {
 	ring_unmap(&rec->cfg.ring);

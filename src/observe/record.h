@@ -31,6 +31,12 @@ int recorder_create(const struct recorder_config *cfg, struct recorder **out);
 extern const struct memory_ops recorder_memory_ops; /* with the recorder as their argument */
 /* Before the host has files. -ENOSPC: it has too many observers. */
 int recorder_attach(struct recorder *rec, struct host *h);
+/*
+ * What was done to the device of that number beside the nodes, by attributes, and its result.
+ * @rec may be NULL.
+ */
+void recorder_control(struct recorder *rec, uint64_t device, unsigned int op, uint64_t value,
+		      int rc);
 /* No event may come any more. */
 void recorder_destroy(struct recorder *rec);
 

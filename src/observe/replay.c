@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/observe.h"
+#include "devices/pci.h"
 #include "object/host.h"
 #include "observe/replay_private.h"
 
@@ -44,6 +45,8 @@ static void describe_item(const struct item *it, char *text, size_t room)
 		snprintf(text, room,
 			 "DMA %s of device %" PRIu64 ", %" PRIu64 " bytes at 0x%" PRIx64,
 			 d->access == IOMMU_READ ? "read" : "write", d->device, d->len, d->iova);
+	else if (it->kind == ITEM_CONTROL)
+		snprintf(text, room, "an attribute of device %" PRIu64, it->e.control.device);
 	else
 		snprintf(text, room, "the end of file %" PRIu64, it->e.release.file);
 }
@@ -217,6 +220,26 @@ static void change_memory(struct replay *r, const struct log_memory_change *c)
 			replay_forget(r, at, c->va, c->last);
 }
 
+/* Nobody is there who could be waited for. */
+static void do_control(struct replay *r, const struct log_control *c)
+{
+	struct host_device *d = replay_device(r, c->device);
+	int rc;
+
+	if (!d || !d->hw)
+		return;
+	if (c->op == LOG_CONTROL_RESET) {
+		pci_reset(d->hw);
+		return;
+	}
+	if (c->op != LOG_CONTROL_VFS)
+		return;
+	rc = abi_set_num_vfs(d, (unsigned int)c->value, false);
+	r->result->answers++;
+	if (rc != c->rc)
+		replay_differs(r, "the result is %d and was %lld", rc, (long long)c->rc);
+}
+
 /* What is read there comes from what is not made again, and so do the answers. */
 static bool is_queue(const struct replay *r, const struct item *it)
 {
@@ -252,6 +275,9 @@ static void do_item(struct replay *r, const struct item *it)
 	case ITEM_CHANGE:
 		change_memory(r, &it->e.memory_change);
 		break;
+	case ITEM_CONTROL:
+		do_control(r, &it->e.control);
+		break;
 	case ITEM_RELEASE:
 		release_file(r, it->e.release.file);
 		break;
@@ -280,7 +306,9 @@ static int prepare(struct replay *r, struct host *h)
 	for (size_t i = 0; i < 2 && !rc; i++)
 		rc = memory_account_create(limit_of, r, &r->accounts[i]);
 	if (!rc)
-		rc = observe_add(&h->sink, &replay_observer_ops, r);
+		rc = observe_add(&h->sink,
+				 r->cfg.annotations ? &replay_annotated_ops : &replay_observer_ops,
+				 r);
 	stop_asking(h);
 	return rc;
 }

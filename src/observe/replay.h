@@ -34,6 +34,8 @@ struct replay_result {
 	uint64_t nested;     /* transfers by a guest's tables, whose contents are not recorded */
 	uint64_t asked;	     /* transfers that waited for somebody to answer page requests */
 	uint64_t strangers;  /* of devices that the machine does not have */
+	/* Transfers that met memory which had gone in a way that nobody tells the engine of. */
+	uint64_t vanished;
 	/* Calls on queues of page requests and of guests' events, which do not come. */
 	uint64_t queues;
 	/* Calls of other processes on this one's files: nothing is known of their memory. */
@@ -48,6 +50,8 @@ struct replay_config {
 	/* Before each call and transfer; may be NULL. */
 	void (*step)(void *arg, const char *what);
 	void *arg;
+	bool annotations; /* the recorded host knew the command for them (include/ioas/sanitize.h)
+			   */
 };
 
 /* Reads all of @l. -ENOMEM. */

@@ -53,7 +53,13 @@ static void saw_fault(void *arg, const struct event_fault *e)
 	parts_add(r, &r->seen, &out);
 }
 
+static void saw_annotation(void *arg, const struct event_annotate *e)
+{
+}
+
 const struct observer_ops replay_observer_ops = {.dma_step = saw_step, .fault = saw_fault};
+const struct observer_ops replay_annotated_ops = {
+	.dma_step = saw_step, .fault = saw_fault, .annotate = saw_annotation};
 
 /* ---- comparing ---- */
 
@@ -90,6 +96,17 @@ static bool same_fault(const struct log_fault *a, const struct log_fault *b)
 		return a == b;
 	return a->iova == b->iova && a->reason == b->reason && a->code == b->code &&
 	       a->access == b->access && a->pasid == b->pasid && a->rid == b->rid;
+}
+
+/*
+ * What the program maps can go without a call that the engine hears of: a file that is cut short, a
+ * page that cannot be read. Only the recorded copy saw it.
+ */
+static bool is_vanished(const struct item *it, int rc)
+{
+	const struct log_fault *f = fault_of(&it->parts);
+
+	return !rc && it->e.dma_end.rc && f && f->reason == FAULT_GONE;
 }
 
 /* What differs, in words; NULL: nothing. */
@@ -148,7 +165,7 @@ static bool meets(const struct part *effect, const struct log_dma_end *d)
 /* May it have changed where the transfer goes, or whether it goes? */
 static bool may_matter(const struct item *it, const struct log_dma_end *d)
 {
-	if (it->kind == ITEM_CHANGE || it->kind == ITEM_RELEASE)
+	if (it->kind == ITEM_CHANGE || it->kind == ITEM_RELEASE || it->kind == ITEM_CONTROL)
 		return true;
 	if (it->kind != ITEM_CALL)
 		return false;
@@ -226,6 +243,11 @@ void replay_dma(struct replay *r, const struct item *it)
 	dma_end(port);
 	forget_posted(r);
 	r->result->transfers++;
+	if (is_vanished(it, rc)) {
+		r->result->vanished++;
+		ioas_free(bytes);
+		return;
+	}
 	what = compare(r, it, rc, text, sizeof(text));
 	if (what && is_raced(r, it))
 		r->result->raced++;

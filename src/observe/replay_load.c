@@ -280,6 +280,8 @@ static int load_event(struct replay *r, struct process *p, const struct log_even
 	case LOG_release:
 		count_effect(p, e->thread);
 		return add_item(r, p, ITEM_RELEASE, e) ? 0 : -ENOMEM;
+	case LOG_control:
+		return add_item(r, p, ITEM_CONTROL, e) ? 0 : -ENOMEM;
 	case LOG_memory_change:
 		return add_item(r, p, ITEM_CHANGE, e) ? 0 : -ENOMEM;
 	case LOG_copy_in:

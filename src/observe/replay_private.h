@@ -24,7 +24,7 @@ struct parts {
 	struct part *first, *last;
 };
 
-enum item_kind { ITEM_CALL, ITEM_RELEASE, ITEM_CHANGE, ITEM_DMA };
+enum item_kind { ITEM_CALL, ITEM_RELEASE, ITEM_CHANGE, ITEM_CONTROL, ITEM_DMA };
 
 /* Positions are those of records in the stream of the process. */
 struct item {
@@ -124,6 +124,6 @@ void replay_drop_stand_ins(struct replay *r);
 
 /* replay_dma.c */
 void replay_dma(struct replay *r, const struct item *it);
-extern const struct observer_ops replay_observer_ops;
+extern const struct observer_ops replay_observer_ops, replay_annotated_ops;
 
 #endif

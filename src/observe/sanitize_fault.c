@@ -142,18 +142,46 @@ static void out_of_bounds(const struct scene *sc, struct report *r)
 	r->f.advice = "the length or the address in the device's descriptor is beyond the buffer";
 }
 
+static bool take_first(void *arg, struct shadow_map *m)
+{
+	*(struct shadow_map **)arg = m;
+	return false;
+}
+
+/* The program's own address of mapped memory, given to the device in the place of its IOVA? */
+static const struct shadow_map *map_at_va(const struct scene *sc)
+{
+	struct shadow_map *m = NULL;
+
+	if (sc->sp && !sc->here)
+		shadow_each_at(&sc->s->shadow, NULL, sc->fault->iova, sc->fault->iova, take_first,
+			       &m);
+	return m && m->space == sc->sp->number ? m : NULL;
+}
+
 static void unmapped(const struct scene *sc, struct report *r)
 {
+	const struct shadow_map *same;
 	struct words w;
 
 	say(sc, r, &w);
 	if (sc->nested) {
 		report_text(r,
-			    "%s %s, which the guest's own tables lead to an address that the "
-			    "nest parent does not map",
+			    "%s %s, which is not mapped by the guest's own tables or by the nest "
+			    "parent below them",
 			    w.who, w.deed);
-		r->f.advice = "the guest's tables name memory that it does not have, or the VMM "
-			      "has not mapped all of it";
+		r->f.advice = "walk both stages (ioas walk): the guest has not mapped it, names "
+			      "memory that it does not have, or the VMM has not mapped all of it";
+		return;
+	}
+	same = map_at_va(sc);
+	if (same) {
+		set_nearest(sc, r, same);
+		report_text(r,
+			    "%s %s, which is the program's own address of what is mapped at "
+			    "IOVA %#" PRIx64,
+			    w.who, w.deed, same->iova + (sc->fault->iova - same->va));
+		r->f.advice = "give the device the IOVA";
 		return;
 	}
 	set_nearest(sc, r,

@@ -16,7 +16,7 @@ int main(void)
 
 	driver_open(&d, TYPE1);
 	dma_map(&d, src, PAGE, SRC, MAY_READ);
-	dma_map(&d, dst, PAGE, DST, MAY_WRITE);
+	dma_map(&d, dst, PAGE, DST, MAY_WRITE); /* MAP 0x2000000 0x2000fff w */
 #ifdef FIXED
 	dma_copy(&d, DST, SRC, PAGE);
 #else

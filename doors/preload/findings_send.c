@@ -285,7 +285,7 @@ static bool send_all(int *by)
 	fatal = sender.dying;
 	while (findings->sent < FINDINGS_MAX && (at = nth(findings->sent))) {
 		fatal |= send_new(at, by);
-		findings->sent++;
+		__atomic_store_n(&findings->sent, findings->sent + 1, __ATOMIC_RELAXED);
 	}
 	send_counts();
 	send_lost();
@@ -349,9 +349,11 @@ void findings_settle(void)
 static void wait_for(uint32_t bell)
 {
 	const struct timespec soon = {.tv_nsec = COUNTS_NS};
+	const bool any = __atomic_load_n(&findings->sent, __ATOMIC_RELAXED) ||
+			 __atomic_load_n(&findings->lost, __ATOMIC_RELAXED);
 
 	sys6(SYS_futex, (long)&findings->bell, FUTEX_WAIT_PRIVATE, bell,
-	     findings->sent || findings->lost ? (long)&soon : 0, 0, 0);
+	     any ? (long)&soon : 0, 0, 0);
 }
 
 static void *send_loop(void *arg)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A daemon that uses the device once for each request, and forgets a mapping each time (as in
- * ibm-openbmc/pldm#291).
+ * A daemon that opens the device for each request, and forgets a mapping each time.
  *
  *   ioas run --sanitize --device ioat -- leak-at-close
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A cache of mappings that nothing ever leaves.
+ * A daemon that takes in a page for each request, and forgets to unmap it (as in
+ * ibm-openbmc/pldm#291). An argument says how many requests there are.
  *
  *   ioas run --sanitize --leaks --device ioat -- leak-at-exit
  */
@@ -9,24 +10,30 @@
 #define SRC    0x1000000ul
 #define DST(n) (0x2000000ul + (n)*16 * PAGE)
 
-static void fetch(struct driver *d, char *to, uint64_t iova)
+static void serve(struct driver *d, uint64_t iova)
 {
-	dma_map(d, to, PAGE, iova, MAY_WRITE); /* BUG: leak-at-exit */
+	char *page = dma_pages(PAGE);
+
+	dma_map(d, page, PAGE, iova, MAY_WRITE); /* BUG: leak-at-exit */
 	dma_copy(d, iova, SRC, PAGE);
 #ifdef FIXED
 	dma_unmap(d, iova, PAGE);
+	munmap(page, PAGE);
 #endif
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	char *src = dma_pages(PAGE), *dst = dma_pages(4 * PAGE);
+	unsigned int requests = argc > 1 ? (unsigned int)atoi(argv[1]) : 3;
+	char *src = dma_pages(PAGE);
 	struct driver d;
 
 	driver_open(&d, IOMMUFD);
 	dma_map(&d, src, PAGE, SRC, MAY_READ);
-	for (unsigned int n = 0; n < 4; n++)
-		fetch(&d, dst + n * PAGE, DST(n));
+	for (unsigned int n = 0; n < requests; n++) {
+		serve(&d, DST(n));
+		usleep(50000);
+	}
 	dma_unmap(&d, SRC, PAGE);
 	driver_stop(&d);
 	return 0;

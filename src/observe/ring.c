@@ -91,7 +91,7 @@ static uint64_t entry_at(const struct ring *r, uint64_t position, uint64_t head,
 	const uint64_t size = (word >> 16 & 0xffff) * ENTRY_ALIGN;
 
 	*used = word & 0xffff;
-	if (word >> 32 != (uint32_t)(position / ENTRY_ALIGN) || size <= *used ||
+	if (word >> 32 != (uint32_t)(position / ENTRY_ALIGN) || size < *used + ENTRY_ALIGN ||
 	    size > head - position)
 		return 0;
 	return size;
@@ -105,7 +105,7 @@ size_t ring_take(struct ring *r, void *to, size_t room, bool dead)
 	uint64_t at = __atomic_load_n(&h->tail, __ATOMIC_RELAXED);
 	size_t n = 0;
 
-	if (head - at > RING_SIZE || head % ENTRY_ALIGN)
+	if (head - at > RING_SIZE || at % ENTRY_ALIGN)
 		return 0;
 	while (at < head && at + 1 != gap) {
 		size_t used;

@@ -31,7 +31,7 @@ struct observer {
 };
 
 /* Who hears what a host has to say: of refusals, and of events (base/observe.h). */
-#define SINK_OBSERVERS 4
+#define SINK_OBSERVERS 6
 struct sink {
 	void (*fn)(void *arg, const struct refusal *r); /* may be NULL; called on the refusing thread */
 	void *arg;

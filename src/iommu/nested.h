@@ -42,6 +42,9 @@ struct nested_request {
 	struct look *look;
 };
 
+/* What of a guest's is cached, and out of date. */
+enum nested_stale { NESTED_STALE_PAGE, NESTED_STALE_CONFIG, NESTED_STALE_ATC };
+
 /* The name of a guest's address space in the caches. */
 struct nested_tag {
 	const struct domain *parent; /* stage 2: its VMID, or the host's domain ID */
@@ -132,6 +135,12 @@ struct nested_ops {
 	 * iommu->lock, outside of sections.
 	 */
 	bool (*page_request)(struct domain *d, struct requester *r, struct page_group *g);
+	/*
+	 * Words: the command by which the guest would have made @what of @q forgotten, with its
+	 * operands, as the specification calls it. @ctx: what was used. NULL: nobody knows.
+	 */
+	void (*missing)(const struct nested_request *q, const struct nested_context *ctx,
+			enum nested_stale what, char *buf, size_t len);
 	/* Requests with a PASID that nobody attached are this domain's, when the RID is. */
 	bool pasids;
 };

@@ -193,6 +193,16 @@ static struct binding *binding_of(struct requester *r, uint32_t pasid, struct do
 	return &r->rid;
 }
 
+struct domain *translate_domain(struct requester *r, uint32_t pasid, struct binding **b)
+{
+	struct domain *guest;
+
+	*b = binding_of(r, pasid, &guest);
+	if (guest)
+		return guest;
+	return (*b)->pasid == pasid ? __atomic_load_n(&(*b)->domain, __ATOMIC_ACQUIRE) : NULL;
+}
+
 int translate_request(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 		      enum iommu_access access, struct translation *out)
 {

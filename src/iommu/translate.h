@@ -13,6 +13,8 @@ int nested_translate(const struct nested_request *q, struct translation *out);
 /* translate.c: as a translation request, which reports nothing that the tables say: -ENOENT. */
 int translate_request(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 		      enum iommu_access access, struct translation *out);
+/* The domain that requests with @pasid go by, and whose binding that is; NULL: none. */
+struct domain *translate_domain(struct requester *r, uint32_t pasid, struct binding **b);
 /* The IOTLB's entry for @iova as requests with @pasid find it, and its size in *shift; 0: none. */
 uint64_t translate_peek(struct requester *r, uint32_t pasid, uint64_t iova, unsigned int *shift);
 

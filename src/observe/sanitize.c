@@ -12,6 +12,7 @@
 #include "memory/memory.h"
 #include "object/host.h"
 #include "observe/sanitize_private.h"
+#include "observe/stale.h"
 #include "space/space.h"
 
 /* Where the addresses of a process end: a change up to there is one whose place is not known. */
@@ -449,6 +450,8 @@ static void context_close(void *arg, const struct event_context_close *e)
 void sanitizer_ending(struct sanitizer *s)
 {
 	__atomic_store_n(&s->ending, true, __ATOMIC_RELAXED);
+	if (s->stale)
+		stale_stop(s->stale);
 }
 
 /* One report for each context, by its first space that has mappings. */
@@ -552,12 +555,17 @@ int sanitizer_create(struct host *h, const struct sanitizer_config *cfg, struct 
 		ioas_free(s);
 		return rc;
 	}
+	if (sanitizer_reports(s) &&
+	    stale_create(&h->sink, &(struct stale_config){.sink = cfg->sink}, &s->stale))
+		s->shadow.lost = true;
 	*out = s;
 	return 0;
 }
 
 void sanitizer_destroy(struct sanitizer *s)
 {
+	if (s->stale)
+		stale_destroy(s->stale);
 	sanitizer_free_watchers(s);
 	sanitizer_free_orphans(s);
 	tell_left(s, 0);

@@ -59,7 +59,8 @@ struct sanitizer {
 	struct watcher *all_watchers;	/* atomic */
 	size_t nr_watchers;
 	struct orphan *orphans; /* under shadow.lock; read atomically for whether there are any */
-	struct left *left; /* closed contexts' mappings, not told yet; as orphans */
+	struct left *left;	/* closed contexts' mappings, not told yet; as orphans */
+	struct stale *stale;	/* NULL: translations that should be gone are not looked for */
 	bool ending;		/* atomic */
 	bool noted;		/* atomic */
 };

@@ -5,6 +5,7 @@
  * both stage 1 here.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -444,6 +445,40 @@ static unsigned int amd_permits(const struct nested_context *ctx, const struct p
 	return table_permits(note, w->may, access) & ~(unsigned int)note->denied;
 }
 
+/* ---- words ---- */
+
+/* 2.4. The domain ID is the guest's own. */
+static void amd_missing(const struct nested_request *q, const struct nested_context *ctx,
+			enum nested_stale what, char *buf, size_t len)
+{
+	const struct amd_note *note = nested_note(ctx, const struct amd_note);
+	const unsigned int id = (unsigned int)nested_virt_id(q);
+	const unsigned long long page = q->iova & ~PAGE_MASK;
+
+	switch (what) {
+	case NESTED_STALE_CONFIG:
+		snprintf(buf, len, "INVALIDATE_DEVTAB_ENTRY of DeviceID %#x%s", id,
+			 note->guest ? " (INVALIDATE_IOMMU_PAGES with GN and PDE if the GCR3 table "
+				       "changed)"
+				     : "");
+		break;
+	case NESTED_STALE_ATC:
+		snprintf(buf, len, "INVALIDATE_IOTLB_PAGES of DeviceID %#x, address %#llx", id,
+			 page);
+		break;
+	case NESTED_STALE_PAGE:
+		if (note->guest)
+			snprintf(buf, len,
+				 "INVALIDATE_IOMMU_PAGES with GN of DomainID %u, PASID %u, "
+				 "address %#llx",
+				 note->domain, note->pasid, page);
+		else
+			snprintf(buf, len, "INVALIDATE_IOMMU_PAGES of DomainID %u, address %#llx",
+				 note->domain, page);
+		break;
+	}
+}
+
 /* ---- life ---- */
 
 /*
@@ -474,6 +509,7 @@ static const struct nested_ops amd_nested_ops = {
 	.permits = amd_permits,
 	.fault = amd_nested_fault,
 	.attach = attach_nested,
+	.missing = amd_missing,
 	.page_request = amd_ppr_request,
 	.pasids = true,
 };

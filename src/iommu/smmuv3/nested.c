@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <ioas/abi/extensions.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,6 +247,31 @@ static int nested_attach(struct domain *d, struct requester *r, uint32_t pasid, 
 	return 0;
 }
 
+/* ---- words ---- */
+
+static void nested_missing(const struct nested_request *q, const struct nested_context *ctx,
+			   enum nested_stale what, char *buf, size_t len)
+{
+	const struct smmuv3_nested *n = nested_of(q->domain);
+	const unsigned int sid = (unsigned int)nested_virt_id(q);
+
+	switch (what) {
+	case NESTED_STALE_CONFIG:
+		snprintf(buf, len, "%sCMD_CFGI_CD of StreamID %#x, SubstreamID %u",
+			 n->viommu->own ? "CMD_CFGI_STE or " : "", sid, q->pasid);
+		break;
+	case NESTED_STALE_ATC:
+		snprintf(buf, len, "CMD_ATC_INV of StreamID %#x, SubstreamID %u, address %#llx",
+			 sid, q->pasid, (unsigned long long)(q->iova & ~PAGE_MASK));
+		break;
+	case NESTED_STALE_PAGE:
+		snprintf(buf, len,
+			 "CMD_TLBI_NH_VA of ASID %u, address %#llx (or CMD_TLBI_NH_ASID, _ALL)",
+			 ctx->tag.asid, (unsigned long long)(q->iova & ~PAGE_MASK));
+		break;
+	}
+}
+
 static const struct nested_ops smmuv3_nested_ops = {
 	.free = nested_free,
 	.resolve = nested_resolve,
@@ -254,6 +280,7 @@ static const struct nested_ops smmuv3_nested_ops = {
 	.marked = nested_marked,
 	.fault = smmuv3_nested_fault,
 	.attach = nested_attach,
+	.missing = nested_missing,
 	.pasids = true,
 };
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <ioas/abi/extensions.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -187,6 +188,46 @@ static int guest_attach(struct domain *d, struct requester *r, uint32_t pasid, u
 	return 0;
 }
 
+/* 6.5.2. */
+static void guest_missing(const struct nested_request *q, const struct nested_context *ctx,
+			  enum nested_stale what, char *buf, size_t len)
+{
+	const struct vtd_stage *s = stage_of(ctx);
+	const unsigned int sid = (unsigned int)nested_virt_id(q);
+	const unsigned long long page = q->iova & ~PAGE_MASK;
+
+	switch (what) {
+	case NESTED_STALE_CONFIG:
+		if (s->legacy)
+			snprintf(buf, len, "Context-cache Invalidate Descriptor of source ID %#x",
+				 sid);
+		else
+			snprintf(buf, len,
+				 "PASID-cache Invalidate Descriptor of domain ID %u, PASID %u "
+				 "(Context-cache Invalidate if the context entry changed)",
+				 ctx->tag.did, q->pasid);
+		break;
+	case NESTED_STALE_ATC:
+		snprintf(buf, len,
+			 "%sDevice-TLB Invalidate Descriptor of source ID %#x%s%.0u, "
+			 "address %#llx",
+			 q->pasid ? "PASID-based " : "", sid, q->pasid ? ", PASID " : "", q->pasid,
+			 page);
+		break;
+	case NESTED_STALE_PAGE:
+		if (ctx->tag.regime == VTD_REGIME_GUEST_FIRST)
+			snprintf(buf, len,
+				 "PASID-based-IOTLB Invalidate Descriptor of domain ID %u, "
+				 "PASID %u, address %#llx",
+				 ctx->tag.did, ctx->tag.asid, page);
+		else
+			snprintf(buf, len,
+				 "IOTLB Invalidate Descriptor of domain ID %u, address %#llx",
+				 ctx->tag.did, page);
+		break;
+	}
+}
+
 static const struct nested_ops guest_ops = {
 	.free = guest_free,
 	.resolve = guest_resolve,
@@ -195,6 +236,7 @@ static const struct nested_ops guest_ops = {
 	.marked = guest_marked,
 	.fault = guest_fault,
 	.attach = guest_attach,
+	.missing = guest_missing,
 	.pasids = true,
 };
 

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <ioas/abi/iommufd.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -168,6 +169,16 @@ static int s1_fault(const struct nested_request *q, const struct nested_context 
 	return nested_host_fault(q, r.reason, r.code);
 }
 
+/* The VMM hands on what its guest's descriptors say: a page, and with it the device TLBs. */
+static void s1_missing(const struct nested_request *q, const struct nested_context *ctx,
+		       enum nested_stale what, char *buf, size_t len)
+{
+	snprintf(buf, len,
+		 "IOMMU_HWPT_INVALIDATE of address %#llx (VTD_S1: the guest's PASID-based-IOTLB "
+		 "Invalidate Descriptor, PASID %u)",
+		 (unsigned long long)(q->iova & ~PAGE_MASK), ctx->tag.asid);
+}
+
 static const struct nested_ops s1_ops = {
 	.free = s1_free,
 	.invalidate = s1_invalidate,
@@ -176,6 +187,7 @@ static const struct nested_ops s1_ops = {
 	.permits = s1_permits,
 	.marked = s1_marked,
 	.fault = s1_fault,
+	.missing = s1_missing,
 };
 
 /*

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * See stale.h. A suspect is a page of a requester that was used and not found in the tables. What
+ * clears it: a use that agrees with the tables, a command that covers it, another attachment, a
+ * change of stage 2, which makes the caches forget all that came through it.
+ *
+ * Suspects are few, and in a table of fixed size under a lock that sections may take. Each is
+ * looked at by its requester's DMA thread at every use, so none outlives what it stands for: where
+ * the entry went unseen and came again, that was a use, and it agreed.
+ */
+#include "observe/stale.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/lock.h"
+#include "base/observe.h"
+#include "dma/dma.h"
+#include "iommu/nested_look.h"
+#include "object/host.h"
+
+#define SUSPECTS      64
+#define GRACE_NS      20000000u
+#define LOOKS	      64
+#define NS_PER_SECOND 1000000000ull
+
+struct suspect {
+	const struct requester *r; /* NULL: not in use */
+	uint32_t pasid;
+	uint64_t page;	 /* IOVA */
+	const char *ptr; /* where that led to */
+	enum nested_stale what;
+	const struct domain *parent;
+	uint32_t did, asid;
+	uint64_t since;
+	bool told;
+};
+
+struct stale {
+	struct stale_config cfg;
+	struct lock lock; /* LOCK_OBSERVE */
+	struct suspect suspect[SUSPECTS];
+	unsigned int nr_waiting; /* not told yet; read atomically */
+	unsigned int nr;	 /* the same */
+	/* Of the looks at what is not suspected; atomic, and no matter if one is miscounted. */
+	uint64_t tick;
+	unsigned int left;
+	bool stopped; /* atomic */
+};
+
+/* A use. */
+struct use {
+	const struct event_dma_step *e;
+	uint64_t iova;
+	const char *ptr;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * NS_PER_SECOND + (uint64_t)t.tv_nsec;
+}
+
+/* ---- suspects, under the lock ---- */
+
+static struct suspect *find(struct stale *s, const struct requester *r, uint32_t pasid,
+			    uint64_t page)
+{
+	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS; p++)
+		if (p->r == r && p->pasid == pasid && p->page == page)
+			return p;
+	return NULL;
+}
+
+static void change_count(unsigned int *n, int by)
+{
+	__atomic_store_n(n, *n + (unsigned int)by, __ATOMIC_RELAXED);
+}
+
+static void drop(struct stale *s, struct suspect *p)
+{
+	change_count(&s->nr, -1);
+	if (!p->told)
+		change_count(&s->nr_waiting, -1);
+	p->r = NULL;
+}
+
+/* A free place, or that of the oldest. */
+static struct suspect *place(struct stale *s)
+{
+	struct suspect *oldest = s->suspect;
+
+	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS; p++) {
+		if (!p->r)
+			return p;
+		if (p->since < oldest->since)
+			oldest = p;
+	}
+	drop(s, oldest);
+	return oldest;
+}
+
+static void suspect(struct stale *s, struct suspect *p, const struct nested_look *l, uint64_t now)
+{
+	if (p)
+		drop(s, p);
+	else
+		p = place(s);
+	*p = (struct suspect){
+		.r = l->r,
+		.pasid = l->pasid,
+		.page = align_down(l->iova, PAGE_SIZE),
+		.ptr = l->ptr - (l->iova & PAGE_MASK),
+		.what = l->what,
+		.parent = l->parent,
+		.did = l->did,
+		.asid = l->asid,
+		.since = now,
+	};
+	change_count(&s->nr, 1);
+	change_count(&s->nr_waiting, 1);
+}
+
+/* True: it is to be told, *since. */
+static bool convict(struct stale *s, const struct nested_look *l, uint64_t now, uint64_t *since)
+{
+	struct suspect *p;
+	bool tell = false;
+
+	lock_acquire(&s->lock);
+	p = find(s, l->r, l->pasid, align_down(l->iova, PAGE_SIZE));
+	if (!p || p->ptr != l->ptr - (l->iova & PAGE_MASK)) {
+		suspect(s, p, l, now);
+	} else {
+		p->what = l->what;
+		*since = p->since;
+		tell = !p->told && now - p->since >= s->cfg.grace_ns;
+		if (tell) {
+			p->told = true;
+			change_count(&s->nr_waiting, -1);
+		}
+	}
+	lock_release(&s->lock);
+	return tell;
+}
+
+static void acquit(struct stale *s, const struct requester *r, uint32_t pasid, uint64_t iova)
+{
+	struct suspect *p;
+
+	if (!__atomic_load_n(&s->nr, __ATOMIC_RELAXED))
+		return;
+	lock_acquire(&s->lock);
+	p = find(s, r, pasid, align_down(iova, PAGE_SIZE));
+	if (p)
+		drop(s, p);
+	lock_release(&s->lock);
+}
+
+static bool is_waiting(struct stale *s, const struct requester *r, uint32_t pasid, uint64_t iova)
+{
+	const struct suspect *p;
+
+	if (!__atomic_load_n(&s->nr_waiting, __ATOMIC_RELAXED))
+		return false;
+	lock_acquire(&s->lock);
+	p = find(s, r, pasid, align_down(iova, PAGE_SIZE));
+	lock_release(&s->lock);
+	return p;
+}
+
+/* ---- words ---- */
+
+static const char *now_words(const struct nested_look *l, char *buf, size_t len)
+{
+	switch (l->now) {
+	case NESTED_NOW_ELSEWHERE:
+		snprintf(buf, len, "lead to guest physical address %#llx now",
+			 (unsigned long long)l->gpa);
+		return buf;
+	case NESTED_NOW_DENIED:
+		return l->access & IOMMU_WRITE ? "permit no write any more"
+					       : "permit no read any more";
+	case NESTED_NOW_NO_CONFIG:
+		return "have no valid configuration for it any more";
+	case NESTED_NOW_ABSENT:
+		break;
+	}
+	return "have nothing there any more";
+}
+
+static const char *const entry_words[] = {
+	[NESTED_STALE_PAGE] = "a stale IOTLB entry",
+	[NESTED_STALE_CONFIG] = "a stale configuration",
+	[NESTED_STALE_ATC] = "a stale entry of its own cache (ATC)",
+};
+static const char *const iommu_words[] = {
+	[NESTED_STALE_PAGE] = "translated it by its IOTLB",
+	[NESTED_STALE_CONFIG] = "translated it by the configuration that it had cached",
+	[NESTED_STALE_ATC] = "had translated it before, and was not asked again",
+};
+
+static void report(const struct stale *s, const struct use *u, const struct nested_look *l,
+		   uint64_t age)
+{
+	const struct host_device *d = requester_owner(l->r);
+	char text[400], advice[300], now[80];
+	struct finding f = {
+		.kind = l->what == NESTED_STALE_ATC ? FINDING_DMA_STALE_ATC
+						    : FINDING_DMA_STALE_IOTLB,
+		.device = d ? d->name : NULL,
+		.rid = u->e->rid,
+		.pasid = l->pasid,
+		.iova = l->iova,
+		.len = u->e->len - (u->iova - u->e->iova),
+		.access = (int)l->access,
+		.iommu = iommu_words[l->what],
+		.text = text,
+		.advice = advice,
+	};
+
+	snprintf(text, sizeof(text),
+		 "the device %s IOVA %#llx through %s: for %llu ms at least the guest's tables %s, "
+		 "and nothing was invalidated",
+		 l->access & IOMMU_WRITE ? "wrote to" : "read from", (unsigned long long)l->iova,
+		 entry_words[l->what], (unsigned long long)(age / 1000000),
+		 now_words(l, now, sizeof(now)));
+	snprintf(advice, sizeof(advice), "missing: %s",
+		 l->missing[0] ? l->missing : "the guest's invalidation");
+	if (s->cfg.sink.device_stack)
+		f.device_now = s->cfg.sink.device_stack(s->cfg.sink.arg, l->r);
+	s->cfg.sink.report(s->cfg.sink.arg, &f);
+}
+
+/* ---- events ---- */
+
+static bool may_look(struct stale *s)
+{
+	const uint64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE);
+	unsigned int left = __atomic_load_n(&s->left, __ATOMIC_RELAXED);
+
+	if (__atomic_load_n(&s->tick, __ATOMIC_RELAXED) != tick) {
+		__atomic_store_n(&s->tick, tick, __ATOMIC_RELAXED);
+		left = s->cfg.looks;
+	}
+	if (!left)
+		return false;
+	__atomic_store_n(&s->left, left - 1, __ATOMIC_RELAXED);
+	return true;
+}
+
+static void look(struct stale *s, const struct use *u)
+{
+	struct nested_look l = {
+		.r = u->e->port->requester,
+		.pasid = u->e->pasid,
+		.iova = u->iova,
+		.access = (unsigned int)u->e->access,
+		.ptr = u->ptr,
+	};
+	uint64_t now, since;
+
+	if (!is_waiting(s, l.r, l.pasid, l.iova) && !may_look(s))
+		return;
+	switch (nested_look(&l)) {
+	case NESTED_UNKNOWN:
+		break;
+	case NESTED_AGREES:
+		acquit(s, l.r, l.pasid, l.iova);
+		break;
+	case NESTED_STALE:
+		now = clock_ns(CLOCK_MONOTONIC);
+		if (convict(s, &l, now, &since))
+			report(s, u, &l, now - since);
+		break;
+	}
+}
+
+/* Its first page, and its last where that is another one. */
+static void dma_step(void *arg, const struct event_dma_step *e)
+{
+	struct stale *s = arg;
+	const uint64_t behind = e->len - 1;
+
+	if (!e->tr->ptr || !nested_serves(e->port->requester, e->pasid) ||
+	    __atomic_load_n(&s->stopped, __ATOMIC_RELAXED))
+		return;
+	look(s, &(struct use){e, e->iova, e->tr->ptr});
+	if ((e->iova ^ (e->iova + behind)) & ~PAGE_MASK)
+		look(s, &(struct use){e, e->iova + behind, e->tr->ptr + behind});
+}
+
+static bool is_met(uint32_t named, uint32_t mine)
+{
+	return named == UINT32_MAX || named == mine;
+}
+
+/* Each kind of command takes what it can: a TLB invalidation leaves the configuration that brought
+ * the entry there, and both leave what the device keeps. */
+static bool covers(const struct event_guest_invalidate *e, const struct suspect *p)
+{
+	if ((e->requester && e->requester != p->r) || (e->parent && e->parent != p->parent))
+		return false;
+	if (!e->match && e->pasid != IOMMU_ALL_PASIDS && e->pasid != p->pasid)
+		return false;
+	if (e->last < p->page || e->iova > (p->page | PAGE_MASK))
+		return false;
+	if (e->atc)
+		return p->what == NESTED_STALE_ATC;
+	if (!e->match)
+		return p->what == NESTED_STALE_CONFIG;
+	return p->what == NESTED_STALE_PAGE && is_met(e->did, p->did) && is_met(e->asid, p->asid);
+}
+
+static void guest_invalidate(void *arg, const struct event_guest_invalidate *e)
+{
+	struct stale *s = arg;
+
+	if (!__atomic_load_n(&s->nr, __ATOMIC_RELAXED))
+		return;
+	lock_acquire(&s->lock);
+	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS; p++)
+		if (p->r && covers(e, p))
+			drop(s, p);
+	lock_release(&s->lock);
+}
+
+static void drop_all(struct stale *s, const struct requester *r, const struct domain *parent)
+{
+	if (!__atomic_load_n(&s->nr, __ATOMIC_RELAXED))
+		return;
+	lock_acquire(&s->lock);
+	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS; p++)
+		if (p->r && (p->r == r || p->parent == parent))
+			drop(s, p);
+	lock_release(&s->lock);
+}
+
+static void attach(void *arg, const struct event_attach *e)
+{
+	drop_all(arg, e->requester, NULL);
+}
+
+static void invalidate(void *arg, const struct event_invalidate *e)
+{
+	drop_all(arg, NULL, e->domain);
+}
+
+static const struct observer_ops stale_ops = {
+	.dma_step = dma_step,
+	.guest_invalidate = guest_invalidate,
+	.attach = attach,
+	.invalidate = invalidate,
+};
+
+int stale_create(struct sink *sink, const struct stale_config *cfg, struct stale **out)
+{
+	struct stale *s = ioas_calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return -ENOMEM;
+	s->cfg = *cfg;
+	if (!s->cfg.grace_ns)
+		s->cfg.grace_ns = GRACE_NS;
+	if (!s->cfg.looks)
+		s->cfg.looks = LOOKS;
+	lock_init(&s->lock, LOCK_OBSERVE);
+	rc = observe_add(sink, &stale_ops, s);
+	if (rc)
+		goto out_free;
+	*out = s;
+	return 0;
+out_free:
+	ioas_free(s);
+	return rc;
+}
+
+void stale_stop(struct stale *s)
+{
+	__atomic_store_n(&s->stopped, true, __ATOMIC_RELAXED);
+}
+
+void stale_destroy(struct stale *s)
+{
+	ioas_free(s);
+}

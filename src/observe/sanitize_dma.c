@@ -222,20 +222,19 @@ struct shadow_space *sanitizer_space_of(struct sanitizer *s, struct requester *r
 static struct shadow_map *map_at(struct watcher *w, struct shadow_space *sp, uint64_t iova)
 {
 	const uint64_t changes = __atomic_load_n(&sp->changes, __ATOMIC_ACQUIRE);
-	struct shadow_map *m;
+	struct range r;
 
 	if (likely(iova >= w->map_iova && iova <= w->map_last && w->map_space == sp &&
 		   w->map_changes == changes))
 		return w->map;
-	m = shadow_find(sp, iova);
-	if (!m)
+	if (!range_lookup(&sp->maps, iova, &r))
 		return NULL;
-	w->map = m;
+	w->map = r.value;
 	w->map_space = sp;
 	w->map_changes = changes;
-	w->map_iova = m->iova;
-	w->map_last = shadow_last(m);
-	return m;
+	w->map_iova = r.start;
+	w->map_last = r.last;
+	return w->map;
 }
 
 /* One step of a transfer within one mapping. */
@@ -366,18 +365,20 @@ static __attribute__((cold, noinline)) void check(const struct touch *t, uint8_t
 		return;
 	if (flags & SHADOW_DECLARED)
 		check_declared(t);
-	if (flags & SHADOW_ALIAS && t->e->access & IOMMU_WRITE)
+	if (flags & SHADOW_ALIAS)
 		check_alias(t);
 }
 
 static void touch(const struct touch *t)
 {
-	const uint8_t flags = shadow_flags(t->m) & (SHADOW_DECLARED | SHADOW_ALIAS);
+	const bool write = t->e->access & IOMMU_WRITE;
+	const uint8_t flags =
+		shadow_flags(t->m) & (write ? SHADOW_DECLARED | SHADOW_ALIAS : SHADOW_DECLARED);
 	const uint32_t uses = __atomic_load_n(&t->m->uses, __ATOMIC_RELAXED);
 
 	if (likely(uses != UINT32_MAX))
 		__atomic_store_n(&t->m->uses, uses + 1, __ATOMIC_RELAXED);
-	if (t->e->access & IOMMU_WRITE)
+	if (write)
 		shadow_touch(t->m, t->iova, t->last, true);
 	if (t->e->access & IOMMU_READ)
 		shadow_touch(t->m, t->iova, t->last, false);

@@ -22,7 +22,6 @@ void shadow_init(struct shadow *s)
 	lock_init(&s->lock, LOCK_OBSERVE);
 	list_init(&s->spaces);
 	list_init(&s->free_spaces);
-	list_init(&s->memories);
 	pool_init(&s->maps, sizeof(struct shadow_map));
 }
 
@@ -52,16 +51,12 @@ static void free_spaces(struct shadow *s, struct list *head)
 
 void shadow_destroy(struct shadow *s)
 {
-	struct list *pos, *tmp;
-
 	free_spaces(s, &s->spaces);
 	free_spaces(s, &s->free_spaces);
-	list_for_each (pos, tmp, &s->memories) {
-		struct shadow_memory *mem = list_entry(pos, struct shadow_memory, link);
-
+	for (unsigned int n = 1; n < SHADOW_MEMORIES && s->memories[n]; n++) {
 		for (unsigned int i = 0; i < SHADOW_LEVELS; i++)
-			range_destroy(&mem->level[i]);
-		ioas_free(mem);
+			range_destroy(&s->memories[n]->level[i]);
+		ioas_free(s->memories[n]);
 	}
 	pool_destroy(&s->maps);
 	ioas_free(s->gone);
@@ -178,55 +173,58 @@ struct shadow_space *shadow_space_above(struct shadow *s, uint32_t number)
 
 /* ---- by VA ---- */
 
-static struct shadow_memory *find_memory(struct shadow *s, const struct memory_mm *mm)
+/* The number of @mm's memory; 0: it has none. */
+static uint8_t find_memory(const struct shadow *s, const struct memory_mm *mm)
 {
-	struct list *pos, *tmp;
-
-	list_for_each (pos, tmp, &s->memories) {
-		struct shadow_memory *mem = list_entry(pos, struct shadow_memory, link);
-
-		if (mem->mm == mm)
-			return mem;
-	}
-	return NULL;
+	for (unsigned int n = 1; n < SHADOW_MEMORIES && s->memories[n]; n++)
+		if (s->memories[n]->mm == mm)
+			return (uint8_t)n;
+	return 0;
 }
 
-static struct shadow_memory *need_memory(struct shadow *s, struct memory_mm *mm)
+static bool is_empty(const struct shadow_memory *mem)
 {
-	struct shadow_memory *mem = find_memory(s, mm);
-
-	if (mem || s->nr_memories == UINT16_MAX)
-		return mem;
-	mem = ioas_calloc(1, sizeof(*mem));
-	if (!mem)
-		return NULL;
-	mem->mm = mm;
-	mem->number = ++s->nr_memories;
 	for (unsigned int i = 0; i < SHADOW_LEVELS; i++)
-		range_init(&mem->level[i], NULL);
-	list_add_tail(&s->memories, &mem->link);
-	return mem;
+		if (range_count(&mem->level[i]))
+			return false;
+	return true;
 }
 
-static struct shadow_memory *memory_number(struct shadow *s, uint16_t number)
+/* A new one, or one of which nothing is mapped any more. */
+static uint8_t new_memory(struct shadow *s)
 {
-	struct list *pos, *tmp;
+	unsigned int n = 1;
 
-	list_for_each (pos, tmp, &s->memories) {
-		struct shadow_memory *mem = list_entry(pos, struct shadow_memory, link);
+	while (n < SHADOW_MEMORIES && s->memories[n] && !is_empty(s->memories[n]))
+		n++;
+	if (n == SHADOW_MEMORIES)
+		return 0;
+	if (s->memories[n])
+		return (uint8_t)n;
+	s->memories[n] = ioas_calloc(1, sizeof(*s->memories[n]));
+	for (unsigned int i = 0; s->memories[n] && i < SHADOW_LEVELS; i++)
+		range_init(&s->memories[n]->level[i], NULL);
+	return s->memories[n] ? (uint8_t)n : 0;
+}
 
-		if (mem->number == number)
-			return mem;
-	}
-	return NULL;
+static uint8_t need_memory(struct shadow *s, const struct memory_mm *mm)
+{
+	uint8_t n = find_memory(s, mm);
+
+	if (likely(n))
+		return n;
+	n = new_memory(s);
+	if (n)
+		s->memories[n]->mm = mm;
+	else
+		s->lost = true;
+	return n;
 }
 
 bool shadow_mm(struct shadow *s, const struct shadow_map *m, const struct memory_mm **mm)
 {
-	const struct shadow_memory *mem = m->memory ? memory_number(s, m->memory) : NULL;
-
-	*mm = mem ? mem->mm : NULL;
-	return mem;
+	*mm = m->memory ? s->memories[m->memory]->mm : NULL;
+	return m->memory;
 }
 
 static uint64_t va_last(const struct shadow_map *m)
@@ -283,10 +281,11 @@ static void erase_va(struct shadow_memory *mem, struct shadow_map *m)
 void shadow_each_at(struct shadow *s, const struct memory_mm *mm, uint64_t va, uint64_t last,
 		    bool (*cb)(void *arg, struct shadow_map *m), void *arg)
 {
-	struct shadow_memory *mem = find_memory(s, mm);
+	const uint8_t n = find_memory(s, mm);
+	struct shadow_memory *mem = s->memories[n];
 	struct range r;
 
-	for (unsigned int i = 0; mem && i < SHADOW_LEVELS; i++)
+	for (unsigned int i = 0; n && i < SHADOW_LEVELS; i++)
 		for (bool more = range_first_overlap(&mem->level[i], va, last, &r); more;
 		     more = range_next_overlap(&mem->level[i], last, &r))
 			for (struct shadow_map *m = r.value; m; m = m->same)
@@ -403,18 +402,18 @@ static bool by_va(const struct shadow_map *m)
 bool shadow_insert(struct shadow *s, struct shadow_space *sp, const struct shadow_map *like,
 		   const struct pages *pages)
 {
-	struct shadow_memory *mem = by_va(like) ? need_memory(s, pages_mm(pages)) : NULL;
+	const uint8_t n = by_va(like) ? need_memory(s, pages_mm(pages)) : 0;
 	struct shadow_map *m = new_map(s, like);
 
 	if (!m)
 		goto out_lost;
 	m->space = sp->number;
-	m->memory = mem ? mem->number : 0;
+	m->memory = n;
 	if (range_insert(&sp->maps, m->iova, m->last, m))
 		goto out_free;
-	if (mem) {
-		insert_va(s, mem, m);
-		find_alias(s, mem, m);
+	if (n) {
+		insert_va(s, s->memories[n], m);
+		find_alias(s, s->memories[n], m);
 	}
 	if (m->last - m->iova < s->smallest)
 		__atomic_store_n(&s->smallest, m->last - m->iova + 1, __ATOMIC_RELAXED);
@@ -445,7 +444,7 @@ void shadow_remove(struct shadow *s, struct shadow_space *sp, struct shadow_map 
 	__atomic_store_n(&sp->changes, sp->changes + 1, __ATOMIC_SEQ_CST);
 	range_erase(&sp->maps, m->iova, NULL);
 	if (m->memory)
-		erase_va(memory_number(s, m->memory), m);
+		erase_va(s->memories[m->memory], m);
 	if (m->flags & SHADOW_DECLARED && meant_remove(&sp->meant, m->iova, m->last))
 		s->lost = true;
 	remember(s, sp, m, when, stack);
@@ -485,7 +484,7 @@ void shadow_cut(struct shadow *s, struct shadow_space *sp, uint64_t iova)
 
 	if (!m || m->iova == iova)
 		return;
-	mem = m->memory ? memory_number(s, m->memory) : NULL;
+	mem = s->memories[m->memory];
 	left = iova - m->iova;
 	part = *m;
 	part.iova = iova;

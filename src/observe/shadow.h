@@ -54,19 +54,20 @@ enum {
  */
 #define EXTENT_EMPTY 0xffffffff00000000ull
 
+/* What a DMA touches stands first. */
 struct shadow_map {
-	uint64_t iova, last;		     /* last: atomic, a cut moves it */
-	uint64_t va;			     /* or file offset, of the first byte */
-	uint64_t made;			     /* nanoseconds */
-	uint64_t read, wrote;		     /* extents; atomic */
+	uint64_t iova, last;  /* last: atomic, a cut moves it */
+	uint64_t read, wrote; /* extents; atomic */
+	uint32_t uses;	      /* atomic; of several devices at once some may be lost */
+	uint8_t flags;	      /* SHADOW_; atomic */
+	uint8_t memory;	      /* which of shadow.memories; 0: not by VA */
+	uint8_t shift;
+	uint8_t prot : 2, source : 3, level : 3; /* level: in shadow_memory; SHADOW_LEVELS: none */
+	uint64_t va;				 /* or file offset, of the first byte */
+	uint64_t made;				 /* nanoseconds */
 	struct shadow_map *same, *same_prev; /* others of exactly these bytes of the same process */
 	uint32_t space;			     /* shadow_space.number */
 	stack_id mapped_at;
-	uint32_t uses;	 /* atomic; of several devices at once some may be lost */
-	uint16_t memory; /* number of the shadow_memory; 0: not by VA */
-	uint8_t flags;	 /* SHADOW_; atomic */
-	uint8_t prot : 2, source : 3, level : 3; /* level: in shadow_memory; SHADOW_LEVELS: none */
-	uint8_t shift;
 };
 
 struct shadow_space {
@@ -88,10 +89,8 @@ struct shadow_space {
 /* One process's memory by address: ranges that overlap lie on different levels. */
 #define SHADOW_LEVELS 7
 struct shadow_memory {
-	struct memory_mm *mm; /* NULL: this process's */
-	uint16_t number;
+	const struct memory_mm *mm;		/* NULL: this process's */
 	struct range_tree level[SHADOW_LEVELS]; /* struct shadow_map, and those that are the same */
-	struct list link;
 };
 
 /* A mapping that went. */
@@ -102,16 +101,16 @@ struct shadow_gone {
 	stack_id unmapped_at;
 };
 
-#define SHADOW_BUCKETS 256
-#define SHADOW_HISTORY 32768
+#define SHADOW_BUCKETS	256
+#define SHADOW_MEMORIES 256
+#define SHADOW_HISTORY	32768
 
 struct shadow {
 	struct lock lock;
 	struct shadow_space *buckets[SHADOW_BUCKETS]; /* by space; read without the lock */
 	struct list spaces, free_spaces;
 	uint32_t next_number;
-	struct list memories;
-	uint16_t nr_memories;
+	struct shadow_memory *memories[SHADOW_MEMORIES]; /* from 1 on; NULL: and none behind it */
 	struct pool maps;
 	uint64_t smallest;	  /* bytes of the smallest mapping that there ever was; atomic */
 	struct shadow_gone *gone; /* ring; NULL: nothing went yet */

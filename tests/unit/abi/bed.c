@@ -276,14 +276,14 @@ int bed_open_iommufd(struct bed *b)
 {
 	struct abi_file *f;
 
-	return opened(b, abi_open_iommufd(b->host, &b->caller, &f), &f);
+	return opened(b, abi_call_open(b->host, ABI_IOMMUFD, 0, &b->caller, &f), &f);
 }
 
 int bed_open_container(struct bed *b)
 {
 	struct abi_file *f;
 
-	return opened(b, abi_open_container(b->host, &b->caller, &f), &f);
+	return opened(b, abi_call_open(b->host, ABI_CONTAINER, 0, &b->caller, &f), &f);
 }
 
 int bed_open_group(struct bed *b, unsigned int group)

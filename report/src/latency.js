@@ -69,7 +69,7 @@ export class Latency {
 	}
 
 	#row(series) {
-		const button = make("button.choose", { type: "button", click: () => this.choose(series) }, series.name);
+		const button = make("button.choose", { type: "button", click: () => this.choose(series) }, breakable(series.name));
 		series.row = make("tr", { click: () => this.choose(series) },
 			make("th", { scope: "row" }, button),
 			columns.map(([, value]) => make("td.number", {}, value(series))));
@@ -173,6 +173,11 @@ export class Latency {
 			["events", `${count(bucket[1])} of ${count(this.chosen.n)}`],
 		]);
 	}
+}
+
+// VFIO_DEVICE_GET_REGION_INFO is wider than a phone.
+function breakable(name) {
+	return name.split("_").map((part, i) => (i ? [make("wbr"), `_${part}`] : part));
 }
 
 function isPowerOfTen(n) {

@@ -257,14 +257,13 @@ export class IovaMap {
 		}
 	}
 
-	// Numbers are left out where diamonds lie upon each other.
+	// The first one lies on top.
 	#drawFindings(ctx, to, ratio) {
 		const size = 10 * ratio;
-		const spots = [];
 		ctx.font = `bold ${scaledFont("10px system-ui, sans-serif", ratio)}`;
 		ctx.textAlign = "center";
 		ctx.textBaseline = "middle";
-		for (const mark of this.marks) {
+		for (const mark of [...this.marks].reverse()) {
 			if (mark.t < this.view.t0 || mark.t > this.view.t1) continue;
 			const [x, y] = [to.x(mark.t), to.y(mark.height)];
 			const grown = mark === this.chosen ? 1.45 * size : size;
@@ -280,9 +279,7 @@ export class IovaMap {
 			ctx.strokeStyle = colour("surface");
 			ctx.stroke();
 			ctx.fillStyle = colour("on-finding");
-			if (!spots.some(([sx, sy]) => Math.hypot(sx - x, sy - y) < 1.5 * size))
-				ctx.fillText(String(mark.number), x, y + ratio / 2);
-			spots.push([x, y]);
+			ctx.fillText(String(mark.number), x, y + ratio / 2);
 		}
 	}
 
@@ -299,7 +296,7 @@ export class IovaMap {
 
 	#findingAt(event) {
 		const { t, u, dt, du } = this.#at(event);
-		return this.marks.findLast((m) => Math.abs(m.t - t) / dt + Math.abs(m.height - u) / du < 12);
+		return this.marks.find((m) => Math.abs(m.t - t) / dt + Math.abs(m.height - u) / du < 12);
 	}
 
 	// The row of a layer under the pointer, the last drawn first.

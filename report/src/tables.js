@@ -101,7 +101,7 @@ export function mappingsTable(recording, spaceName, jump) {
 		{ name: "DMA", number: true, value: (i) => maps.uses[i], text: (i) => count(maps.uses[i]) },
 		{ name: "times", number: true, value: (i) => maps.count[i], text: (i) => count(maps.count[i]) },
 		{ name: "space", value: (i) => maps.space[i], text: (i) => spaceName(maps.space[i]) },
-	], indices(maps.rows), { match: (row, text) => containing(maps, row, text), choose: jump });
+	], indices(maps.rows).sort((a, b) => maps.t0[a] - maps.t0[b]), { match: (row, text) => containing(maps, row, text), choose: jump });
 }
 
 export function devicesTable(recording) {
@@ -136,7 +136,7 @@ export function faultsTable(recording, jump) {
 		{ name: "reason", value: (i) => recording.strings[faults.text[i]], text: (i) => recording.strings[faults.text[i]] },
 		{ name: "told to", value: (i) => faults.guest[i], text: (i) => (faults.guest[i] ? "the guest" : "the host") },
 		{ name: "times", number: true, value: (i) => faults.count[i], text: (i) => count(faults.count[i]) },
-	], indices(faults.rows), { choose: jump });
+	], indices(faults.rows).sort((a, b) => faults.t0[a] - faults.t0[b]), { choose: jump });
 }
 
 export function callsTable(recording) {

@@ -84,10 +84,11 @@ _ioas()
 	--vfio-container) mapfile -t COMPREPLY < <(compgen -W "type1 iommufd" -- "$cur") ;;
 	--sanitize) mapfile -t COMPREPLY < <(compgen -W "exit-code log abort" -- "$cur") ;;
 	-o | --log | --record | --report | --suppressions) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+	--inject) mapfile -t COMPREPLY < <(compgen -W "ENOMEM@map ENOMEM@all unmap-late irq-before-data@ dma-fault@ dma-delay@" -- "$cur") ;;
 	--limit) mapfile -t COMPREPLY < <(compgen -W "memlock=real memlock= entries= aperture= pgsizes= reserved= pasids= dirty=off
 		ats=off fds= help" -- "$cur") ;;
 	*)
-		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --as-user
+		mapfile -t COMPREPLY < <(compgen -W "--iommu --device --vfio-container= --limit --inject --seed --as-user
 			--strict --shared --sanitize --sanitize= --report --suppressions --leaks --advice --track --explain --no-inspect --verbose
 			--log= --summary --record= --record-limit= --help --" -- "$cur")
 		;;

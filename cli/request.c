@@ -4,9 +4,11 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -20,6 +22,8 @@ enum {
 	OPT_DEVICE,
 	OPT_CONTAINER,
 	OPT_LIMIT,
+	OPT_INJECT,
+	OPT_SEED,
 	OPT_AS_USER,
 	OPT_STRICT,
 	OPT_SHARED,
@@ -48,6 +52,13 @@ static const struct argp_option options[] = {
 	 "be a smaller machine: memlock=real|BYTES, entries=N, aperture=BITS, pgsizes=SIZE+..., reserved=START-LAST, "
 	 "pasids=BITS, dirty=off, ats=off, fds=N; repeatable; `--limit help` explains them",
 	 0},
+	{"inject", OPT_INJECT, "WHAT[@WHERE][:HOW]", 0,
+	 "a fault on purpose: ERRNO@CALL such as ENOMEM@map, unmap-late, irq-before-data@DEVICE, "
+	 "dma-fault@DEVICE,iova=FIRST-LAST or dma-delay@DEVICE,us=N; HOW: every=N, nth=N, after=N or p=CHANCE; repeatable",
+	 0},
+	{"seed", OPT_SEED, "N", 0,
+	 "what --inject takes its chances by (default: another one in each run, which it tells)",
+	 0},
 	{"as-user", OPT_AS_USER, 0, 0, "answer every capability check as for an ordinary user", 0},
 	{"strict", OPT_STRICT, 0, 0, "do the sane thing where the kernel has a quirk", 0},
 	{"shared", OPT_SHARED, 0, 0,
@@ -64,13 +75,17 @@ static const struct argp_option options[] = {
 	 "find DMA bugs, and show each when it happens, with stacks. When any was found the exit status is 86 (default); or "
 	 "remains the program's; or the process is aborted",
 	 0},
-	{"report", OPT_REPORT, "FILE", 0, "write what the sanitizer finds to FILE, too, a line of JSON each", 0},
+	{"report", OPT_REPORT, "FILE", 0,
+	 "write what the sanitizer finds to FILE, too, a line of JSON each", 0},
 	{"suppressions", OPT_SUPPRESSIONS, "FILE", 0,
 	 "lines KIND:PATTERN of what the sanitizer is not to tell: a part of a function's, module's, source file's or device's name",
 	 0},
-	{"leaks", OPT_LEAKS, 0, 0, "the sanitizer tells also of what is still mapped when a process ends", 0},
-	{"advice", OPT_ADVICE, 0, 0, "the sanitizer tells also of mappings that are wider than their use", 0},
-	{"track", OPT_TRACK, 0, 0, "keep ages and uses of mappings, as the sanitizer does, without looking for bugs", 0},
+	{"leaks", OPT_LEAKS, 0, 0,
+	 "the sanitizer tells also of what is still mapped when a process ends", 0},
+	{"advice", OPT_ADVICE, 0, 0,
+	 "the sanitizer tells also of mappings that are wider than their use", 0},
+	{"track", OPT_TRACK, 0, 0,
+	 "keep ages and uses of mappings, as the sanitizer does, without looking for bugs", 0},
 	{"no-inspect", OPT_NO_INSPECT, 0, 0,
 	 "do not let `ioas ps` and the like look into the program: spares it a thread", 0},
 	{"verbose", 'v', 0, 0, "show each call, and why it was refused", 0},
@@ -112,6 +127,16 @@ static void set_limit(struct run_config *c, const char *arg, struct argp_state *
 		fail(state, "--limit: a limit cannot hold a line break");
 	if (run_config_limit(c, arg, why, sizeof(why)))
 		fail(state, "--limit %s: %s", arg, why);
+}
+
+static void add_injection(struct run_config *c, const char *arg, struct argp_state *state)
+{
+	char why[512];
+
+	if (strchr(arg, '\n'))
+		fail(state, "--inject: a fault cannot hold a line break");
+	if (run_config_inject(c, arg, why, sizeof(why)))
+		fail(state, "--inject %s: %s", arg, why);
 }
 
 static void set_container(struct run_config *c, const char *arg, struct argp_state *state)
@@ -160,6 +185,7 @@ static void set_record_limit(struct run_request *r, const char *arg, struct argp
 
 struct parsing {
 	struct run_request *request;
+	bool seeded;
 	bool no_device;
 };
 
@@ -211,6 +237,34 @@ static void check_sanitize(const struct run_request *r, struct argp_state *state
 		fail(state, "%s: give --sanitize, too", of);
 }
 
+static void set_seed(struct parsing *p, const char *arg, struct argp_state *state)
+{
+	char *end;
+
+	errno = 0;
+	p->request->config.seed = strtoull(arg, &end, 0);
+	if (errno || end == arg || *end || *arg == '-')
+		fail(state, "--seed %s: give a number", arg);
+	p->seeded = true;
+}
+
+/* Chances are taken by a seed that can be given again. */
+static void choose_seed(struct run_config *c)
+{
+	struct injector *i;
+	char why[512];
+
+	if (run_config_injector(c, &i, why, sizeof(why)) || !i)
+		return;
+	if (injector_is_random(i)) {
+		if (getrandom(&c->seed, sizeof(c->seed), 0) < 0)
+			c->seed = (uint64_t)getpid();
+		c->seed >>= 32;
+		fprintf(stderr, "ioas: --seed %" PRIu64 "\n", c->seed);
+	}
+	injector_destroy(i);
+}
+
 static void finish(struct parsing *p, struct argp_state *state)
 {
 	static const char *const defaults[] = {"nvme,size=64M", "ioat", "virtio-net"};
@@ -229,6 +283,8 @@ static void finish(struct parsing *p, struct argp_state *state)
 		fail(state, "--record-limit: give --record=FILE too");
 	if (!c->iommu)
 		c->iommu = strdup("vtd");
+	if (!p->seeded)
+		choose_seed(c);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -248,6 +304,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_LIMIT:
 		set_limit(c, arg, state);
+		break;
+	case OPT_INJECT:
+		add_injection(c, arg, state);
+		break;
+	case OPT_SEED:
+		set_seed(p, arg, state);
 		break;
 	case OPT_AS_USER:
 		c->as_user = true;

@@ -210,6 +210,8 @@ static void print_summary(const struct run_stats *s, const char *log)
 			"ioas: %" PRIu64 " maps, %" PRIu64 " unmaps, %" PRIu64
 			" bytes read and %" PRIu64 " bytes written by DMA, %" PRIu64 " faults\n",
 			s->maps, s->unmaps, s->dma_read_bytes, s->dma_written_bytes, s->faults);
+	if (to && s->injected)
+		fprintf(to, "ioas: %" PRIu64 " faults injected\n", s->injected);
 	if (to && log)
 		fclose(to);
 }

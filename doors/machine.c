@@ -73,6 +73,27 @@ static int add_device(struct machine *m, const struct run_device *d,
 	return abi_device_set(m->slots[i], m->devices[i]);
 }
 
+/* The devices that it names are there. */
+static int check_injector(const struct run_config *run, const struct injector *injector, char *why,
+			  size_t why_len)
+{
+	bool more = injector != NULL;
+	uint32_t rid;
+
+	for (size_t n = 0; more; n++) {
+		bool found = !injector_device(injector, n, &rid, &more);
+
+		for (size_t i = 0; i < run->nr_devices && !found; i++)
+			found = (run->devices[i].bdf & 0xffff) == rid;
+		if (!found) {
+			snprintf(why, why_len, "--inject: there is no device at %02x:%02x.%x",
+				 rid >> 8, rid >> 3 & 31, rid & 7);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 int machine_create(const struct run_config *run, const struct machine_config *cfg,
 		   struct machine *out, char *why, size_t why_len)
 {
@@ -89,6 +110,7 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 		.limits = &run->limits.iommu,
 	};
 	char *iommu = limits_make_options(&run->limits, run->iommu);
+	struct injector *injector;
 	int rc = -ENOMEM;
 
 	hcfg.iommu = iommu;
@@ -97,20 +119,32 @@ int machine_create(const struct run_config *run, const struct machine_config *cf
 		hcfg.shm = (struct host_shm){cfg->pci_ops->shm_alloc, cfg->pci_ops->shm_free,
 					     cfg->pci_arg};
 	snprintf(why, why_len, "out of memory");
+	if (run_config_injector(run, &injector, why, why_len)) {
+		free(iommu);
+		return -EINVAL;
+	}
 	*out = (struct machine){
 		.devices = calloc(run->nr_devices + 1, sizeof(*out->devices)),
 		.slots = calloc(run->nr_devices + 1, sizeof(*out->slots)),
 	};
 	if (!out->devices || !out->slots || !iommu)
 		goto out_destroy;
-	rc = net_hubs_create(&out->hubs);
+	rc = check_injector(run, injector, why, why_len);
 	if (!rc)
+		rc = net_hubs_create(&out->hubs);
+	if (!rc) {
+		if (injector)
+			injector_listen(injector, cfg->struck, NULL);
+		hcfg.injector = injector;
+		injector = NULL;
 		rc = host_create(&hcfg, &out->host, why, why_len);
+	}
 	if (!rc)
 		out->host->commands = make_commands(out->host->iommu->make);
 	for (size_t i = 0; i < run->nr_devices && !rc; i++)
 		rc = add_device(out, &run->devices[i], cfg, why, why_len);
 out_destroy:
+	injector_destroy(injector);
 	free(iommu);
 	if (rc)
 		machine_destroy(out);

@@ -20,6 +20,8 @@ struct machine_config {
 	struct sink sink;
 	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f);
 	void *fault_arg;
+	void (*struck)(void *arg, const char *rule,
+		       bool call); /* of an injector, arg NULL; may be NULL */
 	const struct pci_host_ops *pci_ops;
 	void *pci_arg;
 };

@@ -70,6 +70,38 @@ int run_config_limit(struct run_config *c, const char *text, char *why, size_t w
 	return rc ? rc : add_text(&c->limit_texts, &c->nr_limit_texts, text);
 }
 
+int run_config_inject(struct run_config *c, const char *text, char *why, size_t why_len)
+{
+	struct injector *i;
+	int rc;
+
+	snprintf(why, why_len, "out of memory");
+	rc = add_text(&c->injections, &c->nr_injections, text);
+	if (rc)
+		return rc;
+	rc = run_config_injector(c, &i, why, why_len);
+	if (!rc)
+		injector_destroy(i);
+	return rc;
+}
+
+int run_config_injector(const struct run_config *c, struct injector **out, char *why,
+			size_t why_len)
+{
+	int rc = 0;
+
+	*out = NULL;
+	if (!c->nr_injections)
+		return 0;
+	snprintf(why, why_len, "out of memory");
+	rc = injector_create(c->seed, out);
+	for (size_t i = 0; i < c->nr_injections && !rc; i++)
+		rc = injector_add(*out, c->injections[i], why, why_len);
+	if (rc)
+		injector_destroy(*out);
+	return rc;
+}
+
 void run_config_init(struct run_config *c)
 {
 	*c = (struct run_config){0};
@@ -93,6 +125,9 @@ static void print_config(FILE *f, const struct run_config *c)
 	fprintf(f, "record %" PRIu64 "\n", c->record);
 	for (size_t i = 0; i < c->nr_limit_texts; i++)
 		fprintf(f, "limit %s\n", c->limit_texts[i]);
+	for (size_t i = 0; i < c->nr_injections; i++)
+		fprintf(f, "inject %s\n", c->injections[i]);
+	fprintf(f, "seed %" PRIu64 "\n", c->seed);
 	if (c->log)
 		fprintf(f, "log %s\n", c->log);
 	for (size_t i = 0; i < c->nr_devices; i++) {
@@ -146,6 +181,8 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 
 	if (!strcmp(key, "device"))
 		return parse_device(c, value);
+	if (!strcmp(key, "inject"))
+		return run_config_inject(c, value, why, sizeof(why));
 	if (!strcmp(key, "limit"))
 		return run_config_limit(c, value, why, sizeof(why));
 	if (!strcmp(key, "own"))
@@ -158,6 +195,8 @@ static int parse_line(struct run_config *c, const char *key, const char *value)
 		c->iommufd_container = n;
 	else if (!strcmp(key, "strict"))
 		c->strict = n;
+	else if (!strcmp(key, "seed"))
+		c->seed = n;
 	else if (!strcmp(key, "as-user"))
 		c->as_user = n;
 	else if (!strcmp(key, "no-inspect"))
@@ -253,6 +292,7 @@ void run_config_free(struct run_config *c)
 		free(c->devices[i].text);
 	free_texts(c->owned, c->nr_owned);
 	free_texts(c->limit_texts, c->nr_limit_texts);
+	free_texts(c->injections, c->nr_injections);
 	free(c->devices);
 	free(c->iommu);
 	free(c->log);

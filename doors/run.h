@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/inject.h"
 #include "doors/limits.h"
 
 #define RUN_DIR_ENV "IOAS_RUN_DIR"
@@ -64,6 +65,9 @@ struct run_config {
 	uint64_t shared; /* the engine is the daemon's, of this name; 0: each process's own */
 	enum run_sanitize sanitize;
 	bool leaks, advice; /* found by it too */
+	char **injections;  /* each --inject as it was given */
+	size_t nr_injections;
+	uint64_t seed;
 	struct run_limits limits; /* what the next say */
 	char **limit_texts;	  /* each --limit as it was given */
 	size_t nr_limit_texts;
@@ -85,6 +89,11 @@ int run_config_add_device(struct run_config *c, uint32_t bdf, int group, const c
 int run_config_own(struct run_config *c, const char *path);
 /* -EINVAL with a sentence in @why. */
 int run_config_limit(struct run_config *c, const char *text, char *why, size_t why_len);
+/* Looks at --inject @text, and keeps it. -EINVAL with a sentence in @why. */
+int run_config_inject(struct run_config *c, const char *text, char *why, size_t why_len);
+/* What all of them make; *out is NULL when there is none. */
+int run_config_injector(const struct run_config *c, struct injector **out, char *why,
+			size_t why_len);
 /* The limits of one that is otherwise zeroed. */
 void run_config_init(struct run_config *c);
 int run_config_write(const struct run_config *c, int dirfd);
@@ -102,7 +111,7 @@ void run_bdf_name(uint32_t bdf, char out[RUN_BDF_LEN]);
 /* Counters of all processes of a run; added to with relaxed atomics. */
 struct run_stats {
 	uint64_t maps, unmaps;
-	uint64_t dma_read_bytes, dma_written_bytes, faults;
+	uint64_t dma_read_bytes, dma_written_bytes, faults, injected;
 	uint32_t said_unreachable; /* the user knows that a program cannot be reached */
 };
 /* What to say of it, for printf: its path, and struct target's cannot. */

@@ -51,6 +51,14 @@ static void on_fault(void *arg, struct requester *r, const struct iommu_fault *f
 		trace_fault(f);
 }
 
+static void on_injection(void *arg, const char *rule, bool call)
+{
+	__atomic_fetch_add(&door.stats->injected, 1, __ATOMIC_RELAXED);
+	/* The line of a call that fails says it itself. */
+	if (door.run.show && !call)
+		trace_injection(rule);
+}
+
 static const struct pci_host_ops pci_ops = {
 	.shm_alloc = bars_alloc,
 	.shm_free = bars_free,
@@ -64,6 +72,7 @@ static int create(struct engine *e)
 		.tracked = true,
 		.sink.fn = door.run.show ? trace_refusal : NULL,
 		.fault = on_fault,
+		.struck = on_injection,
 		.pci_ops = &pci_ops,
 	};
 	char why[512] = "";

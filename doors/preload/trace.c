@@ -116,6 +116,15 @@ void trace_fault(const struct iommu_fault *f)
 	sys3(SYS_write, door.log, (long)l.text, (long)l.len);
 }
 
+void trace_injection(const char *rule)
+{
+	struct line l;
+
+	start(&l);
+	add(&l, "injected by --inject %s\n", rule);
+	sys3(SYS_write, door.log, (long)l.text, (long)l.len);
+}
+
 static uint64_t load(const uint8_t *at, unsigned int size)
 {
 	uint64_t v = 0;

@@ -20,6 +20,8 @@
 /* The sink of the host: keeps the refusal for the line of the call that met it. */
 void trace_refusal(void *arg, const struct refusal *r);
 void trace_fault(const struct iommu_fault *f);
+/* What an --inject did, where it is no call that fails. */
+void trace_injection(const char *rule);
 /* Of what the door itself refuses; -@err. */
 long trace_no(int err, const char *rule, const char *field, uint64_t value, const char *legal);
 

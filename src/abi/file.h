@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "abi/caller.h"
+#include "base/inject.h"
 #include "base/observe.h"
 
 /* ABI_OTHER: of a room above, told from others by its ops. */
@@ -78,6 +79,9 @@ int abi_call_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_
 		  struct abi_mapping *out);
 /* @kind: ABI_IOMMUFD, ABI_CONTAINER, ABI_GROUP or ABI_DEVICE; @number: of the group, of the cdev. */
 int abi_call_open(struct host *h, enum abi_file_kind kind, unsigned int number, struct caller *c, struct abi_file **out);
+
+/* inject.c: what --inject calls this one. */
+enum inject_call abi_inject_call(enum abi_file_kind kind, unsigned int cmd);
 
 struct host_device;
 struct pci_dev;

@@ -24,6 +24,7 @@ struct refusal {
 /* Room for the longest text, NUL included; what is longer is cut off. */
 #define REFUSE_TEXT 400
 
+struct injector; /* base/inject.h */
 struct observer_ops;
 struct observer {
 	const struct observer_ops *ops;
@@ -35,6 +36,7 @@ struct observer {
 struct sink {
 	void (*fn)(void *arg, const struct refusal *r); /* may be NULL; called on the refusing thread */
 	void *arg;
+	struct injector *inject;		   /* NULL: none */
 	struct observer observers[SINK_OBSERVERS]; /* those without ops at the end; see observe_add() */
 };
 

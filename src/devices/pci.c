@@ -434,20 +434,33 @@ static void deliver(struct pci_dev *dev, enum pci_irq kind, unsigned int vector)
 	pthread_mutex_unlock(&dev->irq_lock);
 }
 
+struct raising {
+	struct pci_dev *dev;
+	enum pci_irq kind;
+	unsigned int vector;
+};
+
+static void send(void *arg)
+{
+	const struct raising *r = arg;
+
+	deliver(r->dev, r->kind, r->vector);
+}
+
 void pci_raise(struct pci_dev *dev, unsigned int vector)
 {
-	if (pci_msix_enabled(dev))
-		deliver(dev, PCI_MSIX, vector);
-	else if (pci_msi_enabled(dev))
-		deliver(dev, PCI_MSI, vector);
+	struct raising r = {dev, PCI_MSIX, vector};
+
+	if (!pci_msix_enabled(dev))
+		r.kind = PCI_MSI;
+	if (r.kind == PCI_MSIX || pci_msi_enabled(dev))
+		dma_raise(&dev->port, send, &r);
 	else
 		pci_set_intx(dev, true);
 }
 
-void pci_set_intx(struct pci_dev *dev, bool level)
+static void set_intx(struct pci_dev *dev, bool level)
 {
-	if (__atomic_load_n(&dev->intx_level, __ATOMIC_ACQUIRE) == level)
-		return;
 	pthread_mutex_lock(&dev->irq_lock);
 	if (dev->intx_level != level) {
 		__atomic_store_n(&dev->intx_level, level, __ATOMIC_RELEASE);
@@ -457,6 +470,21 @@ void pci_set_intx(struct pci_dev *dev, bool level)
 			dev->irq_ops->raise(dev->irq_arg, PCI_INTX, 0);
 	}
 	pthread_mutex_unlock(&dev->irq_lock);
+}
+
+static void raise_intx(void *arg)
+{
+	set_intx(arg, true);
+}
+
+void pci_set_intx(struct pci_dev *dev, bool level)
+{
+	if (__atomic_load_n(&dev->intx_level, __ATOMIC_ACQUIRE) == level)
+		return;
+	if (level)
+		dma_raise(&dev->port, raise_intx, dev);
+	else
+		set_intx(dev, false);
 }
 
 void pci_intx_gate_changed(struct pci_dev *dev, bool was_enabled)

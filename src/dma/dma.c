@@ -11,7 +11,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/inject.h"
 #include "base/observe.h"
 
 /* A fill is a write whose source is so much of the pattern, again and again. */
@@ -26,7 +28,10 @@ struct transfer {
 	char *dst;	 /* of a read */
 	const char *src; /* of a write; of a fill FILL_BYTES of the pattern and 8 more */
 	bool fill;
+	bool late; /* it has been held back */
 };
+
+static void release_held(struct dma_port *p);
 
 static void count(uint64_t *counter, uint64_t n)
 {
@@ -45,6 +50,7 @@ void dma_begin(struct dma_port *p)
 
 void dma_end(struct dma_port *p)
 {
+	release_held(p);
 	requester_end(p->requester);
 }
 
@@ -192,9 +198,13 @@ static const struct sink *sink_of(const struct transfer *t)
 	return requester_iommu(t->port->requester)->sink;
 }
 
-static __attribute__((cold, noinline)) void tell_step(const struct transfer *t,
-						      const struct translation *tr)
+/* -EFAULT: it is to meet a fault. */
+static __attribute__((cold, noinline)) int tell_step(struct transfer *t,
+						     const struct translation *tr)
 {
+	if (inject_dma_fault(sink_of(t), requester_rid(t->port->requester), t->iova + t->done,
+			     tr->len))
+		return fault(t, tr->len, FAULT_NOT_PRESENT);
 	observe_dma_step(sink_of(t), &(struct event_dma_step){
 					     .port = t->port,
 					     .iova = t->iova + t->done,
@@ -205,6 +215,7 @@ static __attribute__((cold, noinline)) void tell_step(const struct transfer *t,
 					     .pa = tr->pa,
 					     .len = tr->len,
 				     });
+	return 0;
 }
 
 /* What one translation covers, at most @max bytes. */
@@ -218,8 +229,11 @@ static int step(struct transfer *t, uint64_t max)
 	rc = translate(t, t->iova + t->done, max, &tr);
 	if (unlikely(rc))
 		return rc;
-	if (observed())
-		tell_step(t, &tr);
+	if (observed()) {
+		rc = tell_step(t, &tr);
+		if (rc)
+			return rc;
+	}
 	if (likely(tr.ptr != NULL))
 		rc = copy_memory(t, &tr, tr.len);
 	else if (tr.msi)
@@ -276,11 +290,42 @@ static struct event_dma event_of(const struct transfer *t, int rc)
 	};
 }
 
-static __attribute__((cold, noinline)) void tell_begin(const struct transfer *t)
+static void nap(unsigned int us)
+{
+	const struct timespec time = {us / 1000000, us % 1000000 * 1000};
+
+	if (us)
+		nanosleep(&time, NULL);
+}
+
+/* A write that is held back counts as done. */
+static bool hold_back(const struct transfer *t)
+{
+	struct dma_port *p = t->port;
+
+	if (t->access == IOMMU_READ || t->fill || t->late || !t->len || t->len > DMA_HELD_MAX ||
+	    !inject_holds_writes(sink_of(t), requester_rid(p->requester)) ||
+	    iommu_is_message(p->requester, p->pasid, t->iova))
+		return false;
+	p->held.iova = t->iova;
+	p->held.pasid = p->pasid;
+	p->held.thread = pthread_self();
+	memcpy(p->held.data, t->src, t->len);
+	__atomic_store_n(&p->held.len, (uint32_t)t->len, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* False: it is put off. */
+static __attribute__((cold, noinline)) bool tell_begin(const struct transfer *t)
 {
 	const struct event_dma e = event_of(t, 0);
 
+	release_held(t->port);
+	if (hold_back(t))
+		return false;
+	nap(inject_dma_delay(sink_of(t), requester_rid(t->port->requester)));
 	observe_dma_begin(sink_of(t), &e);
+	return true;
 }
 
 static __attribute__((cold, noinline)) void tell_end(const struct transfer *t, int rc)
@@ -296,8 +341,8 @@ static int run(struct transfer *t)
 	bool read = t->access == IOMMU_READ;
 	int rc = 0;
 
-	if (observed())
-		tell_begin(t);
+	if (observed() && !tell_begin(t))
+		return 0;
 	while (!rc && t->done < t->len) {
 		rc = run_piece(t);
 		if (unlikely(rc))
@@ -310,6 +355,51 @@ static int run(struct transfer *t)
 	if (observed())
 		tell_end(t, rc);
 	return rc;
+}
+
+/* What was held back is done, in its turn: before anything else that the port does. */
+static COLD void write_held(struct dma_port *p)
+{
+	const struct dma_held held = p->held;
+	const uint32_t pasid = p->pasid;
+
+	__atomic_store_n(&p->held.len, 0, __ATOMIC_RELEASE);
+	p->pasid = held.pasid;
+	run(&(struct transfer){.port = p,
+			       .access = IOMMU_WRITE,
+			       .iova = held.iova,
+			       .len = held.len,
+			       .src = held.data,
+			       .late = true});
+	p->pasid = pasid;
+}
+
+static void release_held(struct dma_port *p)
+{
+	if (unlikely(p->held.len))
+		write_held(p);
+}
+
+static __attribute__((cold, noinline)) void raise_early(struct dma_port *p,
+							void (*raise)(void *arg), void *arg)
+{
+	const unsigned int us =
+		inject_early_irq(requester_iommu(p->requester)->sink, requester_rid(p->requester));
+
+	if (!us)
+		release_held(p);
+	raise(arg);
+	nap(us);
+	release_held(p);
+}
+
+void dma_raise(struct dma_port *p, void (*raise)(void *arg), void *arg)
+{
+	if (unlikely(__atomic_load_n(&p->held.len, __ATOMIC_ACQUIRE)) &&
+	    pthread_equal(p->held.thread, pthread_self()))
+		raise_early(p, raise, arg);
+	else
+		raise(arg);
 }
 
 int dma_read(struct dma_port *p, uint64_t iova, void *dst, size_t len)

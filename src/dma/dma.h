@@ -10,6 +10,7 @@
 #ifndef IOAS_DMA_DMA_H
 #define IOAS_DMA_DMA_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,16 @@ struct dma_stats {
 	uint64_t reads, writes, read_bytes, written_bytes, faults;
 };
 
+/* A write that an interrupt may overtake (--inject irq-before-data). */
+#define DMA_HELD_MAX 64
+struct dma_held {
+	uint64_t iova;
+	uint32_t pasid;
+	uint32_t len;	  /* 0: none; atomic */
+	pthread_t thread; /* of the DMA */
+	char data[DMA_HELD_MAX];
+};
+
 struct dma_port {
 	struct requester *requester;
 	struct memory *memory;
@@ -50,6 +61,7 @@ struct dma_port {
 	 */
 	int (*msi)(void *arg, uint64_t address, uint32_t data);
 	void *msi_arg;
+	struct dma_held held;
 	struct dma_stats stats; /* written by the DMA thread; dma_get_stats() from any */
 };
 
@@ -75,6 +87,12 @@ int dma_read(struct dma_port *p, uint64_t iova, void *dst, size_t len);
 int dma_write(struct dma_port *p, uint64_t iova, const void *src, size_t len);
 /* Fill with a repeated 64-bit pattern (byte i of the range is byte i % 8 of @pattern). */
 int dma_fill(struct dma_port *p, uint64_t iova, uint64_t pattern, size_t len);
+
+/*
+ * Raises an interrupt by @raise, on any thread. On the DMA thread what was written last may have
+ * been held back, and comes after it if the injector says so.
+ */
+void dma_raise(struct dma_port *p, void (*raise)(void *arg), void *arg);
 
 void dma_get_stats(const struct dma_port *p, struct dma_stats *out);
 

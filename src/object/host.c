@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/alloc.h"
+#include "base/inject.h"
 #include "base/text.h"
 #include "object/private.h"
 
@@ -108,6 +109,7 @@ static void destroy(struct host *h)
 		pt_mem_destroy(h->tables);
 	if (h->memory)
 		memory_destroy(h->memory);
+	inject_end(&h->sink);
 	pthread_cond_destroy(&h->closed);
 	pthread_mutex_destroy(&h->look_lock);
 	pthread_mutex_destroy(&h->vf_lock);
@@ -123,10 +125,13 @@ int host_create(const struct host_config *cfg, struct host **out, char *why, siz
 
 	if (!h) {
 		snprintf(why, why_len, "out of memory");
+		injector_destroy(cfg->injector);
 		return -ENOMEM;
 	}
 	h->refs = 1;
 	h->sink = cfg->sink;
+	if (cfg->injector)
+		inject_begin(&h->sink, cfg->injector);
 	h->iommufd_container = cfg->iommufd_container;
 	h->strict = cfg->strict;
 	h->commands = cfg->commands;

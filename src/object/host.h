@@ -128,6 +128,7 @@ struct host_config {
 	void *memory_arg;
 	bool tracked; /* see struct memory_config */
 	struct sink sink;
+	struct injector *injector; /* the host's from now on, in success and failure; NULL: none */
 	void (*fault)(void *arg, struct requester *r, const struct iommu_fault *f); /* may be NULL */
 	void *fault_arg;
 	bool iommufd_container, strict;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/inject.h"
 #include "base/observe.h"
 #include "space/private.h"
 
@@ -202,6 +203,26 @@ static inline void remove_silently(struct space *s, const struct range *from, ui
 	}
 }
 
+/* The same, but devices are to lose them later: late.c. */
+static void remove_late(struct space *s, const struct range *from, uint64_t last)
+{
+	struct range r = *from;
+	bool more = true;
+
+	while (more) {
+		if (late_keep(s, &r)) {
+			pinned_forget(s, &r);
+			range_erase(&s->areas, r.start, NULL);
+			area_forget(s, r.value);
+			s->bytes -= range_bytes(&r);
+		} else {
+			clear_mirrors(s, r.start, r.last);
+			drop_area(s, &r);
+		}
+		more = r.last < last && range_next(&s->areas, &r);
+	}
+}
+
 /*
  * What tells observers stands beside the path, not in it: a value that only an event needs would
  * otherwise be kept in a register, and saved, whether or not somebody listens.
@@ -212,7 +233,10 @@ remove_and_tell(struct space *s, const struct range *first, uint64_t last)
 	const uint64_t start = first->start;
 
 	observe_unmap(s->sink, &(struct event_unmap){s, start, last});
-	remove_silently(s, first, last);
+	if (has_mirror(s) && inject_unmap_late(s->sink))
+		remove_late(s, first, last);
+	else
+		remove_silently(s, first, last);
 	observe_unmapped(s->sink, &(struct event_unmapped){s, start, last});
 }
 
@@ -266,6 +290,7 @@ out_undo:
 
 		range_find(&s->areas, p->iova, &first);
 		remove_areas(s, &first, iova - 1);
+		late_finish(s);
 	}
 	return rc;
 }
@@ -286,6 +311,8 @@ int space_map(struct space *s, struct space_map *map)
 		return refuse(s->sink, EINVAL, "MAP.6", "length", map->length,
 			      "at least 1, less than 2^64-4096");
 	lock_acquire(&s->lock);
+	if (observed())
+		late_finish(s);
 	if (p.fixed)
 		prefetch(s, p.iova);
 	if (!map->pages)
@@ -382,6 +409,7 @@ int space_copy(struct space *dst, struct space *src, struct space_copy *copy)
 		return rc;
 	p.pieces = pieces;
 	lock_acquire(&dst->lock);
+	late_finish(dst);
 	rc = areas_add(dst, &p);
 	lock_release(&dst->lock);
 	put_pieces(pieces, p.n);
@@ -481,6 +509,8 @@ int space_unmap(struct space *s, uint64_t iova, uint64_t length, uint64_t *unmap
 		return refuse(s->sink, EOVERFLOW, "UNM.5", "iova", iova,
 			      "iova + length - 1 within 64 bits");
 	lock_acquire(&s->lock);
+	if (observed())
+		late_finish(s);
 	prefetch(s, iova);
 	rc = unmap(s, iova, last, unmapped);
 	lock_release(&s->lock);
@@ -492,6 +522,7 @@ int space_unmap_all(struct space *s, uint64_t *unmapped)
 	int rc;
 
 	lock_acquire(&s->lock);
+	late_finish(s);
 	rc = unmap(s, 0, U64MAX, unmapped);
 	lock_release(&s->lock);
 	return rc;
@@ -590,6 +621,7 @@ int space_cut(struct space *s, uint64_t iova)
 	int rc;
 
 	lock_acquire(&s->lock);
+	late_finish(s);
 	rc = cut(s, iova);
 	lock_release(&s->lock);
 	return rc;

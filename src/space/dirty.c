@@ -82,6 +82,7 @@ int space_read_dirty(struct space *s, struct space_mirror *m, const struct space
 	int rc;
 
 	lock_acquire(&s->lock);
+	late_finish(s);
 	rc = check_range(s, d, &last);
 	if (!rc)
 		walk(s, m, d, last);
@@ -100,6 +101,7 @@ int space_set_dirty(struct space *s, struct space_mirror *m, bool on)
 	int rc = 0;
 
 	lock_acquire(&s->lock);
+	late_finish(s);
 	for (bool more = on && range_first(&s->areas, &r); more && !rc;
 	     more = range_next(&s->areas, &r))
 		rc = pt_read_dirty(m->pt, r.start, r.last, true, ignore, NULL);

@@ -201,6 +201,7 @@ int space_add_mirror(struct space *s, struct space_mirror *m)
 	int rc;
 
 	lock_acquire(&s->lock);
+	late_finish(s);
 	align = max_u64(s->alignment, smallest(m->page_sizes));
 	rc = check_mirror(s, m, align);
 	if (rc)
@@ -227,6 +228,7 @@ void space_remove_mirror(struct space *s, struct space_mirror *m)
 	bool more;
 
 	lock_acquire(&s->lock);
+	late_finish(s);
 	list_del(&m->link);
 	if (range_first(&s->areas, &first) && range_last(&s->areas, &r))
 		clear_mirror(m, first.start, r.last);

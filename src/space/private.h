@@ -86,6 +86,7 @@ struct space {
 	struct range_list blocked; /* the union of the reserved ranges */
 	struct range_list allowed; /* empty: everything */
 	uint64_t bytes, maps, unmaps;
+	struct late_area *late; /* late.c; NULL as a rule */
 };
 
 /* What one area is to be made of. */
@@ -152,6 +153,12 @@ void access_fini(struct space *s);
 
 /* fill.c: the alignment that mirrors, accesses and the option HUGE_PAGES demand (3.1). */
 uint64_t space_alignment(const struct space *s);
+
+/* late.c. Makes true what was put off; before any change, and before anybody looks at the tables.
+ */
+void late_finish(struct space *s) __attribute__((cold));
+/* Puts off the end of an area that mirrors show. False: no memory. */
+bool late_keep(struct space *s, const struct range *r);
 
 /* mirror.c. */
 static inline bool has_mirror(const struct space *s)

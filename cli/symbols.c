@@ -144,21 +144,36 @@ static unsigned int functions(Dwarf_Die *cu, Dwarf_Addr addr, struct place *out)
 	return k;
 }
 
+/* The unit that @addr is in; *bias is to be taken from the address there. libdwfl goes by an index
+ * that not all compilers write (clang). */
+static Dwarf_Die *unit_of(const struct module *m, Dwarf_Addr addr, Dwarf_Addr *bias)
+{
+	Dwarf_Die *cu = dwfl_module_addrdie(m->mod, addr, bias);
+
+	if (cu)
+		return cu;
+	while ((cu = dwfl_module_nextcu(m->mod, cu, bias)))
+		if (dwarf_haspc(cu, addr - *bias) > 0)
+			return cu;
+	return NULL;
+}
+
 static unsigned int places(const struct module *m, Dwarf_Addr addr, struct place *out)
 {
 	Dwarf_Addr bias = 0;
-	Dwarf_Die *cu = dwfl_module_addrdie(m->mod, addr, &bias);
-	Dwfl_Line *line = dwfl_module_getsrc(m->mod, addr);
+	Dwarf_Die *cu = unit_of(m, addr, &bias);
+	Dwarf_Line *line = cu ? dwarf_getsrc_die(cu, addr - bias) : NULL;
 	const char *symbol = dwfl_module_addrname(m->mod, addr);
 	unsigned int n = 0;
 
-	if (line)
-		out[0].file = dwfl_lineinfo(line, NULL, &out[0].line, NULL, NULL, NULL);
+	if (line) {
+		out[0].file = dwarf_linesrc(line, NULL, NULL);
+		dwarf_lineno(line, &out[0].line);
+	}
 	if (cu)
 		n = functions(cu, addr - bias, out);
 	if (!n)
 		n = 1;
-	/* Its name for the linker tells more than what DWARF says of a C++ function. */
 	if (!out[n - 1].function)
 		out[n - 1].function = symbol;
 	return n;

@@ -265,7 +265,9 @@ static inline bool observed(void)
 	__asm__ goto("cmpw $0, %0\n\tjne %l1" : : "m"(ioas_observed) : "cc" : somebody);
 	return false;
 somebody:
+#ifndef __clang__ /* which knows no cold labels */
 	__attribute__((cold, unused));
+#endif
 	return true;
 #else
 	return unlikely(__atomic_load_n(&ioas_observed, __ATOMIC_RELAXED) != 0);

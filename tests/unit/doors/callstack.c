@@ -17,7 +17,7 @@
 
 #include "callstack_probe.h"
 
-#define NOINLINE __attribute__((noinline, noclone))
+#define NOINLINE __attribute__((noinline))
 #define ROUNDS	 20000
 
 struct reference {

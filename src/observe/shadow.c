@@ -425,6 +425,30 @@ out_lost:
 	return false;
 }
 
+/* Though DMA still counts its uses. */
+static struct shadow_map copy_of(const struct shadow_map *m)
+{
+	return (struct shadow_map){
+		.iova = m->iova,
+		.last = __atomic_load_n(&m->last, __ATOMIC_RELAXED),
+		.va = m->va,
+		.made = m->made,
+		.read = __atomic_load_n(&m->read, __ATOMIC_RELAXED),
+		.wrote = __atomic_load_n(&m->wrote, __ATOMIC_RELAXED),
+		.same = m->same,
+		.same_prev = m->same_prev,
+		.space = m->space,
+		.mapped_at = m->mapped_at,
+		.uses = __atomic_load_n(&m->uses, __ATOMIC_RELAXED),
+		.memory = m->memory,
+		.flags = __atomic_load_n(&m->flags, __ATOMIC_RELAXED),
+		.prot = m->prot,
+		.source = m->source,
+		.level = m->level,
+		.shift = m->shift,
+	};
+}
+
 static void remember(struct shadow *s, const struct shadow_space *sp, const struct shadow_map *m,
 		     uint64_t when, stack_id stack)
 {
@@ -434,7 +458,8 @@ static void remember(struct shadow *s, const struct shadow_space *sp, const stru
 		s->lost = true;
 		return;
 	}
-	s->gone[s->nr_gone++ % SHADOW_HISTORY] = (struct shadow_gone){*m, when, sp->id, stack};
+	s->gone[s->nr_gone++ % SHADOW_HISTORY] =
+		(struct shadow_gone){copy_of(m), when, sp->id, stack};
 }
 
 void shadow_remove(struct shadow *s, struct shadow_space *sp, struct shadow_map *m, uint64_t when,

@@ -90,24 +90,63 @@ static bool skip_behind(FILE *f, const char *text)
 	return !text[n];
 }
 
-/* The elements of the array, one by one. False: the answer ended in its middle. */
+/* The next element of the array: it ends with a brace, though not every brace ends it. */
+struct element {
+	char *text, *more;
+	size_t len, room, more_room;
+};
+
+static bool make_room(struct element *e, size_t len)
+{
+	char *grown;
+
+	if (len <= e->room)
+		return true;
+	grown = realloc(e->text, 2 * len);
+	if (!grown)
+		return false;
+	e->text = grown;
+	e->room = 2 * len;
+	return true;
+}
+
+static json_t *next_element(FILE *f, struct element *e)
+{
+	json_t *m = NULL;
+	ssize_t n;
+
+	e->len = 0;
+	while (!m && (n = getdelim(&e->more, &e->more_room, '}', f)) > 0) {
+		if (!make_room(e, e->len + (size_t)n))
+			return NULL;
+		memcpy(e->text + e->len, e->more, (size_t)n);
+		e->len += (size_t)n;
+		m = json_loadb(e->text, e->len, 0, NULL);
+	}
+	return m;
+}
+
+/* One by one. False: the answer ended in the middle of them. */
 static bool print_elements(FILE *f)
 {
-	json_t *m;
+	struct element e = {0};
+	bool more = true;
 	int c = getc(f);
 
-	for (; c != ']'; c = getc(f)) {
-		if (c == EOF)
-			return false;
+	for (; more && c != ']'; c = getc(f)) {
+		json_t *m;
+
 		if (c != ',')
 			ungetc(c, f);
-		m = json_loadf(f, JSON_DISABLE_EOF_CHECK, NULL);
-		if (!m)
-			return false;
-		print_mapping(m);
+		m = next_element(f, &e);
+		more = m;
+		if (m)
+			print_mapping(m);
 		json_decref(m);
 	}
-	return true;
+	free(e.text);
+	free(e.more);
+	return more;
 }
 
 static int print_maps(pid_t pid)

@@ -319,10 +319,12 @@ void looking_start(struct engine *e)
 		looking_end();
 }
 
+/* A child of vfork has the parent's memory, and ends without taking the parent's socket away. */
 void looking_end(void)
 {
-	if (look.path[0] && look.cfg.pid == sys_getpid())
-		sys3(SYS_unlink, (long)look.path, 0, 0);
+	if (!look.path[0] || look.cfg.pid != sys_getpid())
+		return;
+	sys3(SYS_unlink, (long)look.path, 0, 0);
 	look.path[0] = '\0';
 }
 

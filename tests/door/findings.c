@@ -12,6 +12,8 @@
 
 #define DST 0x2000000ul
 #define SRC 0x3000000ul
+/* Of the first channel, in BAR 0, the region at 0. */
+#define DMACOUNT 0x86
 
 static struct driver driver;
 
@@ -51,6 +53,19 @@ static void *thread(void *arg)
 	(void)arg;
 	bad_copy();
 	return NULL;
+}
+
+/* The first copy, started by a call and not by a store. */
+__attribute__((noinline)) static void call_register(void)
+{
+	const uint16_t count = 1;
+	uint64_t *desc = driver.engine.ring;
+
+	desc[0] = PAGE | 1ull << 32 << 3; /* its completion is written */
+	desc[1] = SRC;
+	desc[2] = DST;
+	if (pwrite(driver.road.device, &count, sizeof(count), DMACOUNT) != sizeof(count))
+		err(1, "pwrite");
 }
 
 static void in_thread(void)
@@ -156,11 +171,12 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } deeds[] = {
-	{"open", open_driver},	  {"copy", bad_copy},	   {"many", many},
-	{"other", other_copy},	  {"deeper", deeper},	   {"thread", in_thread},
-	{"child", in_child},	  {"wait", wait_a_little}, {"daemon", become_daemon},
-	{"kill", kill_self},	  {"_exit", leave},	   {"exec", run_true},
-	{"handle", handle_abort}, {"leaver", leave_all},   {"close", close_driver},
+	{"open", open_driver},	  {"copy", bad_copy},	     {"many", many},
+	{"other", other_copy},	  {"deeper", deeper},	     {"thread", in_thread},
+	{"child", in_child},	  {"wait", wait_a_little},   {"daemon", become_daemon},
+	{"kill", kill_self},	  {"_exit", leave},	     {"exec", run_true},
+	{"handle", handle_abort}, {"pwrite", call_register}, {"leaver", leave_all},
+	{"close", close_driver},
 };
 
 static void act(const char *name)

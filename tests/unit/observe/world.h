@@ -46,6 +46,9 @@ struct world {
 	struct told told[16];
 	unsigned int notes;
 	stack_id stack; /* the next one that is taken */
+	/* Called before bytes move, in the device's section; may be NULL. */
+	void (*copying)(struct world *w, void *arg);
+	void *copying_arg;
 };
 
 struct world *world_create(const struct sanitizer_config *cfg, const char *make);

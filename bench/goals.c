@@ -31,6 +31,7 @@ static const struct goal {
 	{"record a step of a transfer", 150},
 	{"record the end of a read of 4 KiB", 150},
 	{"record the end of a write of 4 KiB", 150},
+	{"nested DMA read of 4 KiB, sanitized", 2, .times = true},
 	{"translate, 2 MiB of 4 KiB pages: hits", 8},
 	{"DMA read of 4096 bytes, registered memory", 30, true},
 	{"DMA write of 4096 bytes, registered memory", 30, true},

@@ -163,16 +163,28 @@ static void make_own_viommu(struct guest *g, uint64_t ste, unsigned int queue_lg
 	map_registers(g, data.out_mmap_offset, data.out_mmap_length);
 }
 
+struct ioas_host *guest_host(void)
+{
+	const struct ioas_host_config cfg = {.iommu = "smmuv3", .ipc_lock = true};
+	struct ioas_host *host;
+	char why[200];
+
+	guest_check(ioas_host_create(&cfg, &host, why, sizeof(why)), "ioas_host_create");
+	return host;
+}
+
 void guest_create(struct guest *g, unsigned int queue_lg2)
 {
-	const struct ioas_host_config host = {.iommu = "smmuv3", .ipc_lock = true};
+	guest_create_on(g, guest_host(), queue_lg2);
+}
+
+void guest_create_on(struct guest *g, struct ioas_host *host, unsigned int queue_lg2)
+{
 	struct ioas_context_config ctx = {0};
 	struct ioas_hwpt_config parent = {.flags = IOAS_HWPT_NEST_PARENT};
-	char why[200];
 	uint64_t ste;
 
-	*g = (struct guest){0};
-	guest_check(ioas_host_create(&host, &g->host, why, sizeof(why)), "ioas_host_create");
+	*g = (struct guest){.host = host};
 	guest_check(ioas_port_create(g->host, GUEST_RID, &g->port), "ioas_port_create");
 	ctx.host = g->host;
 	guest_check(ioas_context_open(&ctx, &g->ctx), "ioas_context_open");

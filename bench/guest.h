@@ -46,6 +46,9 @@ struct guest {
  * of 2^@queue_lg2 commands. Exits with a sentence when it cannot be made.
  */
 void guest_create(struct guest *g, unsigned int queue_lg2);
+/* The same of a host that is there, of the make smmuv3; who listens to it came first. */
+void guest_create_on(struct guest *g, struct ioas_host *host, unsigned int queue_lg2);
+struct ioas_host *guest_host(void);
 void guest_destroy(struct guest *g);
 
 /* Where the guest's page number @page is. */

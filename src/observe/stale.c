@@ -23,6 +23,7 @@
 
 #define SUSPECTS      64
 #define GRACE_NS      20000000u
+#define SKIP	      16 /* uses, before the clock is asked again */
 #define LOOKS	      64
 #define NS_PER_SECOND 1000000000ull
 
@@ -46,7 +47,7 @@ struct stale {
 	unsigned int nr;	 /* the same */
 	/* Of the looks at what is not suspected; atomic, and no matter if one is miscounted. */
 	uint64_t tick;
-	unsigned int left;
+	unsigned int left, skip;
 	bool stopped; /* atomic */
 };
 
@@ -238,22 +239,33 @@ static void report(const struct stale *s, const struct use *u, const struct nest
 
 /* ---- events ---- */
 
+/* Refilled when the clock has ticked, which is asked for when none is left, and then not at every
+ * use: a quick device pays for a counter. */
 static bool may_look(struct stale *s)
 {
-	const uint64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE);
-	unsigned int left = __atomic_load_n(&s->left, __ATOMIC_RELAXED);
+	const unsigned int left = __atomic_load_n(&s->left, __ATOMIC_RELAXED);
+	const unsigned int skip = __atomic_load_n(&s->skip, __ATOMIC_RELAXED);
+	uint64_t tick;
 
-	if (__atomic_load_n(&s->tick, __ATOMIC_RELAXED) != tick) {
-		__atomic_store_n(&s->tick, tick, __ATOMIC_RELAXED);
-		left = s->cfg.looks;
+	if (left) {
+		__atomic_store_n(&s->left, left - 1, __ATOMIC_RELAXED);
+		return true;
 	}
-	if (!left)
+	if (skip) {
+		__atomic_store_n(&s->skip, skip - 1, __ATOMIC_RELAXED);
 		return false;
-	__atomic_store_n(&s->left, left - 1, __ATOMIC_RELAXED);
+	}
+	tick = clock_ns(CLOCK_MONOTONIC_COARSE);
+	if (__atomic_exchange_n(&s->tick, tick, __ATOMIC_RELAXED) == tick) {
+		__atomic_store_n(&s->skip, SKIP, __ATOMIC_RELAXED);
+		return false;
+	}
+	__atomic_store_n(&s->left, s->cfg.looks - 1, __ATOMIC_RELAXED);
 	return true;
 }
 
-static void look(struct stale *s, const struct use *u)
+/* Apart, so that a use that is not looked at fills in nothing. */
+static __attribute__((noinline)) void look(struct stale *s, const struct use *u)
 {
 	struct nested_look l = {
 		.r = u->e->port->requester,
@@ -264,8 +276,6 @@ static void look(struct stale *s, const struct use *u)
 	};
 	uint64_t now, since;
 
-	if (!is_waiting(s, l.r, l.pasid, l.iova) && !may_look(s))
-		return;
 	switch (nested_look(&l)) {
 	case NESTED_UNKNOWN:
 		break;
@@ -280,6 +290,12 @@ static void look(struct stale *s, const struct use *u)
 	}
 }
 
+static void consider(struct stale *s, const struct use *u)
+{
+	if (is_waiting(s, u->e->port->requester, u->e->pasid, u->iova) || may_look(s))
+		look(s, u);
+}
+
 /* Its first page, and its last where that is another one. */
 static void dma_step(void *arg, const struct event_dma_step *e)
 {
@@ -289,9 +305,9 @@ static void dma_step(void *arg, const struct event_dma_step *e)
 	if (!e->tr->ptr || !nested_serves(e->port->requester, e->pasid) ||
 	    __atomic_load_n(&s->stopped, __ATOMIC_RELAXED))
 		return;
-	look(s, &(struct use){e, e->iova, e->tr->ptr});
+	consider(s, &(struct use){e, e->iova, e->tr->ptr});
 	if ((e->iova ^ (e->iova + behind)) & ~PAGE_MASK)
-		look(s, &(struct use){e, e->iova + behind, e->tr->ptr + behind});
+		consider(s, &(struct use){e, e->iova + behind, e->tr->ptr + behind});
 }
 
 static bool is_met(uint32_t named, uint32_t mine)

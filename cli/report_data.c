@@ -476,14 +476,13 @@ static int take(struct gather *g, const struct log_event *e)
 	struct report *r = g->r;
 
 	r->recorded++;
-	/* What only says what the recording is about may lie long before the first thing that
-	 * happened. */
+	if ((size_t)e->type >= ARRAY_SIZE(takers) || !takers[e->type])
+		return 0;
+	/* What says only what the recording is about may lie long before what happened. */
 	if (e->type >= LOG_call) {
 		r->begin = r->happened++ ? min_u64(r->begin, e->time) : e->time;
 		r->end = max_u64(r->end, e->time);
 	}
-	if ((size_t)e->type >= ARRAY_SIZE(takers) || !takers[e->type])
-		return 0;
 	return takers[e->type](g, e);
 }
 

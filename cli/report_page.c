@@ -288,28 +288,22 @@ static void put_missing(struct json *j, const struct report *r)
 /* What is in the recording, but not in the page. */
 static void put_left_out(struct json *j, const struct report *r)
 {
-	static const char *const nouns[] = {
-		[REPORT_maps] = "mappings",   [REPORT_dma] = "DMA transfers",
-		[REPORT_faults] = "faults",   [REPORT_calls] = "calls",
-		[REPORT_irqs] = "interrupts", [REPORT_invals] = "invalidations",
-	};
-
-	json_array(j, "left_out");
+	json_array(j, "joined");
 	for (size_t i = 0; i < REPORT_NR_TABLES; i++) {
 		const struct report_rows *t = &r->tables[i];
 
 		if (!t->time_shift)
 			continue;
-		add_sentence(j,
-			     "%" PRIu64 " %s are drawn as %zu: those within %" PRIu64
-			     " us and %" PRIu64 " KiB of each other as one.",
-			     t->events, nouns[i], t->n, (UINT64_C(1) << t->time_shift) / 1000,
-			     (UINT64_C(1) << t->iova_shift) / 1024);
+		json_object(j, NULL);
+		json_string(j, "table", table_names[i]);
+		json_number(j, "events", t->events);
+		json_number(j, "rows", t->n);
+		json_number(j, "time", UINT64_C(1) << t->time_shift);
+		json_number(j, "bytes", UINT64_C(1) << t->iova_shift);
+		json_object_end(j);
 	}
-	if (r->findings_left_out)
-		add_sentence(j, "%" PRIu64 " findings beyond the first %d are left out.",
-			     r->findings_left_out, REPORT_MOST_FINDINGS);
 	json_array_end(j);
+	json_number(j, "findings_left_out", r->findings_left_out);
 }
 
 static void put_counts(struct json *j, const struct report *r)

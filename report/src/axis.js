@@ -5,7 +5,8 @@
 // A space is nearly empty, and its mappings are of very different sizes. The ends of all that is
 // drawn cut it into pieces; a piece that something lies in is as high as the logarithm of its pages,
 // a gap never higher than MAX_GAP. Within a piece heights are linear. Heights grow with IOVAs, so
-// that order and adjacency stay what they are.
+// that order and adjacency stay what they are. Where transfers crowd in a small part of a large
+// mapping, that part is a piece of its own.
 
 const MIN_PIECE = 0.3;
 const MAX_GAP = 0.6;
@@ -36,11 +37,12 @@ function indexOf(sorted, value) {
 }
 
 export class IovaAxis {
-	// ranges: [first[], last[]] of what is there, as BigUint64Arrays of one length.
-	constructor(first, last) {
+	// The first and last bytes of what is there, as BigUint64Arrays of one length; further places to cut.
+	constructor(first, last, cuts = []) {
 		const n = first.length;
-		const ends = new BigUint64Array(2 * n);
+		const ends = new BigUint64Array(2 * n + cuts.length);
 		const full = (1n << 64n) - 1n;
+		ends.set(cuts, 2 * n);
 		for (let i = 0; i < n; i++) {
 			ends[2 * i] = first[i];
 			ends[2 * i + 1] = last[i] === full ? full : last[i] + 1n;
@@ -133,6 +135,20 @@ export class IovaAxis {
 			}
 		}
 	}
+}
+
+// Where crowds of ranges, sorted by their beginning, begin and end: at most so many, further apart from
+// each other than within.
+export function crowdEnds(first, last, most) {
+	for (let distance = 1n << 16n; first.length; distance *= 4n) {
+		const ends = [first[0], last[0] + 1n];
+		for (let i = 1; i < first.length && ends.length <= 2 * most; i++) {
+			if (first[i] > ends.at(-1) + distance) ends.push(first[i], last[i] + 1n);
+			else if (last[i] >= ends.at(-1)) ends[ends.length - 1] = last[i] + 1n;
+		}
+		if (ends.length <= 2 * most) return ends;
+	}
+	return [];
 }
 
 // Few enough that looking at all of them is quicker than a tree.

@@ -177,7 +177,7 @@ export class Latency {
 
 // VFIO_DEVICE_GET_REGION_INFO is wider than a phone.
 function breakable(name) {
-	return name.split("_").map((part, i) => (i ? [make("wbr"), `_${part}`] : part));
+	return name.split(/(?<=_)/).map((part, i) => (i ? [make("wbr"), part] : part));
 }
 
 function isPowerOfTen(n) {

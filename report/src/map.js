@@ -3,7 +3,7 @@
 // The map: an address space over time. A rectangle is a mapping, from when it was made to when it
 // was removed; a mark on it a DMA; a cross a fault; a numbered diamond a finding.
 
-import { IovaAxis } from "./axis.js";
+import { IovaAxis, crowdEnds } from "./axis.js";
 import { bytes, count, duration, hex, moment, permission, result } from "./format.js";
 import { MONO, colour, scaledFont } from "./theme.js";
 import { axisLook, hideTip, leftSize, makePlot, ratioOf, selectionBox, showTip, timeAxis } from "./plot.js";
@@ -96,7 +96,17 @@ export class IovaMap {
 		}
 		for (const row of this.faults.rows) add(this.tables.faults.iova[row], this.tables.faults.iova[row]);
 		for (const mark of this.marks) if (!covered.has(mark.iova, mark.iova)) add(mark.iova, mark.iova);
-		return new IovaAxis(first.slice(0, at), last.slice(0, at));
+		return new IovaAxis(first.slice(0, at), last.slice(0, at), this.#crowds(covered));
+	}
+
+	// Pages that transfers within mappings crowd in.
+	#crowds(covered) {
+		const { iova, last } = this.tables.dma;
+		const rows = this.dma.rows.filter((row) => covered.has(iova[row], last[row]));
+		rows.sort((a, b) => (iova[a] < iova[b] ? -1 : 1));
+		const page = 0xfffn;
+		return crowdEnds(Array.from(rows, (row) => iova[row] & ~page), Array.from(rows, (row) => last[row] | page), 24)
+			.filter((end) => end < 1n << 64n);
 	}
 
 	#makePlot(holder) {

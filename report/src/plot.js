@@ -16,7 +16,7 @@ export function timeAxis(label) {
 		labelSize: 18,
 		labelGap: 0,
 		size: 34,
-		space: 110,
+		space: () => (innerWidth < 700 ? 72 : 110),
 		values: (u, splits, axis, space, step) => splits.map((t) => (t < 0 ? "" : moment(t, step || 1e3))),
 	};
 }

@@ -38,12 +38,25 @@ export function showSummary(recording, findings) {
 	showMissing(recording);
 }
 
-function showMissing({ missing, left_out }) {
-	const box = byId("missing");
-	box.hidden = !missing.length;
-	box.replaceChildren(make("strong", {}, "The recording is not whole. "), missing.join(" "));
-	const left = byId("left-out");
-	left.hidden = !left_out.length;
-	left.replaceChildren(make("strong", {}, "Drawn coarser than recorded. "), left_out.join(" "),
-		" Counts and latencies are of all events.");
+const nouns = {
+	maps: "mappings", dma: "DMA transfers", faults: "faults", calls: "calls", irqs: "interrupts", invals: "invalidations",
+};
+
+function joined({ table, events, rows, time, bytes: apart }) {
+	const places = table === "calls" || table === "irqs" ? "" : ` and ${bytes(apart)}`;
+	return `${count(events)} ${nouns[table]} are drawn as ${count(rows)}: those within ${duration(time)}${places} of each other as one.`;
+}
+
+function banner(id, title, sentences) {
+	byId(id).hidden = !sentences.length;
+	byId(id).replaceChildren(make("strong", {}, `${title} `), sentences.join(" "));
+}
+
+function showMissing(recording) {
+	const left = recording.joined.map(joined);
+	if (recording.findings_left_out)
+		left.push(`${plural(recording.findings_left_out, "further finding")} are left out.`);
+	if (left.length) left.push("Counts and latencies are of all events.");
+	banner("missing", "The recording is not whole.", recording.missing);
+	banner("left-out", "Drawn coarser than recorded.", left);
 }

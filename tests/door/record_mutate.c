@@ -85,7 +85,7 @@ static bool spoil(struct log_event *e, const char *how)
 	return true;
 }
 
-static void fail(const char *what)
+static void __attribute__((noreturn)) fail(const char *what)
 {
 	fprintf(stderr, "record_mutate: %s\n", what);
 	exit(2);

@@ -226,7 +226,7 @@ static void report(const struct stale *s, const struct use *u, const struct nest
 
 	snprintf(text, sizeof(text),
 		 "the device %s IOVA %#llx through %s: for %llu ms at least the guest's tables %s, "
-		 "and nothing was invalidated",
+		 "and no invalidation covered it",
 		 l->access & IOMMU_WRITE ? "wrote to" : "read from", (unsigned long long)l->iova,
 		 entry_words[l->what], (unsigned long long)(age / 1000000),
 		 now_words(l, now, sizeof(now)));

@@ -6,6 +6,7 @@
 #include <ioas/abi/extensions.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -273,6 +274,8 @@ static json_t *ask_all(void)
 
 		if (answer)
 			json_array_append_new(answers, answer);
+		else if (fd >= 0 && !kill(all[k].pid, 0))
+			fprintf(stderr, "ioas: process %d does not answer\n", all[k].pid);
 		if (fd >= 0)
 			close(fd);
 	}

@@ -194,14 +194,12 @@ static char *path_of(int fd)
 	return copy;
 }
 
-/* Of what is pinned; lazily nothing is. */
+/* Of what is pinned. */
 static void find_bar(struct host *h, const struct space_area *a, struct inspect_origin *out)
 {
 	struct memory_bar bar;
 	uint64_t pa, run;
 
-	if (!pages_is_pinned(a->pages))
-		return;
 	pa = pages_pa(a->pages, a->offset, &run);
 	if (memory_slot(h->memory, pa)->kind != MEMORY_BAR || memory_bar_at(h->memory, pa, &bar))
 		return;
@@ -210,14 +208,15 @@ static void find_bar(struct host *h, const struct space_area *a, struct inspect_
 	out->bar_offset = bar.offset;
 }
 
-void inspect_origin_of(struct host *h, const struct space_area *a, struct inspect_origin *out)
+void inspect_origin_of(struct host *h, const struct space *s, const struct space_area *a,
+		       struct inspect_origin *out)
 {
 	*out = (struct inspect_origin){0};
 	pages_describe(a->pages, &out->pages);
 	out->at = out->pages.start + a->offset;
 	if (out->pages.kind == PAGES_FILE)
 		out->path = path_of(out->pages.fd);
-	else if (out->pages.kind == PAGES_MEMORY)
+	else if (out->pages.kind == PAGES_MEMORY && space_look_pinned(s))
 		find_bar(h, a, out);
 }
 

@@ -35,7 +35,7 @@ static bool collect_space(struct inspect *i, struct space *s, struct chunk *c)
 		more = !space_look_area(s, iova, &f->area);
 		if (!more)
 			break;
-		inspect_origin_of(i->cfg->host, &f->area, &f->origin);
+		inspect_origin_of(i->cfg->host, s, &f->area, &f->origin);
 		c->n++;
 		iova = f->area.last + 1;
 		more = iova != 0;

@@ -72,7 +72,8 @@ struct inspect_origin {
 	uint32_t bar;
 	uint64_t bar_offset;
 };
-void inspect_origin_of(struct host *h, const struct space_area *a, struct inspect_origin *out);
+void inspect_origin_of(struct host *h, const struct space *s, const struct space_area *a,
+		       struct inspect_origin *out);
 void inspect_origin_free(struct inspect_origin *o);
 /* "source", "va", "path", "offset", ... */
 void inspect_origin_write(struct inspect *i, struct json *j, const struct inspect_origin *o);

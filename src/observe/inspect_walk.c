@@ -290,7 +290,7 @@ static void find_mapping(struct inspect *i, struct space *s, const struct look_r
 	m->there = !space_look_area(s, addr, &m->area) && m->area.iova <= addr;
 	if (!m->there)
 		return;
-	inspect_origin_of(i->cfg->host, &m->area, &m->origin);
+	inspect_origin_of(i->cfg->host, s, &m->area, &m->origin);
 	m->origin.in_area = addr - m->area.iova;
 }
 

@@ -74,6 +74,11 @@ void space_look_begin(struct space *s)
 	lock_acquire(&s->lock);
 }
 
+bool space_look_pinned(const struct space *s)
+{
+	return has_mirror(s);
+}
+
 void space_look_end(struct space *s)
 {
 	lock_release(&s->lock);

@@ -108,6 +108,7 @@ uint64_t space_nr_areas(struct space *s);
  * space_next_area() in between. */
 void space_look_begin(struct space *s);
 int space_look_area(struct space *s, uint64_t iova, struct space_area *out);
+bool space_look_pinned(const struct space *s); /* every area is, as a whole */
 void space_look_end(struct space *s);
 /* No area meets [iova, iova + length); false when that wraps or is empty. */
 bool space_is_free(struct space *s, uint64_t iova, uint64_t length);

@@ -4,7 +4,7 @@
  * what there is to see, and waits until its standard input ends.
  *
  *   inspected plain        mappings of memory and of a file, and the copy
- *   inspected type1        the same by a container
+ *   inspected type1        the same by a container, with a BAR in the place of the file
  *   inspected KIND         as a VMM and its guest, by addresses of the guest's: vtd (VTD_S1),
  *                          amd (the IOMMU reads the guest's device table), amd-entry (AMD_GUEST),
  *                          smmuv3 (ARM_SMMUV3), smmuv3-own (the SMMU reads the guest's STE)
@@ -92,6 +92,20 @@ static void map_file(struct road *r)
 	close(map.fd);
 }
 
+/* The device's own registers, which other devices reach so. */
+static void map_bar(struct road *r, volatile uint8_t *bar)
+{
+	struct vfio_iommu_type1_dma_map map = {.argsz = sizeof(map),
+					       .flags = VFIO_DMA_MAP_FLAG_READ |
+							VFIO_DMA_MAP_FLAG_WRITE,
+					       .vaddr = (uintptr_t)bar,
+					       .iova = 0x5000000,
+					       .size = PAGE};
+
+	if (ioctl(r->iommu, VFIO_IOMMU_MAP_DMA, &map))
+		err(1, "MAP_DMA of a BAR");
+}
+
 static void plain(bool cdev)
 {
 	struct road r;
@@ -112,6 +126,8 @@ static void plain(bool cdev)
 	check_copy(&e, dst, src, to, from);
 	if (cdev)
 		map_file(&r);
+	else
+		map_bar(&r, e.bar);
 	printf("ready %d %s %#" PRIx64 " %#" PRIx64 " %#" PRIxPTR "\n", getpid(), r.bdf, src, src,
 	       (uintptr_t)from);
 	wait_for_end();

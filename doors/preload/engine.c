@@ -82,7 +82,7 @@ static int create(struct engine *e)
 	rc = machine_create(&door.run, &cfg, &e->machine, why, sizeof(why));
 	if (rc) {
 		door_say("cannot build the machine: %s", why);
-		return rc;
+		goto out_recorder;
 	}
 	e->caller = (struct caller){.ops = &door_caller_ops, .arg = e};
 	counted = calloc(e->machine.nr_devices + 1, sizeof(*counted));
@@ -91,8 +91,12 @@ static int create(struct engine *e)
 		rc = door_record_attach(e->recorder, &e->machine);
 	if (!rc)
 		rc = findings_start(e->machine.host);
-	if (rc)
-		machine_destroy(&e->machine);
+	if (!rc)
+		return 0;
+	machine_destroy(&e->machine);
+out_recorder:
+	if (e->recorder)
+		recorder_destroy(e->recorder);
 	return rc;
 }
 

@@ -95,14 +95,16 @@ void door_record_begin(struct machine_config *cfg, struct recorder **out)
 	fd = rc = make_ring(&rcfg.ring);
 	if (fd >= 0) {
 		rc = recorder_create(&rcfg, out);
-		if (!rc)
-			rc = hand_over(fd);
 		if (rc)
 			ring_unmap(&rcfg.ring);
+		else
+			rc = hand_over(fd);
 		sys_close(fd);
 	}
 	if (rc) {
 		door_say("this process is not recorded: %s", strerror(-rc));
+		if (*out)
+			recorder_destroy(*out);
 		*out = NULL;
 		return;
 	}

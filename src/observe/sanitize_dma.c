@@ -16,6 +16,7 @@
 #include "iommu/requester.h"
 #include "object/host.h"
 #include "observe/sanitize_private.h"
+#include "space/space.h"
 
 /* ---- watchers ---- */
 
@@ -359,10 +360,48 @@ static void check_alias(const struct touch *t)
 	send_step(&r, t);
 }
 
+_Static_assert((int)IOMMU_READ == (int)SPACE_READ && (int)IOMMU_WRITE == (int)SPACE_WRITE,
+	       "forbidden() compares them");
+/* What the mapping was not made for, though the IOMMU's tables may have no way to say so. */
+static inline int forbidden(const struct touch *t)
+{
+	return t->e->access & ~t->m->prot & (SPACE_READ | SPACE_WRITE);
+}
+
+static void check_direction(const struct touch *t)
+{
+	const bool write = forbidden(t) & SPACE_WRITE;
+	char who[64], len[32];
+	struct report r;
+	bool told;
+
+	report_init(&r, FINDING_DMA_DIRECTION);
+	lock_acquire(&t->s->shadow.lock);
+	told = t->m->flags & SHADOW_WAY_TOLD;
+	if (!told) {
+		shadow_flag(t->m, SHADOW_WAY_TOLD);
+		fill_step(&r, t, t->iova, t->last);
+	}
+	lock_release(&t->s->shadow.lock);
+	if (told)
+		return;
+	r.f.iommu = "let it through: its page tables cannot forbid it";
+	r.f.advice = write ? "map it writable, or look why the device writes there"
+			   : "map it readable, or look why the device reads there";
+	report_text(&r,
+		    "%s %s %s at IOVA %#" PRIx64
+		    " in a mapping that permits %s only, which other IOMMUs block",
+		    report_who(&r, who, sizeof(who)), write ? "wrote" : "read",
+		    length_words(r.f.len, len, sizeof(len)), r.f.iova, prot_words(t->m->prot));
+	send_step(&r, t);
+}
+
 static __attribute__((cold, noinline)) void check(const struct touch *t, uint8_t flags)
 {
 	if (!sanitizer_reports(t->s) || sanitizer_is_ending(t->s))
 		return;
+	if (forbidden(t))
+		check_direction(t);
 	if (flags & SHADOW_DECLARED)
 		check_declared(t);
 	if (flags & SHADOW_ALIAS)
@@ -382,7 +421,7 @@ static void touch(const struct touch *t)
 		shadow_touch(t->m, t->iova, t->last, true);
 	if (t->e->access & IOMMU_READ)
 		shadow_touch(t->m, t->iova, t->last, false);
-	if (unlikely(flags))
+	if (unlikely(flags | forbidden(t)))
 		check(t, flags);
 }
 

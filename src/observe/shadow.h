@@ -46,6 +46,7 @@ enum {
 	SHADOW_ALIAS_TOLD = BIT(2), /* reported */
 	SHADOW_FREED = BIT(3),	    /* its memory was freed, reported */
 	SHADOW_DECLARED = BIT(4),   /* only what space->meant holds may be touched */
+	SHADOW_WAY_TOLD = BIT(5),   /* used in the wrong direction, reported */
 };
 
 /*

@@ -129,6 +129,27 @@ static void test_direction(void **state)
 	assert_silent(w);
 }
 
+/* An SMMUv3 has no page that may only be written. Told once for each mapping. */
+static void test_direction_let_through(void **state)
+{
+	struct world *w = world_create(&(struct sanitizer_config){0}, "smmuv3");
+	const struct told *t;
+
+	world_map(w, IOVA, 0, 1, SPACE_WRITE);
+	assert_int_equal(world_write(w, IOVA, 8), 0);
+	assert_silent(w);
+	assert_int_equal(world_read(w, IOVA + 16, 8), 0);
+	t = assert_found(w, DMA_DIRECTION);
+	assert_int_equal(t->f.iova, IOVA + 16);
+	assert_int_equal(t->f.len, 8);
+	assert_int_equal(t->f.nearest.prot, SPACE_WRITE);
+	assert_string_equal(t->iommu, "let it through: its page tables cannot forbid it");
+	assert_int_equal(world_read(w, IOVA, 8), 0);
+	world_unmap(w, IOVA, PAGE_SIZE);
+	assert_silent(w);
+	world_destroy(w);
+}
+
 static void test_no_domain(void **state)
 {
 	struct world *w = *state;
@@ -217,11 +238,11 @@ static void test_free_while_ending(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_never_mapped),       TEST(test_out_of_bounds),
-		TEST(test_after_unmap),	       TEST(test_end_or_unmapped),
-		TEST(test_direction),	       TEST(test_no_domain),
-		TEST(test_freed_while_mapped), TEST(test_freed_block),
-		TEST(test_free_while_ending),
+		TEST(test_never_mapped), TEST(test_out_of_bounds),
+		TEST(test_after_unmap),	 TEST(test_end_or_unmapped),
+		TEST(test_direction),	 cmocka_unit_test(test_direction_let_through),
+		TEST(test_no_domain),	 TEST(test_freed_while_mapped),
+		TEST(test_freed_block),	 TEST(test_free_while_ending),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

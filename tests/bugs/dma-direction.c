@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * A buffer is mapped for the device to write, and the device also reads it (as the firmware of
- * amd/xdna-driver#181 did).
+ * amd/xdna-driver#181 did). VT-d's second stage blocks it; an SMMUv3 cannot.
  *
  *   ioas run --sanitize --device ioat -- dma-direction
+ *   ioas run --sanitize --iommu smmuv3 --device ioat -- dma-direction
  */
 #include "driver.h"
 

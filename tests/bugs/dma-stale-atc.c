@@ -31,7 +31,10 @@ int main(void)
 	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE);
 	guest_map(&v, IOVA_DST, DATA(2), MAY_WRITE);
 	invalidate(&v, IOVA_DST);
-	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* BUG: dma-stale-atc */
+	for (unsigned int n = 0; n < 3; n++) {
+		guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* BUG: dma-stale-atc */
+		usleep(50000);
+	}
 	printf("the data are in the %s page\n", *guest_word(&v, DATA(2)) ? "new" : "old");
 	vmm_close(&v);
 	return 0;

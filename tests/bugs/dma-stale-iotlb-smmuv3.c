@@ -33,7 +33,10 @@ int main(void)
 #else
 	(void)invalidate;
 #endif
-	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* BUG: dma-stale-iotlb */
+	for (unsigned int n = 0; n < 3; n++) {
+		guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* BUG: dma-stale-iotlb */
+		usleep(50000);
+	}
 	printf("the data are in the %s page\n", *guest_word(&v, DATA(2)) ? "new" : "old");
 	vmm_close(&v);
 	return 0;

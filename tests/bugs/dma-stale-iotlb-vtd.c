@@ -45,7 +45,10 @@ int main(void)
 #else
 	(void)invalidate;
 #endif
-	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* BUG: dma-stale-iotlb */
+	for (unsigned int n = 0; n < 3; n++) {
+		guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* BUG: dma-stale-iotlb */
+		usleep(50000);
+	}
 	vmm_close(&v);
 	return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * A VMM in miniature and its guest, for programs that each have one bug: guest memory, a nested
  * domain over it, and in it a guest that lets an I/OAT engine copy by addresses of its own tables.
- * The marks are those of driver.h.
+ * The marks are those of driver.h. That a translation is stale is no bug in the moment in which the
+ * guest changes its tables, so each program goes on using it for a while.
  */
 #ifndef TESTS_BUGS_VMM_H
 #define TESTS_BUGS_VMM_H

@@ -21,7 +21,8 @@ enum { OPT_DUMP = 256, OPT_JSON };
 
 static const struct argp_option options[] = {
 	{"dump", OPT_DUMP, 0, 0, "print each record as a line, and replay nothing", 0},
-	{"json", OPT_JSON, 0, 0, "print JSON, one object on a line", 0},
+	{"json", OPT_JSON, 0, 0,
+	 "print JSON, one object on a line: each record, or each difference and the result", 0},
 	{0},
 };
 
@@ -152,14 +153,28 @@ static void on_step(void *arg, const char *what)
 	alarm(PATIENCE);
 }
 
+struct showing {
+	bool json;
+	uint64_t shown;
+};
+
 static void on_difference(void *arg, const char *text)
 {
-	uint64_t *shown = arg;
+	struct showing *s = arg;
+	struct json j;
 
-	if ((*shown)++ < DIFFERENCES_SHOWN)
+	if (s->json) {
+		json_init(&j);
+		json_object(&j, NULL);
+		json_string(&j, "difference", text);
+		json_object_end(&j);
+		puts(json_error(&j) ? "{}" : j.text);
+		json_free(&j);
+	} else if (s->shown++ < DIFFERENCES_SHOWN) {
 		puts(text);
-	else if (*shown == DIFFERENCES_SHOWN + 1)
+	} else if (s->shown == DIFFERENCES_SHOWN + 1) {
 		puts("...");
+	}
 }
 
 /*
@@ -289,6 +304,31 @@ static void print_result(const struct replay_result *s)
 		       s->lost_at / 1000000000, s->lost_at % 1000000000);
 }
 
+static void print_result_json(const struct replay_result *s)
+{
+	struct json j;
+
+	json_init(&j);
+	json_object(&j, NULL);
+	json_number(&j, "calls", s->calls);
+	json_number(&j, "transfers", s->transfers);
+	json_number(&j, "answers", s->answers);
+	json_number(&j, "differ", s->differ);
+	json_number(&j, "raced", s->raced);
+	json_number(&j, "ambiguous", s->ambiguous);
+	json_number(&j, "unfinished", s->unfinished);
+	json_number(&j, "nested", s->nested);
+	json_number(&j, "asked", s->asked);
+	json_number(&j, "vanished", s->vanished);
+	json_number(&j, "queues", s->queues);
+	json_number(&j, "strangers", s->strangers);
+	json_number(&j, "remote", s->remote);
+	json_bool(&j, "complete", s->lost_at == UINT64_MAX);
+	json_object_end(&j);
+	puts(json_error(&j) ? "{}" : j.text);
+	json_free(&j);
+}
+
 /* Why it cannot be replayed at all; NULL: it can. */
 static const char *obstacle(const struct log *l)
 {
@@ -303,11 +343,11 @@ static const char *obstacle(const struct log *l)
 	return NULL;
 }
 
-static int replay_all(struct log *l, const char *file)
+static int replay_all(struct log *l, const char *file, bool json)
 {
 	struct replay_result sum = {.lost_at = UINT64_MAX};
-	uint64_t shown = 0;
-	struct replay_config cfg = {.differs = on_difference, .step = on_step, .arg = &shown};
+	struct showing showing = {.json = json};
+	struct replay_config cfg = {.differs = on_difference, .step = on_step, .arg = &showing};
 	struct run_config c = {0};
 	const char *why = obstacle(l);
 	struct replay *r = NULL;
@@ -327,6 +367,8 @@ static int replay_all(struct log *l, const char *file)
 	alarm(0);
 	if (rc)
 		fprintf(stderr, "ioas: %s cannot be replayed: %s\n", file, strerror(-rc));
+	else if (json)
+		print_result_json(&sum);
 	else
 		print_result(&sum);
 	if (r)
@@ -353,7 +395,7 @@ int cmd_replay(int argc, char **argv)
 		fprintf(stderr, "ioas: %s: %s\n", r.file, why);
 		return EXIT_USAGE;
 	}
-	status = r.dump ? dump(l, r.json) : replay_all(l, r.file);
+	status = r.dump ? dump(l, r.json) : replay_all(l, r.file, r.json);
 	log_close(l);
 	return status;
 }

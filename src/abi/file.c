@@ -30,12 +30,12 @@ void abi_file_put(struct abi_file *f)
 long abi_observed_ioctl(struct abi_file *f, unsigned int cmd, uint64_t arg, struct caller *c)
 {
 	const struct sink *sink = &f->host->sink;
-	long rc = inject_error(sink, abi_inject_call(f->ops->kind, cmd));
+	long rc;
 
-	if (rc)
-		return rc;
 	OBSERVE(sink, call, OP_IOCTL, f, cmd, arg, .caller = &c, .kind = f->ops->kind);
-	rc = f->ops->ioctl(f, cmd, arg, c);
+	rc = inject_error(sink, abi_inject_call(f->ops->kind, cmd));
+	if (!rc)
+		rc = f->ops->ioctl(f, cmd, arg, c);
 	OBSERVE(sink, answer, OP_IOCTL, f, cmd, arg, rc, NULL, f->ops->kind);
 	return rc;
 }
@@ -44,12 +44,12 @@ static __attribute__((cold, noinline)) ssize_t
 observed_pread(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c)
 {
 	const struct sink *sink = &f->host->sink;
-	ssize_t rc = inject_error(sink, INJECT_READ);
+	ssize_t rc;
 
-	if (rc)
-		return rc;
 	OBSERVE(sink, call, OP_READ, f, 0, buf, count, pos, &c, f->ops->kind);
-	rc = f->ops->pread(f, buf, count, pos, c);
+	rc = inject_error(sink, INJECT_READ);
+	if (!rc)
+		rc = f->ops->pread(f, buf, count, pos, c);
 	OBSERVE(sink, answer, OP_READ, f, 0, buf, rc, NULL, f->ops->kind);
 	return rc;
 }
@@ -69,12 +69,12 @@ static __attribute__((cold, noinline)) ssize_t
 observed_pwrite(struct abi_file *f, uint64_t buf, size_t count, uint64_t pos, struct caller *c)
 {
 	const struct sink *sink = &f->host->sink;
-	ssize_t rc = inject_error(sink, INJECT_WRITE);
+	ssize_t rc;
 
-	if (rc)
-		return rc;
 	OBSERVE(sink, call, OP_WRITE, f, 0, buf, count, pos, &c, f->ops->kind);
-	rc = f->ops->pwrite(f, buf, count, pos, c);
+	rc = inject_error(sink, INJECT_WRITE);
+	if (!rc)
+		rc = f->ops->pwrite(f, buf, count, pos, c);
 	OBSERVE(sink, answer, OP_WRITE, f, 0, buf, rc, NULL, f->ops->kind);
 	return rc;
 }
@@ -99,11 +99,10 @@ int abi_call_mmap(struct abi_file *f, uint64_t len, int prot, int flags, uint64_
 	if (!f->ops->mmap)
 		return refuse(sink, ENODEV, "FILE.MMAP", "fd", 0,
 			      "a device or an iommufd: nothing can be mapped here");
-	rc = observed() ? inject_error(sink, INJECT_MMAP) : 0;
-	if (rc)
-		return rc;
 	OBSERVE(sink, call, OP_MMAP, f, 0, how, len, pos, &c, f->ops->kind);
-	rc = f->ops->mmap(f, len, prot, flags, pos, c, out);
+	rc = observed() ? inject_error(sink, INJECT_MMAP) : 0;
+	if (!rc)
+		rc = f->ops->mmap(f, len, prot, flags, pos, c, out);
 	OBSERVE(sink, answer, OP_MMAP, f, 0, how, rc, rc ? NULL : out, f->ops->kind);
 	return rc;
 }
@@ -128,12 +127,12 @@ static int open_kind(struct host *h, enum abi_file_kind kind, unsigned int numbe
 int abi_call_open(struct host *h, enum abi_file_kind kind, unsigned int number, struct caller *c,
 		  struct abi_file **out)
 {
-	int rc = observed() ? inject_error(&h->sink, INJECT_OPEN) : 0;
+	int rc;
 
-	if (rc)
-		return rc;
 	OBSERVE(&h->sink, call, OP_OPEN, NULL, kind, number, .caller = &c, .kind = kind);
-	rc = open_kind(h, kind, number, c, out);
+	rc = observed() ? inject_error(&h->sink, INJECT_OPEN) : 0;
+	if (!rc)
+		rc = open_kind(h, kind, number, c, out);
 	OBSERVE(&h->sink, answer, OP_OPEN, rc ? NULL : *out, kind, number, rc, NULL, kind);
 	return rc;
 }

@@ -176,7 +176,7 @@ out_forget:
 }
 
 /* An area that no mirror shows any more. */
-static void drop_area(struct space *s, const struct range *r)
+static inline void drop_area(struct space *s, const struct range *r)
 {
 	struct area a = area_of(r);
 

@@ -289,7 +289,9 @@ void engine_leave(void)
 	door_thread.depth--;
 }
 
-void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
+static void change_begin(struct engine_change *c, uint64_t va, uint64_t len,
+			 void (*begin)(struct memory *m, struct memory_change *change, uint64_t at,
+				       uint64_t size))
 {
 	struct engine *e = engine_here();
 
@@ -305,9 +307,19 @@ void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
 	}
 	c->memory = e->machine.host->memory;
 	door_thread.depth++;
-	memory_change_begin(c->memory, &c->change, va, len);
+	begin(c->memory, &c->change, va, len);
 	settle();
 	door_thread.depth--;
+}
+
+void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
+{
+	change_begin(c, va, len, memory_change_begin);
+}
+
+void engine_drop_begin(struct engine_change *c, uint64_t va, uint64_t len)
+{
+	change_begin(c, va, len, memory_drop_begin);
 }
 
 void engine_change_end(struct engine_change *c)

@@ -46,6 +46,8 @@ struct engine_change {
 	struct client_change remote;
 };
 void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len);
+/* Of MADV_DONTNEED and its like, which leave shared memory as it is. */
+void engine_drop_begin(struct engine_change *c, uint64_t va, uint64_t len);
 void engine_change_end(struct engine_change *c);
 void engine_va_changed(uint64_t va, uint64_t len);
 void engine_va_protected(uint64_t va, uint64_t len);

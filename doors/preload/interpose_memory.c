@@ -170,7 +170,10 @@ EXPORT int madvise(void *addr, size_t len, int advice)
 	/* The kernel refuses these for a device's memory, which ours would pass for. */
 	if (bars_meet(number(addr), len))
 		return (int)answer(-EINVAL);
-	engine_change_begin(&c, number(addr), align_up(len, PAGE_SIZE));
+	if (advice == MADV_REMOVE)
+		engine_change_begin(&c, number(addr), align_up(len, PAGE_SIZE));
+	else
+		engine_drop_begin(&c, number(addr), align_up(len, PAGE_SIZE));
 	rc = REAL(madvise)(addr, len, advice);
 	engine_change_end(&c);
 	return rc;

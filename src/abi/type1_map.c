@@ -45,6 +45,12 @@ static struct dma *dma_at(struct type1 *t, uint64_t iova)
 }
 
 /* T1M.7-10. */
+static void tell_vaddr(const struct type1 *t, const struct dma *d)
+{
+	OBSERVE(&t->host->sink, vaddr, t->space, d->iova, d->iova + d->size - 1, d->vaddr,
+		!d->vaddr_invalid);
+}
+
 static int update_vaddr(struct type1 *t, const struct vfio_iommu_type1_dma_map *m)
 {
 	struct range r;
@@ -61,6 +67,7 @@ static int update_vaddr(struct type1 *t, const struct vfio_iommu_type1_dma_map *
 	d->vaddr = m->vaddr;
 	d->vaddr_invalid = false;
 	t->nr_vaddr_invalid--;
+	tell_vaddr(t, d);
 	return 0;
 }
 
@@ -273,6 +280,7 @@ static int invalidate_vaddrs(struct type1 *t, uint64_t start, uint64_t last, uin
 
 		d->vaddr_invalid = true;
 		t->nr_vaddr_invalid++;
+		tell_vaddr(t, d);
 		*done += d->size;
 	}
 	return 0;

@@ -66,6 +66,7 @@ void observe_end(struct sink *s)
 #define PROBE_short_unmap(e)   PROBE(short_unmap, e->space, e->iova, e->length, e->removed)
 #define PROBE_annotate(e)      PROBE(annotate, e->space, e->iova, e->last, e->meant)
 #define PROBE_memory_change(e) PROBE(memory_change, e->va, e->last)
+#define PROBE_vaddr(e)	       PROBE(vaddr, e->space, e->iova, e->last, e->va, e->valid)
 #define PROBE_attach(e)	       PROBE(attach, e->rid, e->pasid, e->domain, e->old)
 #define PROBE_invalidate(e)    PROBE(invalidate, e->domain, e->iova, e->last)
 #define PROBE_guest_invalidate(e)                                                                  \

@@ -138,6 +138,15 @@ struct event_annotate {
 struct event_memory_change {
 	struct memory_mm *mm;
 	uint64_t va, last;
+	bool private_only; /* what is shared shows what it showed: MADV_DONTNEED */
+};
+
+/* The VA behind a mapping, which is [iova, last], is given up by the program that has it, or (@valid)
+ * another one was named: a mapping that outlives its process (type1's VADDR). */
+struct event_vaddr {
+	struct space *space;
+	uint64_t iova, last, va;
+	bool valid;
 };
 
 /* ---- IOMMUs ---- */
@@ -229,6 +238,7 @@ struct event_interrupt {
 	X(short_unmap, short_unmap)                                                                \
 	X(annotate, annotate)                                                                      \
 	X(memory_change, memory_change)                                                            \
+	X(vaddr, vaddr)                                                                            \
 	X(attach, attach)                                                                          \
 	X(invalidate, invalidate)                                                                  \
 	X(guest_invalidate, guest_invalidate)                                                      \

@@ -210,6 +210,8 @@ struct memory_change {
 	struct list link;
 };
 void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len);
+/* The same of a call after which only private memory is another: MADV_DONTNEED and the like. */
+void memory_drop_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len);
 void memory_change_end(struct memory *m, struct memory_change *c);
 /* Both at once, where the place is known only afterwards: mmap(NULL, ...), shmat(). */
 void memory_va_changed(struct memory *m, uint64_t va, uint64_t len);

@@ -245,8 +245,8 @@ int memory_unregister(struct memory *m, uint64_t va, uint64_t len)
 
 /* Changes. */
 
-void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va,
-			    uint64_t len)
+static void change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va, uint64_t len,
+			 bool private_only)
 {
 	struct memory *m = mm->memory;
 	bool stale = false;
@@ -258,7 +258,8 @@ void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint6
 		c->last = U64MAX;
 	c->last |= len ? PAGE_MASK : 0;
 	if (len)
-		OBSERVE(m->sink, memory_change, mm == &m->self ? NULL : mm, c->va, c->last);
+		OBSERVE(m->sink, memory_change, mm == &m->self ? NULL : mm, c->va, c->last,
+			private_only);
 	lock_acquire(&m->lock);
 	list_add_tail(&mm->changing, &c->link);
 	if (len) {
@@ -268,6 +269,12 @@ void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint6
 	lock_release(&m->lock);
 	if (stale && m->ops.revoked)
 		m->ops.revoked(m->revoked_arg);
+}
+
+void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va,
+			    uint64_t len)
+{
+	change_begin(mm, c, va, len, false);
 }
 
 void memory_mm_change_end(struct memory_mm *mm, struct memory_change *c)
@@ -297,6 +304,11 @@ void memory_mm_protected(struct memory_mm *mm, uint64_t va, uint64_t len)
 void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len)
 {
 	memory_mm_change_begin(&m->self, c, va, len);
+}
+
+void memory_drop_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len)
+{
+	change_begin(&m->self, c, va, len, true);
 }
 
 void memory_change_end(struct memory *m, struct memory_change *c)

@@ -193,6 +193,22 @@ static void annotate(void *arg, const struct event_annotate *e)
 	sanitizer_look_lost(s);
 }
 
+static void vaddr(void *arg, const struct event_vaddr *e)
+{
+	struct sanitizer *s = arg;
+	struct shadow_space *sp = shadow_space_of(&s->shadow, e->space);
+	struct shadow_map *m;
+
+	if (!sp)
+		return;
+	lock_acquire(&s->shadow.lock);
+	m = shadow_find(sp, e->iova);
+	if (m)
+		shadow_move(&s->shadow, m, e->va, e->valid);
+	lock_release(&s->shadow.lock);
+	sanitizer_look_lost(s);
+}
+
 static void short_unmap(void *arg, const struct event_short_unmap *e)
 {
 	struct sanitizer *s = arg;
@@ -225,7 +241,8 @@ static void short_unmap(void *arg, const struct event_short_unmap *e)
 struct search {
 	struct sanitizer *s;
 	uint64_t va, last;
-	bool whole; /* only what lies in it as a whole */
+	bool whole;	   /* only what lies in it as a whole */
+	bool private_only; /* what is shared stays */
 	uint64_t n, first_va, first_len;
 	struct finding_mapping first;
 };
@@ -240,7 +257,10 @@ static bool found_freed(void *arg, struct shadow_map *m)
 	struct search *f = arg;
 	const struct shadow_space *sp;
 
-	if (m->flags & SHADOW_FREED || (f->whole && (m->va < f->va || map_va_last(m) > f->last)))
+	if (f->private_only && m->source != SOURCE_ANONYMOUS)
+		return true;
+	if (m->flags & (SHADOW_FREED | SHADOW_NO_VADDR) ||
+	    (f->whole && (m->va < f->va || map_va_last(m) > f->last)))
 		return true;
 	sp = shadow_space_number(&f->s->shadow, m->space);
 	if (!sp || sp->closing)
@@ -286,7 +306,7 @@ static void look_freed(struct search *f, const struct memory_mm *mm, const char 
 
 static void memory_change(void *arg, const struct event_memory_change *e)
 {
-	struct search f = {.s = arg, .va = e->va, .last = e->last};
+	struct search f = {.s = arg, .va = e->va, .last = e->last, .private_only = e->private_only};
 
 	if (sanitizer_reports(f.s) && !sanitizer_is_ending(f.s) && e->last < VA_END - 1)
 		look_freed(&f, e->mm, "unmapped, moved or replaced");
@@ -532,6 +552,7 @@ static const struct observer_ops sanitizer_ops = {
 	.short_unmap = short_unmap,
 	.annotate = annotate,
 	.memory_change = memory_change,
+	.vaddr = vaddr,
 	.attach = sanitizer_attach,
 	.fault = sanitizer_fault,
 	.dma_begin = sanitizer_dma_begin,

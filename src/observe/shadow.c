@@ -538,6 +538,21 @@ void shadow_cut(struct shadow *s, struct shadow_space *sp, uint64_t iova)
 	}
 }
 
+void shadow_move(struct shadow *s, struct shadow_map *m, uint64_t va, bool valid)
+{
+	struct shadow_memory *mem = s->memories[m->memory];
+	const uint8_t clear = SHADOW_FREED | SHADOW_NO_VADDR;
+
+	if (mem)
+		erase_va(mem, m);
+	m->va = va;
+	if (mem)
+		insert_va(s, mem, m);
+	__atomic_store_n(&m->flags, (uint8_t)(m->flags & ~clear), __ATOMIC_RELAXED);
+	if (!valid)
+		shadow_flag(m, SHADOW_NO_VADDR);
+}
+
 struct shadow_map *shadow_next(struct shadow_space *sp, uint64_t iova)
 {
 	struct range r;

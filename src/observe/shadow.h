@@ -47,6 +47,7 @@ enum {
 	SHADOW_FREED = BIT(3),	    /* its memory was freed, reported */
 	SHADOW_DECLARED = BIT(4),   /* only what space->meant holds may be touched */
 	SHADOW_WAY_TOLD = BIT(5),   /* used in the wrong direction, reported */
+	SHADOW_NO_VADDR = BIT(6),   /* the program gave its VA up, on purpose */
 };
 
 /*
@@ -143,6 +144,8 @@ void shadow_remove(struct shadow *s, struct shadow_space *sp, struct shadow_map 
 		   stack_id stack);
 void shadow_free(struct shadow *s, struct shadow_space *sp);
 void shadow_cut(struct shadow *s, struct shadow_space *sp, uint64_t iova);
+/* @m is known by another VA from now on, or (@valid false) by none that matters. */
+void shadow_move(struct shadow *s, struct shadow_map *m, uint64_t va, bool valid);
 /* Declares [iova, last], or takes that back, in every mapping that it meets. */
 void shadow_declare(struct shadow *s, struct shadow_space *sp, uint64_t iova, uint64_t last,
 		    bool meant);

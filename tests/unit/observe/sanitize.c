@@ -204,6 +204,30 @@ static void test_freed_while_mapped(void **state)
 	assert_silent(w);
 }
 
+/* MADV_DONTNEED drops what is private; a file's pages come back as they were. */
+static void test_dropped(void **state)
+{
+	char *shared = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			    -1, 0);
+	struct world *w = *state;
+	struct memory_change c;
+
+	assert_ptr_not_equal(shared, MAP_FAILED);
+	world_map(w, IOVA, 4, 2, RW);
+	assert_int_equal(world_map_at(w, w->ioas, 2 * IOVA, shared, 2 * PAGE_SIZE, RW), 0);
+	memory_drop_begin(w->host->memory, &c, (uintptr_t)shared, 2 * PAGE_SIZE);
+	memory_change_end(w->host->memory, &c);
+	assert_silent(w);
+	memory_drop_begin(w->host->memory, &c, (uintptr_t)w->mem, PAGES * PAGE_SIZE);
+	memory_change_end(w->host->memory, &c);
+	assert_found(w, FREED_WHILE_MAPPED);
+	change(w, shared, 2 * PAGE_SIZE);
+	assert_string_equal(assert_found(w, FREED_WHILE_MAPPED)->f.nearest.source, "shared");
+	world_unmap(w, IOVA, 2 * PAGE_SIZE);
+	world_unmap(w, 2 * IOVA, 2 * PAGE_SIZE);
+	munmap(shared, 2 * PAGE_SIZE);
+}
+
 /* A heap's block: only one that holds a whole mapping. */
 static void test_freed_block(void **state)
 {
@@ -243,6 +267,7 @@ int main(void)
 		TEST(test_direction),	 cmocka_unit_test(test_direction_let_through),
 		TEST(test_no_domain),	 TEST(test_freed_while_mapped),
 		TEST(test_freed_block),	 TEST(test_free_while_ending),
+		TEST(test_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,6 +230,39 @@ static void test_container(void **state)
 	close_rig(r);
 }
 
+/* A mapping whose VA is given up to outlive its process is not freed under the device. */
+static void test_vaddr(void **state)
+{
+	struct rig *r = open_rig(false, false);
+	struct vfio_iommu_type1_dma_unmap give_up = {
+		.argsz = sizeof(give_up),
+		.flags = VFIO_DMA_UNMAP_FLAG_VADDR,
+		.iova = IOVA,
+		.size = 0x4000,
+	};
+	struct vfio_iommu_type1_dma_map take = {
+		.argsz = sizeof(take),
+		.flags = VFIO_DMA_MAP_FLAG_VADDR,
+		.vaddr = (uintptr_t)r->b->arena + 0x10000,
+		.iova = IOVA,
+		.size = 0x4000,
+	};
+	int group, fd = open_type1(r, &group);
+
+	assert_int_equal(type1_map_cmd(r->b, fd, IOVA, r->b->arena, 0x4000), 0);
+	assert_int_equal(bed_ioctl(r->b, fd, VFIO_IOMMU_UNMAP_DMA, &give_up), 0);
+	memory_va_changed(r->b->host->memory, (uintptr_t)r->b->arena, 0x4000);
+	assert_silent(r);
+	assert_int_equal(bed_ioctl(r->b, fd, VFIO_IOMMU_MAP_DMA, &take), 0);
+	memory_va_changed(r->b->host->memory, (uintptr_t)r->b->arena, 0x4000);
+	assert_silent(r);
+	memory_va_changed(r->b->host->memory, (uintptr_t)r->b->arena + 0x13000, 0x1000);
+	assert_found(r, FREED_WHILE_MAPPED);
+	assert_int_equal(r->last.iova, IOVA + 0x3000);
+	assert_int_equal(type1_unmap_cmd(r->b, fd, IOVA, 0x4000), 0);
+	close_rig(r);
+}
+
 /* A program that closes all and ends gives back what it has; one that goes on has lost it. */
 static void live_on(struct rig *r)
 {
@@ -349,9 +382,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_declared),	cmocka_unit_test(test_declare_refused),
 		cmocka_unit_test(test_declare_unknown), cmocka_unit_test(test_container),
-		cmocka_unit_test(test_container_left),	cmocka_unit_test(test_leak_at_close),
-		cmocka_unit_test(test_leak_at_exit),	cmocka_unit_test(test_stray_device),
-		cmocka_unit_test(test_stray_queue),
+		cmocka_unit_test(test_vaddr),		cmocka_unit_test(test_container_left),
+		cmocka_unit_test(test_leak_at_close),	cmocka_unit_test(test_leak_at_exit),
+		cmocka_unit_test(test_stray_device),	cmocka_unit_test(test_stray_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

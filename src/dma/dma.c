@@ -309,7 +309,7 @@ static bool hold_back(const struct transfer *t)
 		return false;
 	p->held.iova = t->iova;
 	p->held.pasid = p->pasid;
-	p->held.thread = pthread_self();
+	__atomic_store_n(&p->held.thread, pthread_self(), __ATOMIC_RELAXED);
 	memcpy(p->held.data, t->src, t->len);
 	__atomic_store_n(&p->held.len, (uint32_t)t->len, __ATOMIC_RELEASE);
 	return true;
@@ -396,7 +396,7 @@ static __attribute__((cold, noinline)) void raise_early(struct dma_port *p,
 void dma_raise(struct dma_port *p, void (*raise)(void *arg), void *arg)
 {
 	if (unlikely(__atomic_load_n(&p->held.len, __ATOMIC_ACQUIRE)) &&
-	    pthread_equal(p->held.thread, pthread_self()))
+	    pthread_equal(__atomic_load_n(&p->held.thread, __ATOMIC_RELAXED), pthread_self()))
 		raise_early(p, raise, arg);
 	else
 		raise(arg);

@@ -43,7 +43,7 @@ struct dma_held {
 	uint64_t iova;
 	uint32_t pasid;
 	uint32_t len;	  /* 0: none; atomic */
-	pthread_t thread; /* of the DMA */
+	pthread_t thread; /* of the DMA; atomic */
 	char data[DMA_HELD_MAX];
 };
 

@@ -270,7 +270,7 @@ static void look_around(struct scene *sc)
 	if (range_prev(&sc->sp->maps, &r))
 		sc->below = r.value;
 	if (!sc->here)
-		sc->gone = shadow_history(&sc->s->shadow, sc->sp->number, iova);
+		sc->gone = shadow_history(&sc->s->shadow, sc->sp, iova);
 }
 
 static void describe(struct scene *sc, struct report *r)

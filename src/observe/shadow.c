@@ -98,6 +98,8 @@ int shadow_add_space(struct shadow *s, const struct shadow_space *like)
 		sp->container = like->container;
 		sp->number = ++s->next_number;
 		sp->closing = false;
+		sp->gone_first = U64MAX;
+		sp->gone_last = 0;
 		__atomic_store_n(&sp->nested, false, __ATOMIC_RELAXED);
 		list_add_tail(&s->spaces, &sp->link);
 		__atomic_store_n(&sp->next, *head, __ATOMIC_RELAXED);
@@ -449,7 +451,7 @@ static struct shadow_map copy_of(const struct shadow_map *m)
 	};
 }
 
-static void remember(struct shadow *s, const struct shadow_space *sp, const struct shadow_map *m,
+static void remember(struct shadow *s, struct shadow_space *sp, const struct shadow_map *m,
 		     uint64_t when, stack_id stack)
 {
 	if (!s->gone)
@@ -460,6 +462,8 @@ static void remember(struct shadow *s, const struct shadow_space *sp, const stru
 	}
 	s->gone[s->nr_gone++ % SHADOW_HISTORY] =
 		(struct shadow_gone){copy_of(m), when, sp->id, stack};
+	sp->gone_first = min_u64(sp->gone_first, m->iova);
+	sp->gone_last = max_u64(sp->gone_last, shadow_last(m));
 }
 
 void shadow_remove(struct shadow *s, struct shadow_space *sp, struct shadow_map *m, uint64_t when,
@@ -572,14 +576,16 @@ struct shadow_map *shadow_nearest(struct shadow_space *sp, uint64_t iova)
 	return has_above ? above.value : has_below ? below.value : NULL;
 }
 
-const struct shadow_gone *shadow_history(const struct shadow *s, uint32_t number, uint64_t iova)
+const struct shadow_gone *shadow_history(const struct shadow *s, const struct shadow_space *sp,
+					 uint64_t iova)
 {
-	const uint64_t n = min_u64(s->nr_gone, SHADOW_HISTORY);
+	const bool within = iova >= sp->gone_first && iova <= sp->gone_last;
+	const uint64_t n = within ? min_u64(s->nr_gone, SHADOW_HISTORY) : 0;
 
 	for (uint64_t i = 1; i <= n; i++) {
 		const struct shadow_gone *g = &s->gone[(s->nr_gone - i) % SHADOW_HISTORY];
 
-		if (g->map.space == number && iova >= g->map.iova && iova <= g->map.last)
+		if (g->map.space == sp->number && iova >= g->map.iova && iova <= g->map.last)
 			return g;
 	}
 	return NULL;

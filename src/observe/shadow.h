@@ -78,14 +78,15 @@ struct shadow_space {
 	uint32_t id;	 /* of the IOAS; 0 of a container's */
 	uint32_t number; /* never twice */
 	bool container;
-	bool closing;		   /* its context was closed */
-	bool nested;		   /* a guest's tables lie over it: uses are not counted. Atomic */
-	uint64_t changes;	   /* counts removals and cuts; atomic */
-	struct range_tree maps;	   /* struct shadow_map */
-	struct range_tree meant;   /* declared bytes; ranges that do not touch */
-	struct shadow_map *dying;  /* removed, not freed; chained by same */
-	struct shadow_space *next; /* of the bucket; atomic */
-	struct list link;	   /* all, or those not in use */
+	bool closing;		 /* its context was closed */
+	bool nested;		 /* a guest's tables lie over it: uses are not counted. Atomic */
+	uint64_t changes;	 /* counts removals and cuts; atomic */
+	struct range_tree maps;	 /* struct shadow_map */
+	struct range_tree meant; /* declared bytes; ranges that do not touch */
+	uint64_t gone_first, gone_last; /* what went lay within; first > last: nothing went */
+	struct shadow_map *dying;	/* removed, not freed; chained by same */
+	struct shadow_space *next;	/* of the bucket; atomic */
+	struct list link;		/* all, or those not in use */
 };
 
 /* One process's memory by address: ranges that overlap lie on different levels. */
@@ -154,8 +155,9 @@ void shadow_declare(struct shadow *s, struct shadow_space *sp, uint64_t iova, ui
 struct shadow_map *shadow_next(struct shadow_space *sp, uint64_t iova);
 /* The nearest on either side, by distance; NULL: there is none. */
 struct shadow_map *shadow_nearest(struct shadow_space *sp, uint64_t iova);
-/* The last one that held @iova of space @number and went. */
-const struct shadow_gone *shadow_history(const struct shadow *s, uint32_t number, uint64_t iova);
+/* The last one that held @iova of @sp and went. */
+const struct shadow_gone *shadow_history(const struct shadow *s, const struct shadow_space *sp,
+					 uint64_t iova);
 /* Calls @cb for each mapping of bytes of [va, last] until it says false. @mm NULL: this process. */
 void shadow_each_at(struct shadow *s, const struct memory_mm *mm, uint64_t va, uint64_t last,
 		    bool (*cb)(void *arg, struct shadow_map *m), void *arg);

@@ -23,20 +23,20 @@
 
 #define SUSPECTS      64
 #define GRACE_NS      20000000u
+#define FORGOTTEN     10 /* times the grace time: without another use */
 #define SKIP	      16 /* uses, before the clock is asked again */
 #define LOOKS	      64
 #define NS_PER_SECOND 1000000000ull
 
 struct suspect {
 	const struct requester *r; /* NULL: not in use */
-	uint32_t pasid;
-	uint64_t page;	 /* IOVA */
-	const char *ptr; /* where that led to */
-	enum nested_stale what;
-	const struct domain *parent;
-	uint32_t did, asid;
+	uint64_t page;		   /* IOVA */
 	uint64_t since;
 	bool told;
+	/* Its first use, for a report when there is no other. */
+	struct nested_look first;
+	uint64_t len;
+	stack_id device_now;
 };
 
 struct stale {
@@ -72,7 +72,7 @@ static struct suspect *find(struct stale *s, const struct requester *r, uint32_t
 			    uint64_t page)
 {
 	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS; p++)
-		if (p->r == r && p->pasid == pasid && p->page == page)
+		if (p->r == r && p->first.pasid == pasid && p->page == page)
 			return p;
 	return NULL;
 }
@@ -105,48 +105,61 @@ static struct suspect *place(struct stale *s)
 	return oldest;
 }
 
-static void suspect(struct stale *s, struct suspect *p, const struct nested_look *l, uint64_t now)
+static void suspect(struct stale *s, struct suspect *p, const struct suspect *now)
 {
 	if (p)
 		drop(s, p);
 	else
 		p = place(s);
-	*p = (struct suspect){
-		.r = l->r,
-		.pasid = l->pasid,
-		.page = align_down(l->iova, PAGE_SIZE),
-		.ptr = l->ptr - (l->iova & PAGE_MASK),
-		.what = l->what,
-		.parent = l->parent,
-		.did = l->did,
-		.asid = l->asid,
-		.since = now,
-	};
+	*p = *now;
 	change_count(&s->nr, 1);
 	change_count(&s->nr_waiting, 1);
 }
 
-/* True: it is to be told, *since. */
-static bool convict(struct stale *s, const struct nested_look *l, uint64_t now, uint64_t *since)
+static void mark_told(struct stale *s, struct suspect *p)
 {
+	p->told = true;
+	change_count(&s->nr_waiting, -1);
+}
+
+/* True: @use is to be told; use->since is then when it was first seen. */
+static bool convict(struct stale *s, struct suspect *use)
+{
+	const uint64_t now = use->since;
 	struct suspect *p;
 	bool tell = false;
 
 	lock_acquire(&s->lock);
-	p = find(s, l->r, l->pasid, align_down(l->iova, PAGE_SIZE));
-	if (!p || p->ptr != l->ptr - (l->iova & PAGE_MASK)) {
-		suspect(s, p, l, now);
+	p = find(s, use->r, use->first.pasid, use->page);
+	if (!p || p->first.ptr - (p->first.iova & PAGE_MASK) !=
+			  use->first.ptr - (use->first.iova & PAGE_MASK)) {
+		suspect(s, p, use);
 	} else {
-		p->what = l->what;
-		*since = p->since;
+		p->first.what = use->first.what;
+		use->since = p->since;
 		tell = !p->told && now - p->since >= s->cfg.grace_ns;
-		if (tell) {
-			p->told = true;
-			change_count(&s->nr_waiting, -1);
-		}
+		if (tell)
+			mark_told(s, p);
 	}
 	lock_release(&s->lock);
 	return tell;
+}
+
+/* One that was used once, and whose command has not come for so long that it will not come. */
+static bool take_forgotten(struct stale *s, uint64_t now, struct suspect *out)
+{
+	bool found = false;
+
+	lock_acquire(&s->lock);
+	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS && !found; p++) {
+		if (!p->r || p->told || now - p->since < FORGOTTEN * s->cfg.grace_ns)
+			continue;
+		mark_told(s, p);
+		*out = *p;
+		found = true;
+	}
+	lock_release(&s->lock);
+	return found;
 }
 
 static void acquit(struct stale *s, const struct requester *r, uint32_t pasid, uint64_t iova)
@@ -205,24 +218,11 @@ static const char *const iommu_words[] = {
 	[NESTED_STALE_ATC] = "had translated it before, and was not asked again",
 };
 
-static void report(const struct stale *s, const struct use *u, const struct nested_look *l,
-		   uint64_t age)
+static void report(const struct stale *s, const struct suspect *p, uint64_t age)
 {
+	const struct nested_look *l = &p->first;
 	const struct host_device *d = requester_owner(l->r);
 	char text[400], advice[300], now[80];
-	struct finding f = {
-		.kind = l->what == NESTED_STALE_ATC ? FINDING_DMA_STALE_ATC
-						    : FINDING_DMA_STALE_IOTLB,
-		.device = d ? d->name : NULL,
-		.rid = u->e->rid,
-		.pasid = l->pasid,
-		.iova = l->iova,
-		.len = u->e->len - (u->iova - u->e->iova),
-		.access = (int)l->access,
-		.iommu = iommu_words[l->what],
-		.text = text,
-		.advice = advice,
-	};
 
 	snprintf(text, sizeof(text),
 		 "the device %s IOVA %#llx through %s: for %llu ms at least the guest's tables %s, "
@@ -232,9 +232,34 @@ static void report(const struct stale *s, const struct use *u, const struct nest
 		 now_words(l, now, sizeof(now)));
 	snprintf(advice, sizeof(advice), "missing: %s",
 		 l->missing[0] ? l->missing : "the guest's invalidation");
-	if (s->cfg.sink.device_stack)
-		f.device_now = s->cfg.sink.device_stack(s->cfg.sink.arg, l->r);
-	s->cfg.sink.report(s->cfg.sink.arg, &f);
+	s->cfg.sink.report(s->cfg.sink.arg,
+			   &(struct finding){
+				   .kind = l->what == NESTED_STALE_ATC ? FINDING_DMA_STALE_ATC
+								       : FINDING_DMA_STALE_IOTLB,
+				   .device = d ? d->name : NULL,
+				   .rid = requester_rid(l->r),
+				   .pasid = l->pasid,
+				   .iova = l->iova,
+				   .len = p->len,
+				   .access = (int)l->access,
+				   .iommu = iommu_words[l->what],
+				   .text = text,
+				   .advice = advice,
+				   .device_now = p->device_now,
+			   });
+}
+
+static void report_forgotten(struct stale *s)
+{
+	struct suspect p;
+	uint64_t now;
+
+	if (!__atomic_load_n(&s->nr_waiting, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&s->stopped, __ATOMIC_RELAXED))
+		return;
+	now = clock_ns(CLOCK_MONOTONIC);
+	while (take_forgotten(s, now, &p))
+		report(s, &p, now - p.since);
 }
 
 /* ---- events ---- */
@@ -267,25 +292,30 @@ static bool may_look(struct stale *s)
 /* Apart, so that a use that is not looked at fills in nothing. */
 static __attribute__((noinline)) void look(struct stale *s, const struct use *u)
 {
-	struct nested_look l = {
+	struct suspect now = {
 		.r = u->e->port->requester,
-		.pasid = u->e->pasid,
-		.iova = u->iova,
-		.access = (unsigned int)u->e->access,
-		.ptr = u->ptr,
+		.page = align_down(u->iova, PAGE_SIZE),
+		.len = u->e->len - (u->iova - u->e->iova),
+		.first = {.r = u->e->port->requester,
+			  .pasid = u->e->pasid,
+			  .iova = u->iova,
+			  .access = (unsigned int)u->e->access,
+			  .ptr = u->ptr},
 	};
-	uint64_t now, since;
+	uint64_t when;
 
-	switch (nested_look(&l)) {
+	switch (nested_look(&now.first)) {
 	case NESTED_UNKNOWN:
 		break;
 	case NESTED_AGREES:
-		acquit(s, l.r, l.pasid, l.iova);
+		acquit(s, now.r, now.first.pasid, u->iova);
 		break;
 	case NESTED_STALE:
-		now = clock_ns(CLOCK_MONOTONIC);
-		if (convict(s, &l, now, &since))
-			report(s, u, &l, now - since);
+		if (s->cfg.sink.device_stack)
+			now.device_now = s->cfg.sink.device_stack(s->cfg.sink.arg, now.r);
+		when = now.since = clock_ns(CLOCK_MONOTONIC);
+		if (convict(s, &now))
+			report(s, &now, when - now.since);
 		break;
 	}
 }
@@ -305,6 +335,7 @@ static void dma_step(void *arg, const struct event_dma_step *e)
 	if (!e->tr->ptr || !nested_serves(e->port->requester, e->pasid) ||
 	    __atomic_load_n(&s->stopped, __ATOMIC_RELAXED))
 		return;
+	report_forgotten(s);
 	consider(s, &(struct use){e, e->iova, e->tr->ptr});
 	if ((e->iova ^ (e->iova + behind)) & ~PAGE_MASK)
 		consider(s, &(struct use){e, e->iova + behind, e->tr->ptr + behind});
@@ -319,17 +350,18 @@ static bool is_met(uint32_t named, uint32_t mine)
  * the entry there, and both leave what the device keeps. */
 static bool covers(const struct event_guest_invalidate *e, const struct suspect *p)
 {
-	if ((e->requester && e->requester != p->r) || (e->parent && e->parent != p->parent))
+	if ((e->requester && e->requester != p->r) || (e->parent && e->parent != p->first.parent))
 		return false;
-	if (!e->match && e->pasid != IOMMU_ALL_PASIDS && e->pasid != p->pasid)
+	if (!e->match && e->pasid != IOMMU_ALL_PASIDS && e->pasid != p->first.pasid)
 		return false;
 	if (e->last < p->page || e->iova > (p->page | PAGE_MASK))
 		return false;
 	if (e->atc)
-		return p->what == NESTED_STALE_ATC;
+		return p->first.what == NESTED_STALE_ATC;
 	if (!e->match)
-		return p->what == NESTED_STALE_CONFIG;
-	return p->what == NESTED_STALE_PAGE && is_met(e->did, p->did) && is_met(e->asid, p->asid);
+		return p->first.what == NESTED_STALE_CONFIG;
+	return p->first.what == NESTED_STALE_PAGE && is_met(e->did, p->first.did) &&
+	       is_met(e->asid, p->first.asid);
 }
 
 static void guest_invalidate(void *arg, const struct event_guest_invalidate *e)
@@ -338,6 +370,7 @@ static void guest_invalidate(void *arg, const struct event_guest_invalidate *e)
 
 	if (!__atomic_load_n(&s->nr, __ATOMIC_RELAXED))
 		return;
+	report_forgotten(s);
 	lock_acquire(&s->lock);
 	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS; p++)
 		if (p->r && covers(e, p))
@@ -351,14 +384,17 @@ static void drop_all(struct stale *s, const struct requester *r, const struct do
 		return;
 	lock_acquire(&s->lock);
 	for (struct suspect *p = s->suspect; p < s->suspect + SUSPECTS; p++)
-		if (p->r && (p->r == r || p->parent == parent))
+		if (p->r && (p->r == r || p->first.parent == parent))
 			drop(s, p);
 	lock_release(&s->lock);
 }
 
 static void attach(void *arg, const struct event_attach *e)
 {
-	drop_all(arg, e->requester, NULL);
+	struct stale *s = arg;
+
+	report_forgotten(s);
+	drop_all(s, e->requester, NULL);
 }
 
 static void invalidate(void *arg, const struct event_invalidate *e)
@@ -398,6 +434,7 @@ out_free:
 
 void stale_stop(struct stale *s)
 {
+	report_forgotten(s);
 	__atomic_store_n(&s->stopped, true, __ATOMIC_RELAXED);
 }
 

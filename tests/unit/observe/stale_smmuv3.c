@@ -110,6 +110,29 @@ static void test_about_to(void **state)
 	end(&f);
 }
 
+/* One use is enough when the command never comes: told at what happens next, or at the end. */
+static void test_forgotten(void **state)
+{
+	struct fixture f;
+
+	for (int ends = 0; ends < 2; ends++) {
+		begin(&f);
+		guest_map(&f.g, &f.t, VA, f.other, S1_DEFAULT);
+		assert_int_equal(use(&f.l, 0, VA), 0);
+		pause_ms(10 * GRACE_MS + 2);
+		assert_int_equal(f.l.n, 0);
+		if (ends)
+			stale_stop(f.l.stale);
+		if (!ends)
+			command(&f, CMD_TLBI_NH_ASID | CMD_ASID(ASID), 0);
+		assert_int_equal(f.l.n, 1);
+		assert_int_equal(f.l.last.kind, FINDING_DMA_STALE_IOTLB);
+		assert_int_equal(f.l.last.iova, VA);
+		assert_non_null(strstr(f.l.advice, "CMD_TLBI_NH_VA"));
+		end(&f);
+	}
+}
+
 /* Aging: a guest clears accessed flags without an invalidation, and may. */
 static void test_accessed(void **state)
 {
@@ -277,6 +300,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_page),	 cmocka_unit_test(test_about_to),
+		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_accessed), cmocka_unit_test(test_config),
 		cmocka_unit_test(test_atc),	 cmocka_unit_test(test_no_trace),
 		cmocka_unit_test(test_sampled),	 cmocka_unit_test(test_ends),

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,6 +45,7 @@ static struct {
 	uid_t uid;
 	char path[LOOK_PATH_MAX]; /* "": none */
 	struct inspect_config cfg;
+	sem_t ready; /* the thread has left the program's fds */
 	struct client clients[MAX_CLIENTS];
 } look = {.listener = -1};
 
@@ -281,6 +283,7 @@ static void serve_once(void)
 static void *serve(void *unused_arg)
 {
 	leave_fds();
+	sem_post(&look.ready);
 	for (;;) {
 		serve_once();
 		/* What this thread's allocations did to the address space becomes known. */
@@ -288,6 +291,23 @@ static void *serve(void *unused_arg)
 		engine_enter();
 	}
 	return NULL;
+}
+
+/*
+ * Until the thread has left, its copies of the program's fds keep files open that the program
+ * closes. So this returns when that is over, and before the first node is open.
+ */
+static int start_thread(void)
+{
+	pthread_t thread;
+	int rc;
+
+	if (sem_init(&look.ready, 0, 0))
+		return -errno;
+	rc = inside_thread_start(NULL, &thread, "ioas-look", serve, NULL);
+	while (!rc && sem_wait(&look.ready))
+		;
+	return rc;
 }
 
 /* Of `ioas run --shared`: whose memory it is. */
@@ -298,8 +318,6 @@ static int mm_pid(void *arg, const struct memory_mm *mm)
 
 void looking_start(struct engine *e)
 {
-	pthread_t thread;
-
 	if (door.run.no_inspect)
 		return;
 	look.uid = (uid_t)sys3(SYS_geteuid, 0, 0, 0);
@@ -315,7 +333,7 @@ void looking_start(struct engine *e)
 	for (size_t n = 0; n < MAX_CLIENTS; n++)
 		look.clients[n].fd = -1;
 	look.listener = open_socket();
-	if (look.listener >= 0 && inside_thread_start(NULL, &thread, "ioas-look", serve, NULL))
+	if (look.listener >= 0 && start_thread())
 		looking_end();
 }
 

@@ -58,15 +58,15 @@ enum {
 
 /* What a DMA touches stands first. */
 struct shadow_map {
-	uint64_t iova, last;  /* last: atomic, a cut moves it */
-	uint64_t read, wrote; /* extents; atomic */
-	uint32_t uses;	      /* atomic; of several devices at once some may be lost */
-	uint8_t flags;	      /* SHADOW_; atomic */
-	uint8_t memory;	      /* which of shadow.memories; 0: not by VA */
-	uint8_t shift;
-	uint8_t prot : 2, source : 3, level : 3; /* level: in shadow_memory; SHADOW_LEVELS: none */
-	uint64_t va;				 /* or file offset, of the first byte */
-	uint64_t made;				 /* nanoseconds */
+	uint64_t iova, last;	       /* last: atomic, a cut moves it */
+	uint64_t read, wrote;	       /* extents; atomic */
+	uint32_t uses;		       /* atomic; of several devices at once some may be lost */
+	uint8_t flags;		       /* SHADOW_; atomic */
+	uint8_t memory;		       /* which of shadow.memories; 0: not by VA */
+	uint8_t shift : 6, prot : 2;   /* sections read them: never changed once it is in a tree */
+	uint8_t source : 3, level : 3; /* level: in shadow_memory; SHADOW_LEVELS: none */
+	uint64_t va;		       /* or file offset, of the first byte */
+	uint64_t made;		       /* nanoseconds */
 	struct shadow_map *same, *same_prev; /* others of exactly these bytes of the same process */
 	uint32_t space;			     /* shadow_space.number */
 	stack_id mapped_at;

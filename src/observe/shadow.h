@@ -64,6 +64,7 @@ struct shadow_map {
 	uint8_t flags;		       /* SHADOW_; atomic */
 	uint8_t memory;		       /* which of shadow.memories; 0: not by VA */
 	uint8_t shift : 6, prot : 2;   /* sections read them: never changed once it is in a tree */
+	uint8_t : 0;		       /* a memory location of its own (C11, 3.14) */
 	uint8_t source : 3, level : 3; /* level: in shadow_memory; SHADOW_LEVELS: none */
 	uint64_t va;		       /* or file offset, of the first byte */
 	uint64_t made;		       /* nanoseconds */

@@ -312,6 +312,23 @@ bool engines_parse_pid(const char *command, const char *text, pid_t *pid)
 	return false;
 }
 
+error_t engines_parse_wish(int key, char *arg, struct argp_state *state)
+{
+	struct engines_wish *w = state->input;
+
+	switch (key) {
+	case 'j':
+		w->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num || !engines_parse_pid(w->command, arg, &w->pid))
+			exit(EXIT_USAGE);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 /* ---- words ---- */
 
 const char *answer_string(const json_t *o, const char *key, const char *none)

@@ -5,6 +5,7 @@
 #ifndef IOAS_CLI_ENGINES_H
 #define IOAS_CLI_ENGINES_H
 
+#include <argp.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,6 +38,14 @@ json_t *engines_exchange(int fd, const char *request);
 
 /* "1234" -> a PID; false, after a message of @command. */
 bool engines_parse_pid(const char *command, const char *text, pid_t *pid);
+
+/* `ioas COMMAND [--json] [PID]`: an argp parser, its input. */
+struct engines_wish {
+	const char *command;
+	pid_t pid;
+	bool json;
+};
+error_t engines_parse_wish(int key, char *arg, struct argp_state *state);
 
 /* Of an answer: strings may be null (then @none), hex numbers are strings. */
 const char *answer_string(const json_t *o, const char *key, const char *none);

@@ -10,32 +10,10 @@
 #include "cli/cli.h"
 #include "cli/engines.h"
 
-struct wish {
-	pid_t pid;
-	bool json;
-};
-
 static const struct argp_option options[] = {
 	{"json", 'j', 0, 0, "print JSON", 0},
 	{0},
 };
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct wish *w = state->input;
-
-	switch (key) {
-	case 'j':
-		w->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num || !engines_parse_pid("maps", arg, &w->pid))
-			exit(EXIT_USAGE);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
 
 static void print_source(const json_t *m)
 {
@@ -174,7 +152,7 @@ int cmd_maps(int argc, char **argv)
 {
 	static const struct argp argp = {
 		options,
-		parse,
+		engines_parse_wish,
 		"[PID]",
 		"Show every mapping of a program that runs under `ioas run`: its address space (the context of `ioas "
 		"ps`, and the IOAS), its IOVAs, what devices may do there, and the memory behind it. Age and uses are "
@@ -183,7 +161,7 @@ int cmd_maps(int argc, char **argv)
 		NULL,
 		NULL};
 	static char name[] = "ioas maps";
-	struct wish w = {0};
+	struct engines_wish w = {.command = "maps"};
 
 	argp_err_exit_status = EXIT_USAGE;
 	argv[0] = name;

@@ -285,34 +285,12 @@ static json_t *ask_all(void)
 
 /* ---- the command ---- */
 
-struct wish {
-	pid_t pid;
-	bool json;
-};
-
 static const struct argp_option options[] = {
 	{"json", 'j', 0, 0, "print JSON: of one process its document, else an array of them", 0},
 	{0},
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct wish *w = state->input;
-
-	switch (key) {
-	case 'j':
-		w->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num || !engines_parse_pid("ps", arg, &w->pid))
-			exit(EXIT_USAGE);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static int print_all(const struct wish *w)
+static int print_all(const struct engines_wish *w)
 {
 	json_t *answers = ask_all(), *p;
 	size_t n;
@@ -332,7 +310,7 @@ int cmd_ps(int argc, char **argv)
 {
 	static const struct argp argp = {
 		options,
-		parse,
+		engines_parse_wish,
 		"[PID]",
 		"Show the programs that run under `ioas run`: their devices, and what they have made of the IOMMU as "
 		"a tree: address spaces, page tables, devices, virtual IOMMUs.",
@@ -340,7 +318,7 @@ int cmd_ps(int argc, char **argv)
 		NULL,
 		NULL};
 	static char name[] = "ioas ps";
-	struct wish w = {0};
+	struct engines_wish w = {.command = "ps"};
 	json_t *answer;
 	int status = 0;
 

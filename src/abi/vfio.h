@@ -36,8 +36,6 @@ long type1_ioctl(struct type1 *t, unsigned int cmd, uint64_t arg, struct caller 
 /* A legacy container (10.1). */
 struct container;
 struct container *abi_file_container(struct abi_file *f); /* NULL: another kind */
-void container_get(struct container *c);
-void container_put(struct container *c);
 int container_add_group(struct container *c, struct host_group *g);
 void container_remove_group(struct container *c, struct host_group *g);
 bool container_has_iommu(struct container *c);
@@ -67,9 +65,7 @@ struct vfio_device;
 /* First or further open through a group; @ctx: bind to this iommufd and attach to its compat IOAS (NULL: a container). */
 int vfio_device_open(struct host_device *hdev, struct iommufd *ctx, struct vfio_device **out);
 void vfio_device_close(struct vfio_device *d);
-struct pci_dev *vfio_device_pci(struct vfio_device *d);
 struct host_device *abi_file_device(struct abi_file *f); /* NULL: another kind */
-struct idevice *vfio_device_idev(struct vfio_device *d); /* NULL behind a container */
 
 /* A new device file for a group fd; takes over the open @d and a reference to @group_file (may be NULL). */
 int vfio_device_file_create(struct vfio_device *d, struct abi_file *group_file, struct abi_file **out);

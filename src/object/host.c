@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/alloc.h"
 #include "base/inject.h"
+#include "base/observe.h"
 #include "base/text.h"
 #include "object/private.h"
 
@@ -110,6 +111,7 @@ static void destroy(struct host *h)
 	if (h->memory)
 		memory_destroy(h->memory);
 	inject_end(&h->sink);
+	observe_end(&h->sink);
 	pthread_cond_destroy(&h->closed);
 	pthread_mutex_destroy(&h->look_lock);
 	pthread_mutex_destroy(&h->vf_lock);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "world.h"
 
+#include "base/observe.h"
+
 #include <sys/mman.h>
 
 static void on_report(void *arg, const struct finding *f)
@@ -116,6 +118,7 @@ void world_destroy(struct world *w)
 	if (w->ctx)
 		iommufd_put(w->ctx);
 	host_put(w->host);
+	assert_false(observed());
 	sanitizer_destroy(w->s);
 	pthread_mutex_destroy(&w->lock);
 	munmap(w->mem, PAGES * PAGE_SIZE);

@@ -30,10 +30,23 @@ static int set_up(void **state)
 	return 0;
 }
 
+/*
+ * Threads of one process: ThreadSanitizer takes two addresses of one word for two words, so it
+ * would miss that the taker's tail orders one writer's bytes before the next round's.
+ */
+static int set_up_one_mapping(void **state)
+{
+	set_up(state);
+	ring_unmap(&taker);
+	taker = writer;
+	return 0;
+}
+
 static int tear_down(void **state)
 {
+	if (taker.data != writer.data)
+		ring_unmap(&taker);
 	ring_unmap(&writer);
-	ring_unmap(&taker);
 	return 0;
 }
 
@@ -201,7 +214,7 @@ static void test_hostile(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_threads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_threads, set_up_one_mapping, tear_down),
 		cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_unfinished, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),

@@ -25,6 +25,7 @@ static const struct {
 	{"now", "found in the call"},
 	{"device", "the device was last told to work at"},
 	{"mapped", "the mapping was made at"},
+	{"used", "the device that last used it was told to work at"},
 	{"unmapped", "it was removed at"},
 	{"other_mapped", "the other mapping was made at"},
 };
@@ -82,7 +83,10 @@ static void print_mapping(FILE *to, const char *title, const json_t *m)
 		fputs(" of the container", to);
 	fprintf(to, ", %s %s, made ", source ? source : "memory", text_of(m, "va"));
 	print_age(to, number_of(m, "age_ns"));
-	fprintf(to, " before, used %" PRIu64 " %s\n", uses, uses == 1 ? "time" : "times");
+	fprintf(to, " before, used %" PRIu64 " %s", uses, uses == 1 ? "time" : "times");
+	if (uses)
+		fprintf(to, ", last by requester ID %s", text_of(m, "used_by"));
+	fputc('\n', to);
 }
 
 static void print_line(FILE *to, const char *title, const char *text)

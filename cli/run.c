@@ -314,8 +314,7 @@ int cmd_run(int argc, char **argv)
 		return EXIT_FAILED;
 	status = look(r.program[0], library, &t);
 	if (!status)
-		status = set_preload(library, t.sanitizer,
-				     run_sanitizes(&r.config) && !r.config.shared);
+		status = set_preload(library, t.sanitizer, run_sanitizes(&r.config));
 	if (!status)
 		status = set_valgrind();
 	if (r.record)

@@ -142,6 +142,7 @@ static void __attribute__((constructor(101))) start(void)
 	files_set_flush(attr_flush);
 	serve_init();
 	client_init();
+	findings_init();
 	files_scan_inherited();
 	pthread_atfork(NULL, serve_others, fork_child);
 }

@@ -18,6 +18,7 @@
 #include "doors/preload/engine.h"
 #include "doors/preload/signals.h"
 #include "doors/preload/sys.h"
+#include "doors/shared/client.h"
 #include "doors/shared/serve.h"
 #include "iommu/iommu.h"
 #include "object/host.h"
@@ -246,13 +247,24 @@ static void report(void *arg, const struct finding *f)
 
 /* ---- free() ---- */
 
+void findings_freed(const struct memory_mm *mm, uint64_t va, uint64_t len)
+{
+	if (sanitizer)
+		sanitizer_freed(sanitizer, mm, va, len);
+}
+
 /* What libioas-sanitize calls before a block of some size is freed. */
 static void freed(void *p, size_t len)
 {
-	if (door_thread.depth || !engine_here())
+	const uint64_t va = (uint64_t)(uintptr_t)p;
+
+	if (door_thread.depth)
 		return;
 	engine_enter();
-	sanitizer_freed(sanitizer, (uint64_t)(uintptr_t)p, len);
+	if (client_watched())
+		client_freed(va, len);
+	if (engine_here())
+		findings_freed(NULL, va, len);
 	engine_leave();
 }
 
@@ -328,6 +340,13 @@ static void exit_begins(void)
 		sanitizer_ending(sanitizer);
 }
 
+void findings_init(void)
+{
+	if (!run_sanitizes(&door.run) || callstack_init())
+		return;
+	watch_free();
+}
+
 int findings_start(struct host *h)
 {
 	int rc = 0;
@@ -336,10 +355,8 @@ int findings_start(struct host *h)
 		rc = start(h);
 	if (rc)
 		door_say("cannot start the sanitizer: %s", strerror(-rc));
-	else if (findings) {
-		watch_free();
+	else if (findings)
 		atexit(exit_begins);
-	}
 	return rc;
 }
 

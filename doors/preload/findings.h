@@ -20,9 +20,12 @@
 
 struct abi_file;
 struct host;
+struct memory_mm;
 struct requester;
 struct sanitizer;
 
+/* With the door: stacks are taken and free() is heard of, if the run asks for the sanitizer. */
+void findings_init(void);
 /* With the engine: when the run asks for the sanitizer, makes one for @h. 0 or -errno. */
 int findings_start(struct host *h);
 /* That one; NULL: there is none. */
@@ -37,6 +40,9 @@ stack_id findings_stack(void);
 void findings_note_store(const struct requester *r);
 /* The same by a write on the device's file. */
 void findings_note_write(struct abi_file *f);
+
+/* A heap's block of a process (NULL: this one) is about to be freed. */
+void findings_freed(const struct memory_mm *mm, uint64_t va, uint64_t len);
 
 /* With --sanitize=abort: this thread found something (door_thread.found), and now holds nothing
  * that others wait for. The process ends here. */

@@ -125,6 +125,8 @@ static void add_mapping(struct json *j, const char *key, const struct finding_ma
 	json_number(j, "ioas", m->space_id);
 	json_number(j, "age_ns", m->age_ns);
 	json_number(j, "uses", m->uses);
+	if (m->uses)
+		json_hex(j, "used_by", m->used_rid);
 	json_object_end(j);
 }
 
@@ -154,6 +156,7 @@ static void add_finding(struct json *j, const struct finding *f)
 	add_stack(j, "now", f->now);
 	add_stack(j, "device", f->device_now);
 	add_stack(j, "mapped", f->nearest.mapped_at);
+	add_stack(j, "used", f->nearest.used_at);
 	add_stack(j, "unmapped", f->nearest.unmapped_at);
 	add_stack(j, "other_mapped", f->other.mapped_at);
 	json_object_end(j);

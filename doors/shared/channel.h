@@ -37,6 +37,7 @@ enum call_kind {
 	CALL_CHANGE,	  /* arg: address, length: taken away; until CALL_CHANGED */
 	CALL_CHANGED,
 	CALL_PROTECTED, /* arg: address, length */
+	CALL_FREED,	/* arg: address, length */
 	CALL_PINS,	/* arg: pid. Its pages that are pinned and locked come back in arg[0], arg[1] */
 };
 

@@ -653,13 +653,23 @@ void client_change_end(struct client_change *ch)
 		tell(ch->whom[ch->n], CALL_CHANGED, (uint64_t)ch->id[ch->n], 0);
 }
 
-void client_protected(uint64_t va, uint64_t len)
+static void tell_all(enum call_kind kind, uint64_t va, uint64_t len)
 {
 	struct remote *list = first_remote();
 
 	for (struct remote *r = list; r; r = r->next)
 		if (to_be_told(list, r))
-			tell(r, CALL_PROTECTED, va, len);
+			tell(r, kind, va, len);
+}
+
+void client_protected(uint64_t va, uint64_t len)
+{
+	tell_all(CALL_PROTECTED, va, len);
+}
+
+void client_freed(uint64_t va, uint64_t len)
+{
+	tell_all(CALL_FREED, va, len);
 }
 
 /* ---- the process ---- */
@@ -667,8 +677,6 @@ void client_protected(uint64_t va, uint64_t len)
 void client_init(void)
 {
 	files_set_closed(closed);
-	if (run_sanitizes(&door.run))
-		callstack_init();
 }
 
 /* The channels are the parent's: their sockets are closed, their pages were not inherited. */

@@ -43,6 +43,8 @@ struct client_change {
 void client_change_begin(struct client_change *ch, uint64_t va, uint64_t len);
 void client_change_end(struct client_change *ch);
 void client_protected(uint64_t va, uint64_t len);
+/* A block of the heap is about to be freed. */
+void client_freed(uint64_t va, uint64_t len);
 /* Cheap: is there any? */
 bool client_watched(void);
 

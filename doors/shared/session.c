@@ -251,6 +251,9 @@ static long do_call(struct session *s, struct call *c)
 	case CALL_PROTECTED:
 		memory_mm_protected(s->peer->mm, c->arg[0], c->arg[1]);
 		return 0;
+	case CALL_FREED:
+		findings_freed(s->peer->mm, c->arg[0], c->arg[1]);
+		return 0;
 	case CALL_PINS:
 		return do_pins(c);
 	default:

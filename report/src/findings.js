@@ -11,6 +11,7 @@ const stackTitles = [
 	["now", "The call that met it"],
 	["device", "The device was last told here"],
 	["mapped", "Mapped here"],
+	["used", "The device that last used it was told here"],
 	["unmapped", "Unmapped here"],
 	["other_mapped", "The other mapping was made here"],
 ];
@@ -43,7 +44,9 @@ function mappingFacts(m) {
 		` ${bytes(size)}, ${m.permissions || "no access"}, ${m.source ?? ""} `,
 		m.va ? make("code", {}, hex(m.va)) : null,
 		m.age_ns ? `, made ${duration(m.age_ns)} before` : "",
-		m.uses != null ? `, used ${plural(m.uses, "time")}` : "");
+		m.uses != null ? `, used ${plural(m.uses, "time")}` : "",
+		m.used_by ? ", last by requester ID " : "",
+		m.used_by ? make("code", {}, m.used_by) : null);
 }
 
 // Where an access lies, seen from the nearest mapping.

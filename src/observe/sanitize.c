@@ -23,6 +23,13 @@ stack_id sanitizer_stack(const struct sanitizer *s)
 	return s->cfg.sink.stack ? s->cfg.sink.stack(s->cfg.sink.arg) : 0;
 }
 
+stack_id sanitizer_device_stack(const struct sanitizer *s, const struct requester *r)
+{
+	const struct finding_sink *sink = &s->cfg.sink;
+
+	return sink->device_stack ? sink->device_stack(sink->arg, r) : 0;
+}
+
 uint64_t sanitizer_now(const struct sanitizer *s)
 {
 	return host_now(s->host);
@@ -312,14 +319,14 @@ static void memory_change(void *arg, const struct event_memory_change *e)
 		look_freed(&f, e->mm, "unmapped, moved or replaced");
 }
 
-void sanitizer_freed(struct sanitizer *s, uint64_t va, uint64_t len)
+void sanitizer_freed(struct sanitizer *s, const struct memory_mm *mm, uint64_t va, uint64_t len)
 {
 	struct search f = {.s = s, .va = va, .last = va + len - 1, .whole = true};
 
 	if (len < __atomic_load_n(&s->shadow.smallest, __ATOMIC_RELAXED) || !sanitizer_reports(s) ||
 	    sanitizer_is_ending(s) || f.last < va)
 		return;
-	look_freed(&f, NULL, "freed a block with");
+	look_freed(&f, mm, "freed a block with");
 }
 
 /* ---- what is left, and advice ---- */

@@ -21,6 +21,7 @@
 #include "observe/finding.h"
 
 struct host;
+struct memory_mm;
 struct sanitizer;
 struct space;
 
@@ -41,10 +42,10 @@ int sanitizer_create(struct host *h, const struct sanitizer_config *cfg, struct 
 /* The host is gone. */
 void sanitizer_destroy(struct sanitizer *s);
 
-/* A heap's free() of [va, va + len) of this process, before it is done. A finding when a whole
- * mapping lies in it; a block that only shares a page with one is none. Any thread; a few
+/* A heap's free() of [va, va + len) of a process (NULL: this one), before it is done. A finding when
+ * a whole mapping lies in it; a block that only shares a page with one is none. Any thread; a few
  * instructions for a block smaller than every mapping. */
-void sanitizer_freed(struct sanitizer *s, uint64_t va, uint64_t len);
+void sanitizer_freed(struct sanitizer *s, const struct memory_mm *mm, uint64_t va, uint64_t len);
 
 /* exit() begins, or exec: what is freed, unmapped and closed from here on is nobody's bug. */
 void sanitizer_ending(struct sanitizer *s);

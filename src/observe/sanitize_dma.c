@@ -147,7 +147,8 @@ void sanitizer_attach(void *arg, const struct event_attach *e)
 
 void sanitizer_dma_begin(void *arg, const struct event_dma *e)
 {
-	struct watcher *w = sanitizer_watcher(arg, e->port->requester, true);
+	struct requester *r = e->port->requester;
+	struct watcher *w = sanitizer_watcher(arg, r, true);
 
 	if (!w || !e->len)
 		return;
@@ -156,6 +157,7 @@ void sanitizer_dma_begin(void *arg, const struct event_dma *e)
 	PUT(w->next, e->iova);
 	PUT(w->last, e->iova + min_u64(e->len - 1, U64MAX - e->iova));
 	PUT(w->access, e->access);
+	w->used = used_by(e->rid, sanitizer_device_stack(arg, r));
 	PUT(w->space, NULL);
 	PUT(w->turn, w->turn + 1);
 }
@@ -244,7 +246,7 @@ struct touch {
 	const struct event_dma_step *e;
 	struct shadow_space *sp;
 	struct shadow_map *m;
-	uint64_t iova, last;
+	uint64_t iova, last, used;
 };
 
 static void fill_step(struct report *r, const struct touch *t, uint64_t iova, uint64_t last)
@@ -261,11 +263,8 @@ static void fill_step(struct report *r, const struct touch *t, uint64_t iova, ui
 
 static void send_step(struct report *r, const struct touch *t)
 {
-	const struct finding_sink *sink = &t->s->cfg.sink;
-
 	r->f.now = sanitizer_stack(t->s);
-	r->f.device_now =
-		sink->device_stack ? sink->device_stack(sink->arg, t->e->port->requester) : 0;
+	r->f.device_now = sanitizer_device_stack(t->s, t->e->port->requester);
 	report_send(t->s, r);
 }
 
@@ -417,6 +416,7 @@ static void touch(const struct touch *t)
 
 	if (likely(uses != UINT32_MAX))
 		__atomic_store_n(&t->m->uses, uses + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->m->used, t->used, __ATOMIC_RELAXED);
 	if (write)
 		shadow_touch(t->m, t->iova, t->last, true);
 	if (t->e->access & IOMMU_READ)
@@ -441,6 +441,7 @@ void sanitizer_dma_step(void *arg, const struct event_dma_step *e)
 	PUT(w->at, e->iova);
 	PUT(w->next, last == U64MAX ? last : last + 1);
 	PUT(w->space, nested ? NULL : t.sp);
+	t.used = w->used;
 	if (unlikely(nested)) {
 		/* Its IOVAs are the guest's. */
 		if (!__atomic_load_n(&t.sp->nested, __ATOMIC_RELAXED))

@@ -321,7 +321,6 @@ static bool is_known(const struct scene *sc)
 void sanitizer_fault(void *arg, const struct event_fault *e)
 {
 	struct sanitizer *s = arg;
-	const struct finding_sink *sink = &s->cfg.sink;
 	struct scene sc = {.s = s, .fault = e->fault, .requester = e->requester};
 	struct report r;
 
@@ -338,6 +337,6 @@ void sanitizer_fault(void *arg, const struct event_fault *e)
 	describe(&sc, &r);
 	lock_release(&s->shadow.lock);
 	r.f.now = sanitizer_stack(s);
-	r.f.device_now = sink->device_stack ? sink->device_stack(sink->arg, e->requester) : 0;
+	r.f.device_now = sanitizer_device_stack(s, e->requester);
 	report_send(s, &r);
 }

@@ -23,6 +23,7 @@ struct watcher {
 	uint64_t at, next; /* what moves now is [at, next); atomic, as all of the transfer */
 	uint64_t begin, last;
 	int access;
+	uint64_t used; /* as of shadow_map, of what it uses */
 	struct shadow_space *space; /* that it goes through; NULL: nothing was translated yet */
 	uint64_t told; /* the turn of a transfer that a finding was reported for; by anybody */
 
@@ -84,6 +85,8 @@ static inline void sanitizer_look_lost(struct sanitizer *s)
 }
 
 stack_id sanitizer_stack(const struct sanitizer *s);
+/* Of the program's last store to the device's registers. */
+stack_id sanitizer_device_stack(const struct sanitizer *s, const struct requester *r);
 uint64_t sanitizer_now(const struct sanitizer *s);
 
 /* sanitize_dma.c. */

@@ -137,6 +137,8 @@ void fill_mapping(const struct shadow_map *m, uint32_t space_id, uint64_t now,
 		[SOURCE_DEVICE] = "device", [SOURCE_DMABUF] = "dma-buf",
 	};
 
+	const uint64_t used = __atomic_load_n(&m->used, __ATOMIC_RELAXED);
+
 	*out = (struct finding_mapping){
 		.there = true,
 		.iova = m->iova,
@@ -147,6 +149,8 @@ void fill_mapping(const struct shadow_map *m, uint32_t space_id, uint64_t now,
 		.space_id = space_id,
 		.age_ns = now > m->made ? now - m->made : 0,
 		.uses = __atomic_load_n(&m->uses, __ATOMIC_RELAXED),
+		.used_rid = (uint32_t)used,
+		.used_at = (stack_id)(used >> 32),
 		.mapped_at = m->mapped_at,
 	};
 }

@@ -437,6 +437,7 @@ static struct shadow_map copy_of(const struct shadow_map *m)
 		.made = m->made,
 		.read = __atomic_load_n(&m->read, __ATOMIC_RELAXED),
 		.wrote = __atomic_load_n(&m->wrote, __ATOMIC_RELAXED),
+		.used = __atomic_load_n(&m->used, __ATOMIC_RELAXED),
 		.same = m->same,
 		.same_prev = m->same_prev,
 		.space = m->space,

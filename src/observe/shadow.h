@@ -3,7 +3,7 @@
  * The shadow: what is mapped for DMA, byte-exact, and what was until lately.
  *
  * A record for each mapping (struct shadow_map), found by space and IOVA, and by process and VA;
- * what was used of it; and a ring of the last mappings that went. Records take 80 bytes: ten
+ * what was used of it; and a ring of the last mappings that went. Records take 88 bytes: ten
  * million of them are wanted.
  *
  * Threads. shadow->lock (LOCK_OBSERVE) guards everything. Without it a requester, within its
@@ -60,6 +60,7 @@ enum {
 struct shadow_map {
 	uint64_t iova, last;	       /* last: atomic, a cut moves it */
 	uint64_t read, wrote;	       /* extents; atomic */
+	uint64_t used;		       /* the last use: used_by(); atomic */
 	uint32_t uses;		       /* atomic; of several devices at once some may be lost */
 	uint8_t flags;		       /* SHADOW_; atomic */
 	uint8_t memory;		       /* which of shadow.memories; 0: not by VA */
@@ -179,6 +180,12 @@ bool shadow_undeclared(struct shadow_space *sp, uint64_t iova, uint64_t last, ui
 struct shadow_map *shadow_find(const struct shadow_space *sp, uint64_t iova);
 /* [iova, last] within @m was read or (@write) written. */
 void shadow_touch(struct shadow_map *m, uint64_t iova, uint64_t last, bool write);
+
+/* Who used a mapping, and the program's last store to its registers before that. */
+static inline uint64_t used_by(uint32_t rid, stack_id store)
+{
+	return (uint64_t)store << 32 | rid;
+}
 
 static inline uint64_t shadow_last(const struct shadow_map *m)
 {

@@ -17,7 +17,7 @@ int main(void)
 	driver_open(&d, IOMMUFD);
 	dma_map(&d, src, PAGE, SRC, MAY_READ);
 	dma_map(&d, dst, PAGE, DST, MAY_WRITE); /* MAP 0x2000000 0x2000fff w */
-	dma_copy(&d, DST, SRC, PAGE);
+	dma_copy(&d, DST, SRC, PAGE); /* USED */
 #ifdef FIXED
 	dma_copy(&d, DST, SRC, PAGE);
 	dma_unmap(&d, DST, PAGE);

@@ -4,6 +4,7 @@
  * allocates gets memory that the device writes to.
  *
  *   ioas run --sanitize --device ioat -- freed-while-mapped-free
+ *   ioas run --shared --sanitize --device ioat -- freed-while-mapped-free
  */
 #include "driver.h"
 

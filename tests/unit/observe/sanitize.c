@@ -80,6 +80,7 @@ static void test_after_unmap(void **state)
 
 	mapped = w->stack + 1;
 	world_map(w, IOVA, 0, 1, RW);
+	assert_int_equal(world_write(w, IOVA, 8), 0);
 	unmapped = w->stack + 1;
 	world_unmap(w, IOVA, PAGE_SIZE);
 	assert_int_equal(world_write(w, IOVA + 100, 8), -EFAULT);
@@ -87,6 +88,8 @@ static void test_after_unmap(void **state)
 	assert_int_equal(t->f.nearest.iova, IOVA);
 	assert_int_equal(t->f.nearest.mapped_at, mapped);
 	assert_int_equal(t->f.nearest.unmapped_at, unmapped);
+	assert_int_equal(t->f.nearest.used_rid, 0x100);
+	assert_int_equal(t->f.nearest.used_at, 1000 + 0x100);
 	assert_int_equal(t->f.nearest.va, (uintptr_t)w->mem);
 	assert_string_equal(t->f.nearest.source, "anonymous");
 	assert_int_equal(t->f.nearest.space_id, w->ioas->obj.id);
@@ -234,13 +237,13 @@ static void test_freed_block(void **state)
 	struct world *w = *state;
 
 	world_map(w, IOVA, 4, 2, RW);
-	sanitizer_freed(w->s, (uintptr_t)w->mem + 4 * PAGE_SIZE + 1, 2 * PAGE_SIZE);
-	sanitizer_freed(w->s, (uintptr_t)w->mem + 4 * PAGE_SIZE, 2 * PAGE_SIZE - 1);
-	sanitizer_freed(w->s, (uintptr_t)w->mem + 4 * PAGE_SIZE, 16);
-	sanitizer_freed(w->s, (uintptr_t)w->mem + 4 * PAGE_SIZE, 0);
-	sanitizer_freed(w->s, (uintptr_t)w->mem + 6 * PAGE_SIZE, 10 * PAGE_SIZE);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem + 4 * PAGE_SIZE + 1, 2 * PAGE_SIZE);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem + 4 * PAGE_SIZE, 2 * PAGE_SIZE - 1);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem + 4 * PAGE_SIZE, 16);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem + 4 * PAGE_SIZE, 0);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem + 6 * PAGE_SIZE, 10 * PAGE_SIZE);
 	assert_silent(w);
-	sanitizer_freed(w->s, (uintptr_t)w->mem + 3 * PAGE_SIZE + 16, 4 * PAGE_SIZE);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem + 3 * PAGE_SIZE + 16, 4 * PAGE_SIZE);
 	assert_found(w, FREED_WHILE_MAPPED);
 	change(w, w->mem, PAGES * PAGE_SIZE);
 	world_unmap(w, IOVA, 2 * PAGE_SIZE);
@@ -253,7 +256,7 @@ static void test_free_while_ending(void **state)
 
 	world_map(w, IOVA, 4, 2, RW);
 	sanitizer_ending(w->s);
-	sanitizer_freed(w->s, (uintptr_t)w->mem, PAGES * PAGE_SIZE);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem, PAGES * PAGE_SIZE);
 	change(w, w->mem, PAGES * PAGE_SIZE);
 	world_unmap(w, IOVA, 2 * PAGE_SIZE);
 	assert_silent(w);

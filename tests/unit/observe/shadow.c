@@ -280,7 +280,7 @@ static void test_quiet(void **state)
 	assert_true(sanitizer_mapping(w->s, w->ioas->space, IOVA, &m));
 	assert_int_equal(m.uses, 5);
 	assert_string_equal(m.source, "anonymous");
-	sanitizer_freed(w->s, (uintptr_t)w->mem, LONG);
+	sanitizer_freed(w->s, NULL, (uintptr_t)w->mem, LONG);
 	world_unmap(w, IOVA, PAGE_SIZE);
 	sanitizer_exit(w->s);
 	assert_silent(w);
@@ -341,7 +341,7 @@ static void *map_thread(void *arg)
 
 		world_map(k->w, base + at * 4 * PAGE_SIZE, page + at, n, RW);
 		if (i % 4 == 0)
-			sanitizer_freed(k->w->s, (uintptr_t)k->w->mem + page * PAGE_SIZE,
+			sanitizer_freed(k->w->s, NULL, (uintptr_t)k->w->mem + page * PAGE_SIZE,
 					16 * PAGE_SIZE);
 		sanitizer_mapping(k->w->s, k->w->ioas->space, base + at * 4 * PAGE_SIZE, &m);
 		world_unmap(k->w, base + at * 4 * PAGE_SIZE, n * PAGE_SIZE);

@@ -32,6 +32,7 @@ static const struct goal {
 	{"record the end of a read of 4 KiB", 150},
 	{"record the end of a write of 4 KiB", 150},
 	{"map+unmap 4 KiB, sanitized", 3, .times = true},
+	{"map+unmap 4 KiB of 20,000, no device, sanitized", 3, .times = true},
 	{"DMA read of 4 KiB, sanitized", 2, .times = true},
 	{"nested DMA read of 4 KiB, sanitized", 2, .times = true},
 	{"translate, 2 MiB of 4 KiB pages: hits", 8},

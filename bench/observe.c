@@ -20,6 +20,7 @@
 #define PAGE  4096ull
 #define IOVA  (4ull << 30)
 #define PAGES 16u /* that transfers are of */
+#define CROWD 20000u
 #define BURST 64u /* after so many operations the ring is emptied */
 
 enum kind { OFF, TRACK, SANITIZE, RECORD, KINDS };
@@ -154,6 +155,33 @@ static void plain_create(struct bed *t)
 	map(t, t->base, PAGES * PAGE);
 }
 
+/* Where a map is cheapest: in an IOAS that nothing is attached to; among many. */
+static void crowd_create(struct bed *t)
+{
+	const struct ioas_host_config cfg = {.ipc_lock = true};
+	struct ioas_context_config ctx = {0};
+	struct guest *g = &t->guest;
+
+	guest_check(ioas_host_create(&cfg, &g->host, NULL, 0), "ioas_host_create");
+	add_observer(t, g->host->host);
+	ctx.host = g->host;
+	guest_check(ioas_context_open(&ctx, &g->ctx), "ioas_context_open");
+	g->mem = mmap(NULL, (CROWD + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		      -1, 0);
+	guest_check(g->mem == MAP_FAILED ? -12 : 0, "mmap");
+	guest_check(ioas_memory_register(g->host, g->mem, (CROWD + 1) * PAGE),
+		    "ioas_memory_register");
+	guest_check(ioas_create(g->ctx, &g->ioas), "ioas_create");
+	for (uint64_t i = 1; i <= CROWD; i++) {
+		uint64_t iova = IOVA + (i + CROWD) * PAGE;
+
+		guest_check(ioas_map(g->ctx, g->ioas, (char *)g->mem + i * PAGE, PAGE,
+				     IOAS_MAP_FIXED | IOAS_MAP_RW, &iova),
+			    "ioas_map");
+		empty(t);
+	}
+}
+
 static void nested_create(struct bed *t)
 {
 	struct ioas_host *h = guest_host();
@@ -181,16 +209,18 @@ static void measure(struct bench *b, struct bed *beds, const char *name,
 
 int main(int argc, char **argv)
 {
-	static struct bed plain[KINDS], nested[KINDS];
+	static struct bed plain[KINDS], crowd[KINDS], nested[KINDS];
 	struct bench b;
 
 	bench_begin(&b, argc, argv);
 	for (unsigned int k = 0; k < KINDS; k++) {
-		plain[k].kind = nested[k].kind = (enum kind)k;
+		plain[k].kind = crowd[k].kind = nested[k].kind = (enum kind)k;
 		plain_create(&plain[k]);
+		crowd_create(&crowd[k]);
 		nested_create(&nested[k]);
 	}
 	measure(&b, plain, "map+unmap 4 KiB", map_unmap, 20000);
+	measure(&b, crowd, "map+unmap 4 KiB of 20,000, no device", map_unmap, 20000);
 	measure(&b, plain, "DMA read of 4 KiB", transfer, 100000);
 	measure(&b, nested, "nested DMA read of 4 KiB", transfer, 100000);
 	return bench_end(&b);

@@ -155,6 +155,7 @@ static void unmap(void *arg, const struct event_unmap *e)
 	if (s->cfg.advice && sanitizer_reports(s))
 		sanitizer_advise(s, sp, e->iova, e->last, stack);
 	lock_acquire(&s->shadow.lock);
+	shadow_free(&s->shadow, sp); /* of the call before this one */
 	for (bool more = range_first_overlap(&sp->maps, e->iova, e->last, &r); more;
 	     more = range_next_overlap(&sp->maps, e->last, &r))
 		shadow_remove(&s->shadow, sp, r.value, now, stack);
@@ -162,12 +163,16 @@ static void unmap(void *arg, const struct event_unmap *e)
 	sanitizer_look_lost(s);
 }
 
+/* Calls on one space come one after the other: a few records may wait for the next, which has the
+ * lock anyway. */
+#define MAY_WAIT 64
+
 static void unmapped(void *arg, const struct event_unmapped *e)
 {
 	struct sanitizer *s = arg;
 	struct shadow_space *sp = shadow_space_of(&s->shadow, e->space);
 
-	if (!sp)
+	if (!sp || sp->nr_dying <= MAY_WAIT)
 		return;
 	lock_acquire(&s->shadow.lock);
 	shadow_free(&s->shadow, sp);

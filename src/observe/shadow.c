@@ -480,6 +480,7 @@ void shadow_remove(struct shadow *s, struct shadow_space *sp, struct shadow_map 
 	remember(s, sp, m, when, stack);
 	m->same = sp->dying;
 	sp->dying = m;
+	sp->nr_dying++;
 }
 
 void shadow_free(struct shadow *s, struct shadow_space *sp)
@@ -491,6 +492,7 @@ void shadow_free(struct shadow *s, struct shadow_space *sp)
 		pool_free(&s->maps, m);
 	}
 	sp->dying = NULL;
+	sp->nr_dying = 0;
 }
 
 /* The part of @extent of @m within bytes [from, to] of it, for a map that begins there. */

@@ -87,6 +87,7 @@ struct shadow_space {
 	struct range_tree meant; /* declared bytes; ranges that do not touch */
 	uint64_t gone_first, gone_last; /* what went lay within; first > last: nothing went */
 	struct shadow_map *dying;	/* removed, not freed; chained by same */
+	uint32_t nr_dying;
 	struct shadow_space *next;	/* of the bucket; atomic */
 	struct list link;		/* all, or those not in use */
 };

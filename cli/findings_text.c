@@ -58,6 +58,20 @@ static void print_stack(FILE *to, const char *title, const json_t *stack)
 	json_array_foreach(stack, i, frame) print_frame(to, i, frame);
 }
 
+/* Often the access that was wrong came from the very store that the last good one came from. */
+static void print_stacks(FILE *to, const json_t *of)
+{
+	for (size_t i = 0; i < NR_STACKS; i++) {
+		const json_t *stack = json_object_get(of, stacks[i].key);
+
+		if (!strcmp(stacks[i].key, "used") && json_array_size(stack) &&
+		    json_equal(stack, json_object_get(of, "device")))
+			fputs("  it was last used after the same store\n", to);
+		else
+			print_stack(to, stacks[i].title, stack);
+	}
+}
+
 static void print_age(FILE *to, uint64_t ns)
 {
 	if (ns >= 1000000000)
@@ -158,9 +172,7 @@ void findings_print(FILE *to, const json_t *f)
 	print_mapping(to, "mapping", json_object_get(f, "nearest"));
 	print_mapping(to, "other", json_object_get(f, "other"));
 	print_line(to, "advice", text_of(f, "advice"));
-	for (size_t i = 0; i < NR_STACKS; i++)
-		print_stack(to, stacks[i].title,
-			    json_object_get(json_object_get(f, "stacks"), stacks[i].key));
+	print_stacks(to, json_object_get(f, "stacks"));
 	fputs("SUMMARY: ioas: ", to);
 	print_short(to, f);
 }

@@ -414,15 +414,16 @@ static void touch(const struct touch *t)
 		shadow_flags(t->m) & (write ? SHADOW_DECLARED | SHADOW_ALIAS : SHADOW_DECLARED);
 	const uint32_t uses = __atomic_load_n(&t->m->uses, __ATOMIC_RELAXED);
 
-	if (likely(uses != UINT32_MAX))
-		__atomic_store_n(&t->m->uses, uses + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&t->m->used, t->used, __ATOMIC_RELAXED);
 	if (write)
 		shadow_touch(t->m, t->iova, t->last, true);
 	if (t->e->access & IOMMU_READ)
 		shadow_touch(t->m, t->iova, t->last, false);
 	if (unlikely(flags | forbidden(t)))
 		check(t, flags);
+	/* What is reported has the uses before this one. */
+	if (likely(uses != UINT32_MAX))
+		__atomic_store_n(&t->m->uses, uses + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->m->used, t->used, __ATOMIC_RELAXED);
 }
 
 void sanitizer_dma_step(void *arg, const struct event_dma_step *e)

@@ -123,12 +123,15 @@ static void print_device(FILE *to, const json_t *f)
 
 static void print_access(FILE *to, const json_t *f)
 {
-	const char *access = text_of(f, "access");
+	const char *access = text_of(f, "access"), *gpa = text_of(f, "gpa");
 	const uint64_t len = number_of(f, "length");
 
-	fprintf(to, "  %-8s %s%s%" PRIu64 " %s at IOVA %s\n", access ? "access" : "range",
+	fprintf(to, "  %-8s %s%s%" PRIu64 " %s at IOVA %s", access ? "access" : "range",
 		access ? access : "", access ? " of " : "", len, len == 1 ? "byte" : "bytes",
 		text_of(f, "iova"));
+	if (gpa)
+		fprintf(to, ", guest physical address %s", gpa);
+	fputc('\n', to);
 }
 
 /* The innermost frame of the first stack that there is. */

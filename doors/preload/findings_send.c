@@ -144,6 +144,8 @@ static void add_finding(struct json *j, const struct finding *f)
 	add_device(j, f);
 	json_hex(j, "iova", f->iova);
 	json_number(j, "length", f->len);
+	if (f->nested)
+		json_hex(j, "gpa", f->gpa);
 	json_string(j, "access", access_name(f->access));
 	if (f->va)
 		json_hex(j, "va", f->va);

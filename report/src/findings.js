@@ -20,12 +20,14 @@ function bigOrNull(text) {
 	return text == null ? null : BigInt(text);
 }
 
-// Findings as the map and the list need them: numbered, with addresses as BigInts and their space.
+// Findings as the map and the list need them: numbered, with addresses as BigInts and their space. Behind a guest's tables the
+// mappings lie at guest physical addresses, and so does the finding beside them.
 export function readFindings(recording) {
 	return recording.findings.map((f, i) => ({
 		...f,
 		number: i + 1,
-		iova: bigOrNull(f.iova ?? f.nearest?.iova),
+		asked: f.iova,
+		iova: bigOrNull((f.nearest ? f.gpa : null) ?? f.iova ?? f.nearest?.iova),
 		space: f.space ?? -1,
 		t: f.t ?? 0,
 	}));
@@ -53,7 +55,8 @@ function mappingFacts(m) {
 function distance(f) {
 	if (!f.nearest || f.iova == null) return null;
 	const [first, last] = [BigInt(f.nearest.iova), BigInt(f.nearest.last)];
-	const end = f.iova + BigInt(f.length || 1) - 1n;
+	// What is behind its page the guest's tables may lead elsewhere.
+	const end = f.iova + (f.gpa ? 0n : BigInt(f.length || 1) - 1n);
 	if (f.iova > last) return f.iova === last + 1n ? "begins right behind it" : `begins ${bytes(f.iova - last - 1n)} behind its end`;
 	if (end < first) return `ends ${bytes(first - end - 1n)} before it`;
 	if (end > last) return `begins in it, ends ${bytes(end - last)} behind its end`;
@@ -81,7 +84,9 @@ function details(f, show) {
 		make("dl.facts", {},
 			fact("Device", f.device, f.rid ? ` (requester ${f.rid}${f.pasid ? `, PASID ${f.pasid}` : ""})` : ""),
 			fact("Access", f.access && f.access !== "none" ? `${f.access} of ${plural(f.length, "byte")} at ` : "",
-				f.iova != null ? make("code", {}, hex(f.iova)) : null),
+				f.iova != null ? make("code", {}, f.asked ?? hex(f.iova)) : null,
+				f.gpa ? ", guest physical address " : "",
+				f.gpa ? make("code", {}, f.gpa) : null),
 			fact("The IOMMU", f.iommu),
 			fact("Nearest mapping", mappingFacts(f.nearest)),
 			fact("The access", f.access && f.access !== "none" ? distance(f) : null),

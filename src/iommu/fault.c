@@ -91,7 +91,15 @@ int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint6
 	return count(r, &f, r->iommu->make->fault_code(r->iommu, &f), true);
 }
 
+static enum iommu_fault_met met_by(const struct nested_fault *f)
+{
+	if (!f || f->stage != 2)
+		return FAULT_MET_STAGE1;
+	return f->config ? FAULT_MET_CONFIG : f->walk ? FAULT_MET_TABLE : FAULT_MET_DATA;
+}
+
 static struct iommu_fault nested_fault_of(const struct nested_request *q,
+					  const struct nested_fault *f,
 					  enum iommu_fault_reason reason)
 {
 	return (struct iommu_fault){
@@ -101,26 +109,29 @@ static struct iommu_fault nested_fault_of(const struct nested_request *q,
 		.len = q->len,
 		.access = (enum iommu_access)q->access,
 		.reason = reason,
+		.met = met_by(f),
+		.gpa = f ? f->gpa : 0,
 	};
 }
 
-int nested_host_fault(const struct nested_request *q, enum iommu_fault_reason reason, uint32_t code)
+int nested_host_fault(const struct nested_request *q, const struct nested_fault *f,
+		      enum iommu_fault_reason reason, uint32_t code)
 {
-	struct iommu_fault f = nested_fault_of(q, reason);
+	struct iommu_fault fault = nested_fault_of(q, f, reason);
 
 	if (unlikely(q->look != NULL))
 		return look_refuse(q->look, reason, code);
-	return count(q->r, &f, code, true);
+	return count(q->r, &fault, code, true);
 }
 
-int nested_guest_fault(const struct nested_request *q, enum iommu_fault_reason reason,
-		       uint32_t code)
+int nested_guest_fault(const struct nested_request *q, const struct nested_fault *f,
+		       enum iommu_fault_reason reason, uint32_t code)
 {
-	struct iommu_fault f = nested_fault_of(q, reason);
+	struct iommu_fault fault = nested_fault_of(q, f, reason);
 
 	if (unlikely(q->look != NULL))
 		return look_refuse(q->look, reason, code);
-	return count(q->r, &f, code, false);
+	return count(q->r, &fault, code, false);
 }
 
 uint64_t nested_virt_id(const struct nested_request *q)

@@ -60,6 +60,15 @@ enum iommu_fault_reason {
 	FAULT_NO_PEER, /* a BAR that does not answer */
 };
 
+/* Behind a guest's tables: what was looked for when the fault was met. */
+enum iommu_fault_met {
+	FAULT_MET_NOTHING, /* no tables of a guest's were looked into */
+	FAULT_MET_STAGE1,  /* they, or the guest's configuration, say no */
+	FAULT_MET_DATA,	   /* stage 2 says no to the guest physical address that they lead to, */
+	FAULT_MET_TABLE,   /* to that of one of their entries, */
+	FAULT_MET_CONFIG,  /* or to that of a configuration structure */
+};
+
 struct iommu_fault {
 	uint32_t rid;
 	uint32_t pasid; /* IOMMU_NO_PASID: none */
@@ -69,6 +78,8 @@ struct iommu_fault {
 	enum iommu_fault_reason reason;
 	const struct pt_ops *format; /* of the table that was to translate it; NULL: none was */
 	uint32_t code; /* the make's own fault reason code, as its specification numbers it */
+	enum iommu_fault_met met;
+	uint64_t gpa; /* where met is of stage 2 */
 };
 
 /* Flags of domain_alloc(), the ABI's HWPT flags that concern a paging domain. */

@@ -195,9 +195,12 @@ int nested_read(const struct nested_request *q, uint64_t gpa, void *dst, size_t 
 
 	if (unlikely(q->look != NULL))
 		return look_read(q->look, gpa, dst, len, f);
-	for (size_t n = 0; n < len / sizeof(uint64_t); n++)
-		if (!read_word(q, gpa + n * sizeof(uint64_t), &words[n], f))
-			return -EFAULT;
+	for (size_t n = 0; n < len / sizeof(uint64_t); n++) {
+		if (read_word(q, gpa + n * sizeof(uint64_t), &words[n], f))
+			continue;
+		f->config = true;
+		return -EFAULT;
+	}
 	return 0;
 }
 

@@ -38,7 +38,8 @@ struct nested_request {
 	uint64_t iova, len;
 	unsigned int access; /* enum iommu_access */
 	bool ats; /* a translation request: only what is wrong with the configuration is told */
-	/* Not a request at all (look.h): nobody is told of anything, nothing is remembered. NULL: one. */
+	/* Not a request at all (look.h): nobody is told of anything, nothing is remembered. NULL:
+	 * one. */
 	struct look *look;
 };
 
@@ -74,6 +75,7 @@ struct nested_fault {
 	uint8_t what;  /* enum pt_fault; PT_FAULT_NONE when only permissions are missing */
 	uint8_t level; /* of the stage 1 entry, where there is one: 0 that of the smallest leaves */
 	bool walk;     /* stage 2: at the address of a stage 1 table's entry, not of the data */
+	bool config;   /* stage 2: at that of a configuration structure */
 	uint8_t missing; /* enum iommu_access: what was not permitted */
 	uint8_t may;	 /* PT_MAY_*: what the whole way of stage 1 permits, where that is why */
 	uint64_t gpa;	 /* stage 2: the address that it was asked for */
@@ -160,12 +162,13 @@ void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent
 int nested_read(const struct nested_request *q, uint64_t gpa, void *dst, size_t len,
 		struct nested_fault *f);
 
-/* Record the fault, and tell the host of it, not the guest. -EFAULT. */
-int nested_host_fault(const struct nested_request *q, enum iommu_fault_reason reason,
-		      uint32_t code);
+/* Record the fault, and tell the host of it, not the guest. @f: what was in the way; NULL: what the
+ * guest's structures say. -EFAULT. */
+int nested_host_fault(const struct nested_request *q, const struct nested_fault *f,
+		      enum iommu_fault_reason reason, uint32_t code);
 /* Record it only: the guest was told. -EFAULT. */
-int nested_guest_fault(const struct nested_request *q, enum iommu_fault_reason reason,
-		       uint32_t code);
+int nested_guest_fault(const struct nested_request *q, const struct nested_fault *f,
+		       enum iommu_fault_reason reason, uint32_t code);
 /* The guest's name of the requester (nested_ops.attach). */
 uint64_t nested_virt_id(const struct nested_request *q);
 

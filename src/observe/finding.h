@@ -63,6 +63,8 @@ struct finding {
 	const char *device; /* "0000:01:00.0"; NULL: no device has to do with it */
 	uint32_t rid, pasid;
 	uint64_t iova, len; /* what was accessed, asked for or left */
+	bool nested;	    /* behind a guest's tables, whose guest physical address is known: */
+	uint64_t gpa;	    /* the mappings are at such, as the nest parent's IOVAs */
 	int access;	    /* enum iommu_access; 0: no access */
 	uint64_t va;	    /* of freed memory; 0 otherwise */
 	const char *iommu;  /* what the IOMMU did, in words: "blocked it: not mapped (DMAR fault

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "iommu/iommu.h"
+#include "iommu/domain.h"
 #include "observe/sanitize_private.h"
 #include "space/space.h"
 
@@ -20,6 +20,11 @@ struct scene {
 	struct requester *requester;
 	const struct watcher *watcher;
 	bool nested, running;
+	/* Where and how it met the mappings of sp: for a nested domain with a guest physical
+	 * address, if one is known. */
+	bool known;
+	uint64_t at;
+	int access;
 	uint64_t start; /* of the transfer */
 	uint64_t len;	/* from the fault to its end */
 	uint64_t now;
@@ -27,20 +32,39 @@ struct scene {
 	const struct shadow_gone *gone;
 };
 
+/* Behind a guest's tables: at which address of its it was refused, and on what errand. */
+static const char *errand_words(const struct scene *sc, char *buf, size_t len)
+{
+	const enum iommu_fault_met met = sc->fault->met;
+
+	buf[0] = '\0';
+	if (!sc->nested || !sc->known)
+		return buf;
+	if (met == FAULT_MET_TABLE || met == FAULT_MET_CONFIG)
+		snprintf(buf, len,
+			 ", and the IOMMU to %s the guest's %s for it at guest physical address "
+			 "%#" PRIx64,
+			 sc->access & IOMMU_WRITE ? "mark" : "read",
+			 met == FAULT_MET_TABLE ? "table" : "configuration", sc->at);
+	else
+		snprintf(buf, len, " (guest physical address %#" PRIx64 ")", sc->at);
+	return buf;
+}
+
 /* "tried to write 64 bytes to IOVA 0x1000" */
 static const char *deed_words(const struct scene *sc, char *buf, size_t len)
 {
 	const bool write = sc->fault->access & IOMMU_WRITE;
-	char bytes[32];
+	char bytes[32], errand[112];
 
-	snprintf(buf, len, "tried to %s %s %s IOVA %#" PRIx64, write ? "write" : "read",
+	snprintf(buf, len, "tried to %s %s %s IOVA %#" PRIx64 "%s", write ? "write" : "read",
 		 length_words(sc->len, bytes, sizeof(bytes)), write ? "to" : "from",
-		 sc->fault->iova);
+		 sc->fault->iova, errand_words(sc, errand, sizeof(errand)));
 	return buf;
 }
 
 struct words {
-	char who[64], deed[96], space[24], time[24], len[32];
+	char who[64], deed[208], space[24], time[24], len[32];
 };
 
 static void say(const struct scene *sc, struct report *r, struct words *w)
@@ -67,6 +91,11 @@ static void no_domain(const struct scene *sc, struct report *r)
 		report_text(r, "%s %s while bus mastering is off", w.who, w.deed);
 		r->f.advice = "set the Bus Master Enable bit of the PCI command register before "
 			      "the device is given work";
+	} else if (sc->fault->met == FAULT_MET_STAGE1) {
+		report_text(r, "%s %s, but the guest's configuration does not let it through",
+			    w.who, w.deed);
+		r->f.advice = "look at the guest's structures (ioas walk): the device, or its "
+			      "PASID, has no valid entry";
 	} else {
 		report_text(r, "%s %s, but no address space is attached%s", w.who, w.deed,
 			    sc->fault->pasid ? " to the PASID" : "");
@@ -82,7 +111,7 @@ static void to_freed(const struct scene *sc, struct report *r)
 	say(sc, r, &w);
 	set_nearest(sc, r, sc->here);
 	if (sc->here)
-		r->f.va = sc->here->va + (sc->fault->iova - sc->here->iova);
+		r->f.va = sc->here->va + (sc->at - sc->here->iova);
 	if (sc->fault->reason == FAULT_NO_PEER) {
 		report_text(r,
 			    "%s %s, which leads to another device's registers that do not "
@@ -99,17 +128,26 @@ static void to_freed(const struct scene *sc, struct report *r)
 
 static void direction(const struct scene *sc, struct report *r)
 {
+	const bool write = sc->access & IOMMU_WRITE;
 	struct words w;
 
 	say(sc, r, &w);
+	if (sc->fault->met == FAULT_MET_STAGE1) {
+		report_text(r, "%s %s, %s", w.who, w.deed,
+			    sc->fault->reason == FAULT_WRITE
+				    ? "which the guest's own tables permit no write to"
+				    : "which the guest's own tables permit no such read of");
+		r->f.advice = "look at the guest's entries (ioas walk): it has mapped the page "
+			      "with other permissions than the device was given work with";
+		return;
+	}
 	set_nearest(sc, r, sc->here);
 	report_text(r, "%s %s in a mapping that permits %s only", w.who, w.deed,
-		    prot_words(sc->here				 ? sc->here->prot
-			       : sc->fault->access & IOMMU_WRITE ? SPACE_READ
-								 : SPACE_WRITE));
-	r->f.advice = sc->fault->access & IOMMU_WRITE
-			      ? "map it writable, or look why the device writes there"
-			      : "map it readable, or look why the device reads there";
+		    prot_words(sc->here ? sc->here->prot
+			       : write	? SPACE_READ
+					: SPACE_WRITE));
+	r->f.advice = write ? "map it writable, or look why the device writes there"
+			    : "map it readable, or look why the device reads there";
 }
 
 static void after_unmap(const struct scene *sc, struct report *r)
@@ -121,17 +159,20 @@ static void after_unmap(const struct scene *sc, struct report *r)
 	fill_gone(sc->gone, sc->now, &r->f.nearest);
 	report_text(r, "%s %s in a mapping of %s that was removed %s before", w.who, w.deed,
 		    w.space, time_words(ago, w.time, sizeof(w.time)));
-	r->f.advice = "wait until the device is done with the memory before it is unmapped";
+	r->f.advice = sc->nested ? "take the page out of the guest's tables, or have the guest do "
+				   "it, and invalidate, before it is unmapped from the nest parent"
+				 : "wait until the device is done with the memory before it is "
+				   "unmapped";
 }
 
 static void out_of_bounds(const struct scene *sc, struct report *r)
 {
-	const uint64_t gap = sc->fault->iova - sc->below->last - 1;
+	const uint64_t gap = sc->at - sc->below->last - 1;
 	struct words w;
 
 	say(sc, r, &w);
 	set_nearest(sc, r, sc->below);
-	if (sc->running && sc->start <= sc->below->last)
+	if (sc->running && !sc->nested && sc->start <= sc->below->last)
 		report_text(r,
 			    "%s %s: the transfer began at %#" PRIx64
 			    " and ran over the end of the mapping, %#" PRIx64,
@@ -139,7 +180,10 @@ static void out_of_bounds(const struct scene *sc, struct report *r)
 	else
 		report_text(r, "%s %s, %s behind the end of a mapping", w.who, w.deed,
 			    length_words(gap + 1, w.len, sizeof(w.len)));
-	r->f.advice = "the length or the address in the device's descriptor is beyond the buffer";
+	r->f.advice = sc->nested ? "the guest's tables lead beyond the memory that it has, or the "
+				   "VMM has not mapped all of it"
+				 : "the length or the address in the device's descriptor is beyond "
+				   "the buffer";
 }
 
 static bool take_first(void *arg, struct shadow_map *m)
@@ -153,10 +197,46 @@ static const struct shadow_map *map_at_va(const struct scene *sc)
 {
 	struct shadow_map *m = NULL;
 
-	if (sc->sp && !sc->here)
+	if (sc->sp && !sc->nested && !sc->here)
 		shadow_each_at(&sc->s->shadow, NULL, sc->fault->iova, sc->fault->iova, take_first,
 			       &m);
 	return m && m->space == sc->sp->number ? m : NULL;
+}
+
+/* Nothing is known of where it led. */
+static void not_translated(const struct scene *sc, struct report *r, const struct words *w)
+{
+	if (sc->fault->met == FAULT_MET_STAGE1) {
+		report_text(r, "%s %s, which the guest's own tables do not map", w->who, w->deed);
+		r->f.advice = "look at the guest's entries (ioas walk): the guest has not mapped "
+			      "it, or the device was given another address";
+		return;
+	}
+	report_text(r,
+		    "%s %s, which is not mapped by the guest's own tables or by the nest parent "
+		    "below them",
+		    w->who, w->deed);
+	r->f.advice = "walk both stages (ioas walk): the guest has not mapped it, names memory "
+		      "that it does not have, or the VMM has not mapped all of it";
+}
+
+static bool is_message(const struct scene *sc)
+{
+	const struct iommu_region *window = &requester_iommu(sc->requester)->msi;
+
+	return sc->fault->reason == FAULT_MSI ||
+	       (sc->nested && sc->known && sc->at >= window->start && sc->at <= window->last);
+}
+
+static const char *unmapped_advice(const struct scene *sc)
+{
+	if (sc->sp && !range_count(&sc->sp->maps))
+		return "nothing at all is mapped there: map the buffers before the device is given "
+		       "work";
+	if (sc->nested)
+		return "walk both stages (ioas walk): the guest names memory that it does not "
+		       "have, or the VMM has not mapped all of it";
+	return "map the buffer, or look which address the device was given";
 }
 
 static void unmapped(const struct scene *sc, struct report *r)
@@ -165,13 +245,8 @@ static void unmapped(const struct scene *sc, struct report *r)
 	struct words w;
 
 	say(sc, r, &w);
-	if (sc->nested) {
-		report_text(r,
-			    "%s %s, which is not mapped by the guest's own tables or by the nest "
-			    "parent below them",
-			    w.who, w.deed);
-		r->f.advice = "walk both stages (ioas walk): the guest has not mapped it, names "
-			      "memory that it does not have, or the VMM has not mapped all of it";
+	if (sc->nested && !sc->known && !is_message(sc)) {
+		not_translated(sc, r, &w);
 		return;
 	}
 	same = map_at_va(sc);
@@ -184,11 +259,8 @@ static void unmapped(const struct scene *sc, struct report *r)
 		r->f.advice = "give the device the IOVA";
 		return;
 	}
-	set_nearest(sc, r,
-		    sc->here ? sc->here
-		    : sc->sp ? shadow_nearest(sc->sp, sc->fault->iova)
-			     : NULL);
-	if (sc->fault->reason == FAULT_MSI)
+	set_nearest(sc, r, sc->here ? sc->here : sc->known ? shadow_nearest(sc->sp, sc->at) : NULL);
+	if (is_message(sc))
 		report_text(r,
 			    "%s %s, in the window of interrupt messages, where memory cannot "
 			    "be reached",
@@ -196,15 +268,15 @@ static void unmapped(const struct scene *sc, struct report *r)
 	else if (sc->fault->reason == FAULT_ADDRESS)
 		report_text(r, "%s %s, beyond the addresses that the IOMMU translates", w.who,
 			    w.deed);
+	else if (sc->here && sc->here->source == SOURCE_DEVICE)
+		report_text(r, "%s %s, in a device's registers, where no table can be", w.who,
+			    w.deed);
 	else if (sc->here)
 		report_text(r, "%s %s, which was not mapped yet", w.who, w.deed);
 	else
 		report_text(r, "%s %s, which was never mapped in %s", w.who, w.deed,
 			    sc->sp ? w.space : "its address space");
-	r->f.advice = sc->sp && !range_count(&sc->sp->maps)
-			      ? "nothing at all is mapped there: map the buffers before the device "
-				"is given work"
-			      : "map the buffer, or look which address the device was given";
+	r->f.advice = unmapped_advice(sc);
 }
 
 static const struct {
@@ -221,11 +293,11 @@ static bool ran_out(const struct scene *sc)
 {
 	const struct shadow_map *m = sc->below;
 
-	if (!m || sc->fault->iova - m->last > BEHIND || sc->fault->reason == FAULT_MSI)
+	if (!m || sc->at - m->last > BEHIND || is_message(sc))
 		return false;
 	if (!sc->gone)
 		return true;
-	return sc->running && sc->start <= m->last && m->made > sc->gone->when;
+	return sc->running && !sc->nested && sc->start <= m->last && m->made > sc->gone->when;
 }
 
 static bool lacks(const struct shadow_map *m, int access)
@@ -236,21 +308,10 @@ static bool lacks(const struct shadow_map *m, int access)
 	return m && (m->prot & wanted) != wanted;
 }
 
-static enum finding_kind classify(const struct scene *sc)
+/* By what is mapped around it. */
+static enum finding_kind classify_place(const struct scene *sc)
 {
-	switch (sc->fault->reason) {
-	case FAULT_BLOCKED:
-	case FAULT_BUS_MASTER:
-		return FINDING_DMA_NO_DOMAIN;
-	case FAULT_GONE:
-	case FAULT_NO_PEER:
-		return sc->nested ? FINDING_DMA_UNMAPPED : FINDING_DMA_TO_FREED;
-	default:
-		break;
-	}
-	if (sc->nested || !sc->sp)
-		return FINDING_DMA_UNMAPPED;
-	if (lacks(sc->here, sc->fault->access))
+	if (lacks(sc->here, sc->access))
 		return FINDING_DMA_DIRECTION;
 	if (sc->here)
 		return FINDING_DMA_UNMAPPED;
@@ -259,18 +320,69 @@ static enum finding_kind classify(const struct scene *sc)
 	return sc->gone ? FINDING_DMA_AFTER_UNMAP : FINDING_DMA_UNMAPPED;
 }
 
+/* Behind a guest's tables. A mapping that is there and permits it has no memory to give. */
+static enum finding_kind classify_nested(const struct scene *sc)
+{
+	const enum iommu_fault_reason reason = sc->fault->reason;
+	const bool refused = reason == FAULT_READ || reason == FAULT_WRITE;
+
+	if (!sc->known)
+		return refused && sc->fault->met == FAULT_MET_STAGE1 ? FINDING_DMA_DIRECTION
+								     : FINDING_DMA_UNMAPPED;
+	if (sc->here && !lacks(sc->here, sc->access) && reason != FAULT_NOT_PRESENT)
+		return sc->here->source == SOURCE_DEVICE && reason != FAULT_NO_PEER
+			       ? FINDING_DMA_UNMAPPED
+			       : FINDING_DMA_TO_FREED;
+	return classify_place(sc);
+}
+
+static enum finding_kind classify(const struct scene *sc)
+{
+	if (sc->fault->reason == FAULT_BUS_MASTER)
+		return FINDING_DMA_NO_DOMAIN;
+	if (sc->fault->met >= FAULT_MET_DATA)
+		return classify_nested(sc);
+	switch (sc->fault->reason) {
+	case FAULT_BLOCKED:
+		return FINDING_DMA_NO_DOMAIN;
+	case FAULT_GONE:
+	case FAULT_NO_PEER:
+		return sc->nested ? classify_nested(sc) : FINDING_DMA_TO_FREED;
+	default:
+		break;
+	}
+	if (sc->nested)
+		return classify_nested(sc);
+	return sc->sp ? classify_place(sc) : FINDING_DMA_UNMAPPED;
+}
+
+/* Where it met the mappings of its space. */
+static void locate(struct scene *sc)
+{
+	const struct iommu_fault *f = sc->fault;
+
+	sc->at = f->iova;
+	sc->access = (int)f->access;
+	sc->known = sc->sp && !sc->nested;
+	if (!sc->sp || !sc->nested || f->met < FAULT_MET_DATA)
+		return;
+	sc->known = true;
+	sc->at = f->gpa;
+	if (f->met != FAULT_MET_DATA)
+		sc->access = f->reason == FAULT_WRITE ? IOMMU_WRITE : IOMMU_READ;
+}
+
 static void look_around(struct scene *sc)
 {
-	const uint64_t iova = sc->fault->iova;
-	struct range r = {.start = iova, .last = iova};
+	struct range r = {.start = sc->at, .last = sc->at};
 
-	if (!sc->sp || sc->nested)
+	if (!sc->known)
 		return;
-	sc->here = shadow_find(sc->sp, iova);
+	sc->here = shadow_find(sc->sp, sc->at);
 	if (range_prev(&sc->sp->maps, &r))
 		sc->below = r.value;
 	if (!sc->here)
-		sc->gone = shadow_history(&sc->s->shadow, sc->sp, iova);
+		sc->gone = shadow_history(&sc->s->shadow, sc->sp, sc->at);
 }
 
 static void describe(struct scene *sc, struct report *r)
@@ -284,6 +396,8 @@ static void describe(struct scene *sc, struct report *r)
 	r->f.pasid = sc->fault->pasid;
 	r->f.iova = sc->fault->iova;
 	r->f.len = sc->len;
+	r->f.nested = sc->nested && sc->known;
+	r->f.gpa = sc->at;
 	r->f.access = sc->fault->access;
 	report_iommu(r, sc->requester, sc->fault);
 	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
@@ -318,13 +432,24 @@ static bool is_known(const struct scene *sc)
 	       (sc->fault->reason == FAULT_BUS_MASTER && sc->fault->iova != sc->start);
 }
 
+/*
+ * What the guest is told of is its own business, unless it met memory that it had: that the VMM has
+ * unmapped it, or given it back, the guest's tables are no excuse for.
+ */
+static bool is_guests(const struct event_fault *e, const struct report *r)
+{
+	return e->guest && r->f.kind != FINDING_DMA_AFTER_UNMAP &&
+	       r->f.kind != FINDING_DMA_TO_FREED;
+}
+
 void sanitizer_fault(void *arg, const struct event_fault *e)
 {
 	struct sanitizer *s = arg;
 	struct scene sc = {.s = s, .fault = e->fault, .requester = e->requester};
 	struct report r;
 
-	if (!sanitizer_reports(s) || e->guest || sanitizer_is_ending(s))
+	if (!sanitizer_reports(s) || sanitizer_is_ending(s) ||
+	    (e->guest && e->fault->met < FAULT_MET_DATA))
 		return;
 	sc.watcher = sanitizer_watcher(s, e->requester, true);
 	look_at_transfer(&sc);
@@ -332,10 +457,13 @@ void sanitizer_fault(void *arg, const struct event_fault *e)
 		return;
 	sc.sp = sanitizer_space_of(s, e->requester, e->fault->pasid, &sc.nested);
 	sc.now = sanitizer_now(s);
+	locate(&sc);
 	lock_acquire(&s->shadow.lock);
 	look_around(&sc);
 	describe(&sc, &r);
 	lock_release(&s->shadow.lock);
+	if (is_guests(e, &r))
+		return;
 	r.f.now = sanitizer_stack(s);
 	r.f.device_now = sanitizer_device_stack(s, e->requester);
 	report_send(s, &r);

@@ -39,6 +39,7 @@ static struct amd_viommu *viommu_of(const struct nested_request *q)
 struct report {
 	struct amd_event event;
 	enum iommu_fault_reason reason;
+	const struct nested_fault *why; /* as of nested_host_fault() */
 };
 
 static uint16_t access_flags(const struct nested_request *q)
@@ -83,12 +84,12 @@ static int tell(const struct nested_request *q, const struct amd_note *note, str
 	if (unlikely(q->look != NULL))
 		return look_refuse(q->look, rep->reason, code);
 	if (is_suppressed(q, note, rep))
-		return nested_guest_fault(q, rep->reason, code);
+		return nested_guest_fault(q, rep->why, rep->reason, code);
 	rep->event.device = (uint16_t)nested_virt_id(q);
 	amd_event_encode(&rep->event, entry);
 	if (amd_viommu_log(viommu_of(q), IOMMU_VEVENT_IOAS_AMD_EVENT, entry) == -EOPNOTSUPP)
-		return nested_host_fault(q, rep->reason, code);
-	return nested_guest_fault(q, rep->reason, code);
+		return nested_host_fault(q, rep->why, rep->reason, code);
+	return nested_guest_fault(q, rep->why, rep->reason, code);
 }
 
 /* The tables' own part of the flags, the PASID or domain ID, the address. */
@@ -120,16 +121,17 @@ static int page_fault(const struct nested_request *q, const struct amd_note *not
 	return tell(q, note, &rep);
 }
 
-/* The bytes at @gpa, of a table or of the device table, are not to be had. */
+/* Bytes of a table or of the device table are not to be had. */
 static int hardware_error(const struct nested_request *q, const struct amd_note *note, uint8_t code,
-			  uint64_t gpa)
+			  const struct nested_fault *f)
 {
 	struct report rep = {
 		.event = {.code = code, .flags = AMD_FAULT_MASTER_ABORT | access_flags(q)},
-		.reason = FAULT_NOT_PRESENT};
+		.reason = f->what == PT_FAULT_READ ? FAULT_GONE : FAULT_NOT_PRESENT,
+		.why = f};
 
 	name_space(q, note, &rep.event);
-	rep.event.address = gpa;
+	rep.event.address = f->gpa;
 	return tell(q, note, &rep);
 }
 
@@ -150,13 +152,13 @@ static int illegal_entry(const struct nested_request *q, uint16_t flags)
 static int stage2_fault(const struct nested_request *q, const struct nested_fault *f)
 {
 	struct amd_event e = {.code = AMD_EVENT_IO_PAGE_FAULT};
-	enum iommu_fault_reason reason = FAULT_NOT_PRESENT;
+	enum iommu_fault_reason reason = f->what == PT_FAULT_READ ? FAULT_GONE : FAULT_NOT_PRESENT;
 
 	if (f->missing) {
 		e.flags = AMD_FAULT_PR | AMD_FAULT_PE | access_flags(q);
 		reason = f->missing & IOMMU_WRITE ? FAULT_WRITE : FAULT_READ;
 	}
-	return nested_host_fault(q, reason, amd_event_code(&e));
+	return nested_host_fault(q, f, reason, amd_event_code(&e));
 }
 
 /* A look into the guest's structures failed. For ours they are memory that the guest promised. */
@@ -165,7 +167,7 @@ static int unreadable(const struct nested_request *q, const struct amd_note *not
 {
 	if (!viommu_of(q)->reads_table)
 		return stage2_fault(q, f);
-	return hardware_error(q, note, code, f->gpa);
+	return hardware_error(q, note, code, f);
 }
 
 static int stage1_fault(const struct nested_request *q, const struct amd_note *note,
@@ -180,7 +182,7 @@ static int stage1_fault(const struct nested_request *q, const struct amd_note *n
 	case PT_FAULT_OUTPUT:
 		return page_fault(q, note, AMD_FAULT_PR | AMD_FAULT_RZ, FAULT_NOT_PRESENT);
 	case PT_FAULT_READ:
-		return hardware_error(q, note, AMD_EVENT_PAGE_TAB_HARDWARE_ERROR, f->gpa);
+		return hardware_error(q, note, AMD_EVENT_PAGE_TAB_HARDWARE_ERROR, f);
 	case PT_FAULT_INPUT:
 		return page_fault(q, note, 0, FAULT_ADDRESS);
 	case PT_FAULT_ABSENT:
@@ -274,10 +276,10 @@ static int read_entry(const struct nested_request *q, struct amd_dte *out)
 
 		look_tell_read(q, &amd_dte_kind, at, raw, rc);
 		if (rc)
-			return hardware_error(q, NULL, AMD_EVENT_DEV_TAB_HARDWARE_ERROR, f.gpa);
+			return hardware_error(q, NULL, AMD_EVENT_DEV_TAB_HARDWARE_ERROR, &f);
 	} else if (!entry_is_known(v, id, raw, &stamp)) {
 		if (nested_read(q, v->table + id * AMD_DTE_SIZE, raw, sizeof(raw), &f))
-			return hardware_error(q, NULL, AMD_EVENT_DEV_TAB_HARDWARE_ERROR, f.gpa);
+			return hardware_error(q, NULL, AMD_EVENT_DEV_TAB_HARDWARE_ERROR, &f);
 		remember_entry(v, id, raw, stamp);
 	}
 	limits(v, &can);

@@ -90,23 +90,25 @@ static int tell_guest(const struct nested_request *q, const struct event *e)
 	return v->up->event(v, IOMMU_VEVENTQ_TYPE_ARM_SMMUV3, e->word, sizeof(e->word));
 }
 
+/* @f: as of nested_host_fault(). */
 static int deliver(const struct nested_request *q, const struct event *e,
-		   enum iommu_fault_reason reason)
+		   const struct nested_fault *f, enum iommu_fault_reason reason)
 {
 	uint32_t code = (uint32_t)field_get(EVENT_ID, e->word[0]);
 
 	if (unlikely(q->look != NULL))
 		return look_refuse(q->look, reason, code);
-	return tell_guest(q, e) == -EOPNOTSUPP ? nested_host_fault(q, reason, code)
-					       : nested_guest_fault(q, reason, code);
+	return tell_guest(q, e) == -EOPNOTSUPP ? nested_host_fault(q, f, reason, code)
+					       : nested_guest_fault(q, f, reason, code);
 }
 
-int smmuv3_config_fault(const struct nested_request *q, enum smmuv3_event_id id, uint64_t gpa)
+int smmuv3_config_fault(const struct nested_request *q, enum smmuv3_event_id id,
+			const struct nested_fault *f, uint64_t gpa)
 {
 	struct event e = event_begin(q, id);
 
 	e.word[3] = gpa & EVENT_FETCH;
-	return deliver(q, &e, FAULT_BLOCKED);
+	return deliver(q, &e, f, FAULT_BLOCKED);
 }
 
 static enum iommu_fault_reason permission_reason(unsigned int missing)
@@ -118,15 +120,15 @@ int smmuv3_stage2_fault(const struct nested_request *q, const struct nested_faul
 {
 	switch ((enum pt_fault)f->what) {
 	case PT_FAULT_NONE:
-		return nested_host_fault(q, permission_reason(f->missing), SMMUV3_F_PERMISSION);
+		return nested_host_fault(q, f, permission_reason(f->missing), SMMUV3_F_PERMISSION);
 	case PT_FAULT_INPUT:
-		return nested_host_fault(q, FAULT_ADDRESS, SMMUV3_F_TRANSLATION);
+		return nested_host_fault(q, f, FAULT_ADDRESS, SMMUV3_F_TRANSLATION);
 	case PT_FAULT_OUTPUT:
-		return nested_host_fault(q, FAULT_ADDRESS, SMMUV3_F_ADDR_SIZE);
+		return nested_host_fault(q, f, FAULT_ADDRESS, SMMUV3_F_ADDR_SIZE);
 	case PT_FAULT_READ:
-		return nested_host_fault(q, FAULT_GONE, SMMUV3_F_WALK_EABT);
+		return nested_host_fault(q, f, FAULT_GONE, SMMUV3_F_WALK_EABT);
 	default:
-		return nested_host_fault(q, FAULT_NOT_PRESENT, SMMUV3_F_TRANSLATION);
+		return nested_host_fault(q, f, FAULT_NOT_PRESENT, SMMUV3_F_TRANSLATION);
 	}
 }
 
@@ -166,8 +168,8 @@ static enum iommu_fault_reason reason_of(const struct nested_fault *f)
  * A stalled transaction waits for whoever serves the domain's fault queue, as in Linux; that is its
  * record. Where nobody does, it fails, and the host hears of it.
  */
-static int stall(const struct nested_request *q, enum smmuv3_event_id id,
-		 enum iommu_fault_reason reason)
+static int stall(const struct nested_request *q, const struct nested_fault *f,
+		 enum smmuv3_event_id id)
 {
 	struct smmuv3_viommu *sv = smmuv3_domain_viommu(q->domain);
 	uint16_t stag = (uint16_t)__atomic_fetch_add(&sv->stag, 1, __ATOMIC_RELAXED);
@@ -175,7 +177,7 @@ static int stall(const struct nested_request *q, enum smmuv3_event_id id,
 	struct event e;
 
 	if (rc != -EAGAIN)
-		return nested_host_fault(q, reason, id);
+		return nested_host_fault(q, f, reason_of(f), id);
 	if (sv->own) {
 		e = event_of_translation(q, id, CLASS_INPUT);
 		e.word[1] |= EVENT_STALL | field_prep(EVENT_STAG, stag);
@@ -197,13 +199,13 @@ int smmuv3_nested_fault(const struct nested_request *q, const struct nested_cont
 	if (id == SMMUV3_F_WALK_EABT) {
 		e = event_of_translation(q, id, CLASS_TABLE);
 		e.word[3] = f->gpa & EVENT_FETCH;
-		return deliver(q, &e, FAULT_GONE);
+		return deliver(q, &e, f, FAULT_GONE);
 	}
 	if (s->stall)
-		return stall(q, id, reason_of(f));
+		return stall(q, f, id);
 	/* 5.4, R: the event of a terminated transaction may be left out. */
 	if (!s->record)
-		return nested_guest_fault(q, reason_of(f), id);
+		return nested_guest_fault(q, f, reason_of(f), id);
 	e = event_of_translation(q, id, CLASS_INPUT);
-	return deliver(q, &e, reason_of(f));
+	return deliver(q, &e, f, reason_of(f));
 }

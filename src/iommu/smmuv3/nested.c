@@ -77,7 +77,7 @@ static int config_fault(const struct reader *r, enum smmuv3_event_id id)
 {
 	if (r->failed && r->fault.what != PT_FAULT_READ)
 		return smmuv3_stage2_fault(r->q, &r->fault);
-	return smmuv3_config_fault(r->q, id, r->failed ? r->at : 0);
+	return smmuv3_config_fault(r->q, id, r->failed ? &r->fault : NULL, r->failed ? r->at : 0);
 }
 
 static enum smmuv3_event_id read_ste(struct reader *r, const struct smmuv3_nested *n,
@@ -120,7 +120,7 @@ static enum smmuv3_event_id read_cd(struct reader *r, const struct smmuv3_ids *i
 /* An entry that is to abort does so without an event (5.2, Config). */
 static int silent(const struct nested_request *q)
 {
-	return nested_guest_fault(q, FAULT_BLOCKED, SMMUV3_EVENT_NONE);
+	return nested_guest_fault(q, NULL, FAULT_BLOCKED, SMMUV3_EVENT_NONE);
 }
 
 static int nested_resolve(const struct nested_request *q, struct nested_context *ctx)

@@ -51,7 +51,8 @@ struct smmuv3_note {
 
 /* event.c */
 /* A structure that could not be read (@gpa), or that is illegal. -EFAULT. */
-int smmuv3_config_fault(const struct nested_request *q, enum smmuv3_event_id id, uint64_t gpa);
+int smmuv3_config_fault(const struct nested_request *q, enum smmuv3_event_id id,
+			const struct nested_fault *f, uint64_t gpa);
 /* Stage 2 stands in the way of a structure. -EFAULT. */
 int smmuv3_stage2_fault(const struct nested_request *q, const struct nested_fault *f);
 int smmuv3_nested_fault(const struct nested_request *q, const struct nested_context *ctx,

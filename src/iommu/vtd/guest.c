@@ -64,7 +64,9 @@ static struct iommu_vevent_ioas_vtd record_of(const struct nested_request *q, en
 	return e;
 }
 
-static int tell_guest(const struct nested_request *q, struct vtd_reason r, bool fpd)
+/* @f: as of nested_host_fault(). */
+static int tell_guest(const struct nested_request *q, const struct nested_fault *f,
+		      struct vtd_reason r, bool fpd)
 {
 	struct viommu *v = &guest_of(q->domain)->viommu->viommu;
 	const struct iommu_vevent_ioas_vtd e = record_of(q, r.code);
@@ -73,8 +75,8 @@ static int tell_guest(const struct nested_request *q, struct vtd_reason r, bool 
 		return look_refuse(q->look, r.reason, r.code);
 	if ((fpd && vtd_fault_is_qualified(r.code)) ||
 	    v->up->event(v, IOMMU_VEVENTQ_TYPE_IOAS_VTD, &e, sizeof(e)) != -EOPNOTSUPP)
-		return nested_guest_fault(q, r.reason, r.code);
-	return nested_host_fault(q, r.reason, r.code);
+		return nested_guest_fault(q, f, r.reason, r.code);
+	return nested_host_fault(q, f, r.reason, r.code);
 }
 
 static const struct vtd_stage *stage_of(const struct nested_context *ctx)
@@ -90,7 +92,7 @@ static int guest_fault(const struct nested_request *q, const struct nested_conte
 	const bool data = f->stage == 2 && !f->walk;
 	const struct vtd_reason r = vtd_stage_reason(s, q, f, data);
 
-	return data ? nested_host_fault(q, r.reason, r.code) : tell_guest(q, r, s->fpd);
+	return data ? nested_host_fault(q, f, r.reason, r.code) : tell_guest(q, f, r, s->fpd);
 }
 
 /* ---- translation ---- */
@@ -98,14 +100,16 @@ static int guest_fault(const struct nested_request *q, const struct nested_conte
 struct reader {
 	const struct nested_request *q;
 	unsigned int n; /* structures that were read */
+	bool failed;	/* the last one: */
+	struct nested_fault fault;
 };
 
 static int read_structure(void *arg, uint64_t addr, void *dst, size_t len)
 {
 	struct reader *r = arg;
-	struct nested_fault f;
-	int rc = nested_read(r->q, addr, dst, len, &f);
+	int rc = nested_read(r->q, addr, dst, len, &r->fault);
 
+	r->failed = rc;
 	look_tell_read(r->q, vtd_structure_kind(guest_of(r->q->domain)->rtaddr, r->n++), addr, dst,
 		       rc);
 	return rc;
@@ -129,15 +133,16 @@ static int guest_resolve(const struct nested_request *q, struct nested_context *
 	bool first;
 
 	if (fault)
-		return tell_guest(q, (struct vtd_reason){FAULT_BLOCKED, fault}, s.stage.fpd);
+		return tell_guest(q, reader.failed ? &reader.fault : NULL,
+				  (struct vtd_reason){FAULT_BLOCKED, fault}, s.stage.fpd);
 	if (q->ats && !s.aborts && !s.device_tlb)
-		return tell_guest(q,
+		return tell_guest(q, NULL,
 				  (struct vtd_reason){FAULT_BLOCKED,
 						      s.stage.legacy ? VTD_FAULT_TRANSLATION_BLOCKED
 								     : VTD_FAULT_NO_DTE},
 				  s.stage.fpd);
 	if (s.aborts)
-		return nested_guest_fault(q, FAULT_BLOCKED, 0);
+		return nested_guest_fault(q, NULL, FAULT_BLOCKED, 0);
 	*nested_note(ctx, struct vtd_stage) = s.stage;
 	ctx->bypass = s.bypass;
 	if (s.bypass)

@@ -166,7 +166,7 @@ static int s1_fault(const struct nested_request *q, const struct nested_context 
 {
 	const struct vtd_reason r = vtd_stage_reason(stage_of(ctx), q, f, true);
 
-	return nested_host_fault(q, r.reason, r.code);
+	return nested_host_fault(q, f, r.reason, r.code);
 }
 
 /* The VMM hands on what its guest's descriptors say: a page, and with it the device TLBs. */

@@ -114,7 +114,7 @@ static int tell_fault(const struct nested_request *q, const struct nested_contex
 
 	n->fault = *f;
 	n->nr_faults++;
-	return nested_guest_fault(q, FAULT_NOT_PRESENT, 0);
+	return nested_guest_fault(q, f, FAULT_NOT_PRESENT, 0);
 }
 
 static void free_nested(struct domain *d)

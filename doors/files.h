@@ -137,6 +137,9 @@ unsigned int files_servers(uint64_t *out, unsigned int max);
 int files_number_of(uint64_t server);
 /* The socket hung up. */
 void files_hung_up(struct door_file *f);
+/* Between the two a thread may have the last reference of such a file: files_reap() waits for it. */
+void files_ending_begin(void);
+void files_ending_end(void);
 /* Lets go of files that others closed or took with them when they died. */
 void files_reap(void);
 bool files_get_again(struct door_file *f); /* false: it is gone */

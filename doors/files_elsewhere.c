@@ -115,6 +115,7 @@ void files_reap(void)
 	struct door_file *f;
 
 	do {
+		files_ending_begin();
 		table_lock();
 		f = find_hung_up();
 		table_unlock();
@@ -122,6 +123,7 @@ void files_reap(void)
 			files_hung_up(f);
 		if (f)
 			files_put(f);
+		files_ending_end();
 	} while (f);
 	/* Another thread may have been told, and be at it. */
 	while (__atomic_load_n(&files_table.nr_ending, __ATOMIC_ACQUIRE) > table_ending_here)

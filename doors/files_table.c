@@ -285,12 +285,23 @@ static unsigned int table_purge(struct door_file *f)
 	return n;
 }
 
+void files_ending_begin(void)
+{
+	table_ending_here++;
+	__atomic_fetch_add(&files_table.nr_ending, 1, __ATOMIC_ACQ_REL);
+}
+
+void files_ending_end(void)
+{
+	__atomic_fetch_sub(&files_table.nr_ending, 1, __ATOMIC_ACQ_REL);
+	table_ending_here--;
+}
+
 void files_hung_up(struct door_file *f)
 {
 	unsigned int n;
 
-	table_ending_here++;
-	__atomic_fetch_add(&files_table.nr_ending, 1, __ATOMIC_ACQ_REL);
+	files_ending_begin();
 	if (__atomic_exchange_n(&f->open, false, __ATOMIC_ACQ_REL)) {
 		if (files_table.listen_to)
 			files_table.listen_to(f);
@@ -300,8 +311,7 @@ void files_hung_up(struct door_file *f)
 		for (n++; n; n--)
 			files_put(f);
 	}
-	__atomic_fetch_sub(&files_table.nr_ending, 1, __ATOMIC_ACQ_REL);
-	table_ending_here--;
+	files_ending_end();
 }
 
 void table_put_old(struct door_file *f)

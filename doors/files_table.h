@@ -20,7 +20,7 @@ struct files_table {
 	struct door_file **chunks[CHUNKS];
 	struct door_file *live, *unused;
 	unsigned int nr_live;	 /* read without the lock */
-	unsigned int nr_ending;	 /* threads in files_hung_up(); atomic */
+	unsigned int nr_ending;	 /* threads that may hold the last reference of what hung up; atomic */
 	unsigned int top_hidden; /* no hidden fd lies above */
 	uint32_t generation;
 	int owner; /* pid of the process whose table this is; a vfork child shares the memory, not

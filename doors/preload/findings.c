@@ -72,12 +72,16 @@ static stack_id here(void *arg)
 	return findings_stack();
 }
 
-/* Who calls. */
+/* Who calls; or, in a daemon, whose end has it do what it does. */
 static int caller_pid(void)
 {
 	const struct session *s = session_here();
+	int pid;
 
-	return s ? s->peer->pid : sys_getpid();
+	if (s)
+		return s->peer->pid;
+	pid = door.run.shared ? peers_ending() : 0;
+	return pid ? pid : sys_getpid();
 }
 
 static stack_id device_stack(void *arg, const struct requester *r)

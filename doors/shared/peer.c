@@ -30,6 +30,7 @@ static struct peer *peers;
 static struct user *users;
 static uint64_t last_change;
 static uint64_t last_end; /* when a process was seen to end; nanoseconds */
+static int last_pid;	  /* which */
 #define JUST_NOW 200000000
 
 static uint64_t monotonic_ns(void)
@@ -140,8 +141,10 @@ void peer_leave(struct peer *p)
 		at = &(*at)->next;
 	if (last)
 		*at = p->next;
-	if (last)
+	if (last) {
+		__atomic_store_n(&last_pid, p->pid, __ATOMIC_RELAXED);
 		__atomic_store_n(&last_end, monotonic_ns(), __ATOMIC_RELAXED);
+	}
 	pthread_mutex_unlock(&peers_lock);
 	if (last)
 		end(p);
@@ -162,17 +165,19 @@ static bool has_memory(int pid)
 	return *text > '0' && *text <= '9';
 }
 
-bool peers_ending(void)
+int peers_ending(void)
 {
-	bool any = monotonic_ns() - __atomic_load_n(&last_end, __ATOMIC_RELAXED) < JUST_NOW;
+	const bool just_now =
+		monotonic_ns() - __atomic_load_n(&last_end, __ATOMIC_RELAXED) < JUST_NOW;
+	int pid = just_now ? __atomic_load_n(&last_pid, __ATOMIC_RELAXED) : 0;
 
 	/* Who holds it may wait for our caller. */
-	if (any || pthread_mutex_trylock(&peers_lock))
-		return any;
-	for (const struct peer *p = peers; p && !any; p = p->next)
-		any = !has_memory(p->pid);
+	if (pid || pthread_mutex_trylock(&peers_lock))
+		return pid;
+	for (const struct peer *p = peers; p && !pid; p = p->next)
+		pid = has_memory(p->pid) ? 0 : p->pid;
 	pthread_mutex_unlock(&peers_lock);
-	return any;
+	return pid;
 }
 
 void peer_set_limit(struct peer *p, uint64_t bytes)

@@ -91,8 +91,8 @@ void peer_leave(struct peer *p);
 void peer_set_limit(struct peer *p, uint64_t bytes);
 void peer_release(void *arg);
 void peers_fork_child(void);
-/* Is some process ending, or has it just now? */
-bool peers_ending(void);
+/* A process that is ending, or has just now; 0: none is. */
+int peers_ending(void);
 /* Adds what this process's engine has pinned of the process @pid, this one or a client's. */
 void peer_pins(int pid, struct status_pins *sum);
 /* The id of a change that has begun, or -ENOMEM. */

@@ -166,21 +166,15 @@ static long do_mmap(struct session *s, struct abi_file *f, const struct call *c)
 	return rc;
 }
 
-/* What the caller has closed holds nothing any more, for the kernel as for us. */
-static void let_go_of_closed(void)
-{
-	serve_settle();
-	files_reap();
-}
-
 static long do_on_file(struct session *s, struct door_file *f, struct call *c)
 {
 	struct abi_file *abi = f->abi;
 
 	switch ((enum call_kind)c->kind) {
 	case CALL_IOCTL:
+		/* What the caller has closed holds nothing any more, for the kernel as for us. */
 		if (c->cmd == IOMMU_DESTROY)
-			let_go_of_closed();
+			files_reap();
 		return abi_call_ioctl(abi, c->cmd, c->arg[0], &s->caller);
 	case CALL_READ:
 	case CALL_WRITE:

@@ -393,6 +393,14 @@ static void describe_leaks(struct sanitizer *s, const struct leaks *l, enum find
 		    container ? "container" : "IOAS");
 }
 
+static void report_leak_at_exit(struct sanitizer *s, const struct leaks *l, bool container)
+{
+	struct report r;
+
+	describe_leaks(s, l, FINDING_LEAK_AT_EXIT, container, &r);
+	report_send(s, &r);
+}
+
 /* With the lock: nothing of the context is looked at any more. */
 static void close_spaces(struct sanitizer *s, const void *context)
 {
@@ -474,9 +482,12 @@ static void context_close(void *arg, const struct event_context_close *e)
 	close_spaces(s, e->context);
 	sanitizer_forget_orphan(s, e->context);
 	lock_release(&s->shadow.lock);
-	if (l.n && !e->open && sanitizer_reports(s) && !sanitizer_is_ending(s) &&
-	    !(s->cfg.dying && s->cfg.dying(s->cfg.sink.arg)))
+	if (!l.n || e->open || !sanitizer_reports(s) || sanitizer_is_ending(s))
+		return;
+	if (!s->cfg.dying || !s->cfg.dying(s->cfg.sink.arg))
 		keep_left(s, &l, container);
+	else if (s->cfg.leaks)
+		report_leak_at_exit(s, &l, container);
 }
 
 void sanitizer_ending(struct sanitizer *s)
@@ -490,7 +501,6 @@ void sanitizer_ending(struct sanitizer *s)
 static void report_leaks_at_exit(struct sanitizer *s)
 {
 	struct shadow_space *sp;
-	struct report r;
 	struct leaks l;
 	uint32_t number = 0;
 	bool first;
@@ -508,8 +518,7 @@ static void report_leaks_at_exit(struct sanitizer *s)
 			return;
 		if (!first)
 			continue;
-		describe_leaks(s, &l, FINDING_LEAK_AT_EXIT, sp->container, &r);
-		report_send(s, &r);
+		report_leak_at_exit(s, &l, sp->container);
 	}
 }
 

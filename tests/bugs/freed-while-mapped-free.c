@@ -4,7 +4,6 @@
  * allocates gets memory that the device writes to.
  *
  *   ioas run --sanitize --device ioat -- freed-while-mapped-free
- *   ioas run --shared --sanitize --device ioat -- freed-while-mapped-free
  */
 #include "driver.h"
 

@@ -64,7 +64,8 @@ _ioas()
 		return
 	fi
 	case ${COMP_WORDS[1]} in
-	ps | maps) _ioas_running "$program" "$cur" "--json --help" ;;
+	ps) _ioas_running "$program" "$cur" "--json --help" ;;
+	maps) _ioas_running "$program" "$cur" "--iova --json --va --help" ;;
 	walk) _ioas_running "$program" "$cur" "--json --brief --pasid= --help" ;;
 	top) _ioas_running "$program" "$cur" "--json --batch --rounds= --delay= --all --help" ;;
 	esac

@@ -3,6 +3,7 @@
  * `ioas maps`: every mapping, printed as it comes, for there may be millions.
  */
 #include <argp.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,9 +12,45 @@
 #include "cli/engines.h"
 
 static const struct argp_option options[] = {
+	{"iova", 'i', "ADDRESS", 0, "only what holds this address of devices'", 0},
 	{"json", 'j', 0, 0, "print JSON", 0},
+	{"va", 'v', "ADDRESS", 0, "only what holds this address of the program's", 0},
 	{0},
 };
+
+struct wish {
+	struct engines_wish common; /* first: engines_parse_wish() takes it for all there is */
+	const char *only;	    /* "iova", "va"; NULL: everything */
+	uint64_t address;
+};
+
+static uint64_t parse_address(const char *text)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 0);
+	if (!errno && *text && !*end && *text != '-')
+		return value;
+	fprintf(stderr, "ioas maps: '%s' is no address\n", text);
+	exit(EXIT_USAGE);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct wish *w = state->input;
+
+	if (key != 'i' && key != 'v')
+		return engines_parse_wish(key, arg, state);
+	if (w->only) {
+		fputs("ioas maps: one address at a time\n", stderr);
+		exit(EXIT_USAGE);
+	}
+	w->only = key == 'i' ? "iova" : "va";
+	w->address = parse_address(arg);
+	return 0;
+}
 
 static void print_source(const json_t *m)
 {
@@ -104,8 +141,8 @@ static json_t *next_element(FILE *f, struct element *e)
 	return m;
 }
 
-/* One by one. False: the answer ended in the middle of them. */
-static bool print_elements(FILE *f)
+/* One by one; *n counts them. False: the answer ended in the middle of them. */
+static bool print_elements(FILE *f, size_t *n)
 {
 	struct element e = {0};
 	bool more = true;
@@ -118,6 +155,8 @@ static bool print_elements(FILE *f)
 			ungetc(c, f);
 		m = next_element(f, &e);
 		more = m;
+		if (m && !(*n)++)
+			print_head();
 		if (m)
 			print_mapping(m);
 		json_decref(m);
@@ -127,22 +166,26 @@ static bool print_elements(FILE *f)
 	return more;
 }
 
-static int print_maps(pid_t pid)
+static int print_maps(const struct wish *w, const char *request)
 {
 	int status = 0;
-	FILE *f = engines_ask(pid, "maps", &status);
+	size_t n = 0;
+	FILE *f = engines_ask(w->common.pid, request, &status);
 
 	if (!f)
 		return status;
 	if (!skip_behind(f, "\"mappings\":[")) {
 		fputs("ioas: the process gave no answer\n", stderr);
 		status = EXIT_FAILED;
-	} else {
+	} else if (!print_elements(f, &n)) {
+		fputs("ioas: the process ended, or takes too long to answer\n", stderr);
+		status = EXIT_FAILED;
+	} else if (!n && w->only) {
+		fprintf(stderr, "ioas maps: no mapping holds %s %#" PRIx64 "\n",
+			*w->only == 'i' ? "IOVA" : "VA", w->address);
+		status = EXIT_FAILED;
+	} else if (!n) {
 		print_head();
-		if (!print_elements(f)) {
-			fputs("ioas: the process ended, or takes too long to answer\n", stderr);
-			status = EXIT_FAILED;
-		}
 	}
 	fclose(f);
 	return status;
@@ -152,7 +195,7 @@ int cmd_maps(int argc, char **argv)
 {
 	static const struct argp argp = {
 		options,
-		engines_parse_wish,
+		parse,
 		"[PID]",
 		"Show every mapping of a program that runs under `ioas run`: its address space (the context of `ioas "
 		"ps`, and the IOAS), its IOVAs, what devices may do there, and the memory behind it. Age and uses are "
@@ -161,10 +204,13 @@ int cmd_maps(int argc, char **argv)
 		NULL,
 		NULL};
 	static char name[] = "ioas maps";
-	struct engines_wish w = {.command = "maps"};
+	struct wish w = {.common.command = "maps"};
+	char request[64] = "maps";
 
 	argp_err_exit_status = EXIT_USAGE;
 	argv[0] = name;
 	argp_parse(&argp, argc, argv, 0, NULL, &w);
-	return w.json ? engines_print(w.pid, "maps") : print_maps(w.pid);
+	if (w.only)
+		snprintf(request, sizeof(request), "maps %s %#" PRIx64, w.only, w.address);
+	return w.common.json ? engines_print(w.common.pid, request) : print_maps(&w, request);
 }

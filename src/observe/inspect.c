@@ -20,24 +20,39 @@ struct inspect_command {
 	bool (*parse)(struct inspect *i, const char *args); /* NULL: takes none */
 };
 
+static bool parse_address(const char *text, uint64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 0);
+	return !errno && *text && !*end && *text != '-';
+}
+
+static bool parse_maps(struct inspect *i, const char *args)
+{
+	char what[8], address[32];
+
+	if (!*args)
+		return true;
+	if (sscanf(args, "%7s %31s", what, address) != 2)
+		return false;
+	i->only = !strcmp(what, "iova") ? ONLY_IOVA : !strcmp(what, "va") ? ONLY_VA : ONLY_ALL;
+	return i->only != ONLY_ALL && parse_address(address, &i->address);
+}
+
 static bool parse_walk(struct inspect *i, const char *args)
 {
-	unsigned long long iova;
-	char iova_text[32], *end;
-	unsigned int pasid;
+	char iova[32];
 
-	if (sscanf(args, "%15s %31s %u", i->device, iova_text, &pasid) != 3 || pasid >> PASID_BITS)
+	if (sscanf(args, "%15s %31s %u", i->device, iova, &i->pasid) != 3 || i->pasid >> PASID_BITS)
 		return false;
-	errno = 0;
-	iova = strtoull(iova_text, &end, 0);
-	i->iova = iova;
-	i->pasid = pasid;
-	return !errno && !*end && iova_text[0] != '-';
+	return parse_address(iova, &i->iova);
 }
 
 static const struct inspect_command commands[] = {
 	{"tree", inspect_tree, NULL},
-	{"maps", inspect_maps, NULL},
+	{"maps", inspect_maps, parse_maps},
 	{"rates", inspect_rates, NULL},
 	{"walk", inspect_walk, parse_walk},
 };

@@ -8,6 +8,7 @@
  * A request is one line:
  *   tree                     contexts and their objects, groups, devices
  *   maps                     every mapping of every space
+ *   maps iova|va ADDRESS     those that hold an address, the device's or the program's
  *   rates                    counters, of each device
  *   walk DEVICE IOVA PASID   the way of one address
  *

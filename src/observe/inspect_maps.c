@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * "maps": every area of every space.
+ * "maps": every area of every space, or those that hold an address.
  */
 #include <errno.h>
 
@@ -21,6 +21,22 @@ struct chunk {
 	struct found found[INSPECT_CHUNK];
 };
 
+static bool is_asked_for(const struct inspect *i, const struct space_area *a)
+{
+	struct pages_origin origin;
+
+	switch (i->only) {
+	case ONLY_IOVA:
+		return i->address >= a->iova && i->address <= a->last;
+	case ONLY_VA:
+		pages_describe(a->pages, &origin);
+		return origin.kind == PAGES_MEMORY &&
+		       i->address - (origin.start + a->offset) <= a->last - a->iova;
+	default:
+		return true;
+	}
+}
+
 /* True: the space has more behind this. */
 static bool collect_space(struct inspect *i, struct space *s, struct chunk *c)
 {
@@ -29,14 +45,16 @@ static bool collect_space(struct inspect *i, struct space *s, struct chunk *c)
 
 	c->space = s;
 	space_look_begin(s);
-	while (more && c->n < INSPECT_CHUNK) {
+	for (unsigned int looked = 0; more && looked < INSPECT_CHUNK; looked++) {
 		struct found *f = &c->found[c->n];
 
 		more = !space_look_area(s, iova, &f->area);
 		if (!more)
 			break;
-		inspect_origin_of(i->cfg->host, s, &f->area, &f->origin);
-		c->n++;
+		if (is_asked_for(i, &f->area)) {
+			inspect_origin_of(i->cfg->host, s, &f->area, &f->origin);
+			c->n++;
+		}
 		iova = f->area.last + 1;
 		more = iova != 0;
 	}

@@ -27,11 +27,15 @@ struct inspect_cursor {
 	uint64_t iova;
 };
 
+enum inspect_only { ONLY_ALL, ONLY_IOVA, ONLY_VA };
+
 struct inspect {
 	const struct inspect_config *cfg;
 	const struct inspect_command *command;
 	struct inspect_cursor at;
 	bool begun;
+	enum inspect_only only; /* maps: what holds this address */
+	uint64_t address;
 	/* walk */
 	char device[16];
 	uint64_t iova;

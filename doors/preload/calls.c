@@ -3,6 +3,7 @@
 
 #include "doors/preload/calls.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -13,6 +14,7 @@
 #include <ioas/abi/vfio.h>
 
 #include "base/bits.h"
+#include "base/text.h"
 #include "doors/preload/bars.h"
 #include "doors/preload/door.h"
 #include "doors/preload/engine.h"
@@ -90,6 +92,32 @@ int call_open(const struct path *p, int flags)
 	if (door.run.show)
 		trace_open(p->name, flags, rc);
 	return rc;
+}
+
+void call_open_missing(const struct path *p, int flags)
+{
+	const char *slash = strrchr(p->name, '/');
+	const int err = errno;
+	char folder[PATH_ROOM], legal[256];
+	struct text t = TEXT_IN(legal);
+	const struct dirent *e;
+	DIR *d;
+
+	if (!door.run.show || strncmp(p->name, "/dev/", 5))
+		return;
+	snprintf(folder, sizeof(folder), "%.*s", (int)(slash - p->text), p->text);
+	d = REAL(opendir)(folder);
+	text_add(&t, "what %.*s has:", (int)(slash - p->name), p->name);
+	while (d && (e = readdir(d)))
+		if (*e->d_name != '.')
+			text_add(&t, " %s", e->d_name);
+	if (d)
+		closedir(d);
+	else
+		text_add(&t, " nothing");
+	trace_begin();
+	trace_open(p->name, flags, trace_no(err, "OPEN", "name", 0, legal));
+	errno = err;
 }
 
 /* May an engine be asked about @f? */

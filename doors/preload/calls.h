@@ -19,6 +19,8 @@
 
 /* open() of a PATH_NODE or, for writing, of a PATH_ATTR. */
 int call_open(const struct path *p, int flags);
+/* A place in /dev/vfio where there is nothing: tells whoever wants failures explained. Preserves errno. */
+void call_open_missing(const struct path *p, int flags);
 bool call_is_attr_write(const struct path *p, int flags);
 
 long call_ioctl(int fd, struct door_file *f, unsigned int cmd, uint64_t arg);

@@ -35,7 +35,10 @@ static int open_at(int dirfd, const char *name, int flags, mode_t mode)
 			engine_kvm_opened();
 		return fd;
 	case PATH_OVERLAY:
-		return REAL(openat)(AT_FDCWD, p.text, flags, mode);
+		fd = REAL(openat)(AT_FDCWD, p.text, flags, mode);
+		if (fd < 0)
+			call_open_missing(&p, flags);
+		return fd;
 	case PATH_ATTR:
 		if (!call_is_attr_write(&p, flags))
 			return REAL(openat)(AT_FDCWD, p.text, flags, mode);

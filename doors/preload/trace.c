@@ -59,18 +59,66 @@ static void add_shortage(struct line *l, int err)
 		    (uint64_t)fds.rlim_cur);
 }
 
-static void add_refusal(struct line *l, long rc)
+/* The call that a line is about: what its refusal's value is shown by. */
+struct about {
+	int fd; /* the file that it is made on; -1: none */
+	const struct trace_command *command; /* NULL: no ioctl that is known */
+};
+
+static const struct trace_field *field_of(const struct trace_command *c, const char *name)
+{
+	if (!c || c->arg != TRACE_ARG_STRUCT)
+		return NULL;
+	for (const struct trace_field *f = c->fields; f->name; f++)
+		if (!strcmp(f->name, name))
+			return f;
+	return NULL;
+}
+
+static void add_value(struct line *l, const struct trace_field *f, uint64_t v);
+
+/* As the call's argument of that name is shown; the rules' other fields are fds and the like. */
+static void add_refused_value(struct line *l, const struct about *a, const struct door_refusal *r)
+{
+	static const char *const numbers[] = {"group", "node", "device", "feature"};
+	const struct trace_field *f = field_of(a->command, r->field);
+	const enum trace_arg arg = a->command ? a->command->arg : TRACE_ARG_NONE;
+
+	if (f && f->format != TRACE_FLAGS) {
+		add_value(l, f, r->r.value);
+		return;
+	}
+	/* The engine knows a file, not by which number it is called. */
+	if (!strcmp(r->field, "fd")) {
+		add(l, "%d", arg == TRACE_ARG_FD || f ? (int)r->r.value : a->fd);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (!strcmp(r->field, numbers[i])) {
+			add(l, "%" PRIu64, r->r.value);
+			return;
+		}
+	add(l, "%#" PRIx64, r->r.value);
+}
+
+static void add_refusal(struct line *l, const struct about *a, long rc)
 {
 	const struct door_refusal *r = &door_thread.refusal;
 
-	if (r->there)
-		add(l, " (%s: %s=%#" PRIx64 ", legal: %s)", r->rule, r->field, r->r.value,
-		    r->legal);
-	else
+	if (!r->there) {
 		add_shortage(l, (int)-rc);
+		return;
+	}
+	add(l, " (%s: %s", r->rule, r->field);
+	/* A text stands in the call already. */
+	if (strcmp(r->field, "name")) {
+		add(l, "=");
+		add_refused_value(l, a, r);
+	}
+	add(l, ", legal: %s)", r->legal);
 }
 
-static void finish(struct line *l, long rc)
+static void finish(struct line *l, const struct about *a, long rc)
 {
 	const char *name = rc < 0 ? strerrorname_np((int)-rc) : NULL;
 
@@ -81,7 +129,7 @@ static void finish(struct line *l, long rc)
 	else
 		add(l, " = -1 %s", name ? name : "?");
 	if (rc < 0)
-		add_refusal(l, rc);
+		add_refusal(l, a, rc);
 	l->text[l->len++] = '\n';
 	sys3(SYS_write, door.log, (long)l->text, (long)l->len);
 }
@@ -206,6 +254,23 @@ static void add_struct(struct line *l, const struct trace_command *c, uint64_t a
 	add(l, "}");
 }
 
+/* A text of the program's, of which a terminal sees printable characters only. */
+static void add_quoted(struct line *l, const char *text)
+{
+	add(l, "\"");
+	for (; *text; text++) {
+		const unsigned char c = (unsigned char)*text;
+
+		if (c == '"' || c == '\\')
+			add(l, "\\%c", c);
+		else if (c < 0x20 || c >= 0x7f)
+			add(l, "\\x%02x", c);
+		else
+			add(l, "%c", c);
+	}
+	add(l, "\"");
+}
+
 static void add_string(struct line *l, uint64_t arg)
 {
 	char text[48];
@@ -214,7 +279,8 @@ static void add_string(struct line *l, uint64_t arg)
 	while (n < sizeof(text) - 1 && !guard_copy(&text[n], (const void *)(arg + n), 1) && text[n])
 		n++;
 	text[n] = '\0';
-	add(l, ", \"%s\"", text);
+	add(l, ", ");
+	add_quoted(l, text);
 }
 
 static void add_arg(struct line *l, const struct trace_command *c, uint64_t arg)
@@ -254,9 +320,10 @@ void trace_open(const char *path, int flags, long rc)
 	if (!is_shown(rc))
 		return;
 	start(&l);
-	add(&l, "open(\"%s\", %s%s)", path, modes[flags & O_ACCMODE],
-	    flags & O_CLOEXEC ? "|O_CLOEXEC" : "");
-	finish(&l, rc);
+	add(&l, "open(");
+	add_quoted(&l, path);
+	add(&l, ", %s%s)", modes[flags & O_ACCMODE], flags & O_CLOEXEC ? "|O_CLOEXEC" : "");
+	finish(&l, &(struct about){.fd = -1}, rc);
 }
 
 void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t arg, long rc)
@@ -274,7 +341,7 @@ void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t a
 		add(&l, "ioctl(%d<%s>, %#x, %#" PRIx64, fd, f->name, cmd, arg);
 	}
 	add(&l, ")");
-	finish(&l, rc);
+	finish(&l, &(struct about){fd, c}, rc);
 }
 
 void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len, uint64_t pos,
@@ -291,7 +358,7 @@ void trace_io(const char *call, int fd, const struct door_file *f, uint64_t len,
 		    (uint64_t)(pos & MASK(40)));
 	else
 		add(&l, "%#" PRIx64 ")", pos);
-	finish(&l, rc);
+	finish(&l, &(struct about){.fd = fd}, rc);
 }
 
 void trace_mmap(int fd, const struct door_file *f, uint64_t addr, uint64_t len, int prot, int flags,
@@ -310,7 +377,7 @@ void trace_mmap(int fd, const struct door_file *f, uint64_t addr, uint64_t len, 
 	    flags & MAP_SHARED ? "MAP_SHARED" : "MAP_PRIVATE",
 	    flags & MAP_FIXED ? "|MAP_FIXED" : "", fd, f->name, pos >> 40,
 	    (uint64_t)(pos & MASK(40)));
-	finish(&l, rc);
+	finish(&l, &(struct about){.fd = fd}, rc);
 }
 
 void trace_close(int fd, const char *name, long rc)
@@ -321,5 +388,5 @@ void trace_close(int fd, const char *name, long rc)
 		return;
 	start(&l);
 	add(&l, "close(%d<%s>)", fd, name);
-	finish(&l, rc);
+	finish(&l, &(struct about){.fd = fd}, rc);
 }

@@ -274,6 +274,6 @@ long abi_compat_ioctl(struct iommufd *ctx, unsigned int cmd, uint64_t arg, struc
 		return unmap_dma(ctx, arg, c);
 	default:
 		return refuse(&ctx->host->sink, ENOTTY, "ENV.1", "command", cmd,
-			      "0x3b80 to 0x3b95, or a command of section 9");
+			      "a command of iommufd (0x3b80 to 0x3b95), or one that containers have");
 	}
 }

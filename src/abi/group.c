@@ -12,6 +12,7 @@
 #include "abi/iommufd.h"
 #include "abi/vfio_device.h"
 #include "base/alloc.h"
+#include "base/text.h"
 
 struct group_file {
 	struct abi_file file;
@@ -48,7 +49,7 @@ static long get_status(struct group_file *gf, uint64_t arg, struct caller *c)
 	return vfio_copy_out(c, sink_of(gf), "GRP.STATUS.1", arg, &status, sizeof(status));
 }
 
-static int join(struct group_file *gf, struct abi_file *f)
+static int join(struct group_file *gf, struct abi_file *f, int fd)
 {
 	struct container *container = abi_file_container(f);
 	struct iommufd *ctx = abi_file_iommufd(f);
@@ -61,7 +62,8 @@ static int join(struct group_file *gf, struct abi_file *f)
 		return rc;
 	}
 	if (!ctx)
-		return refuse(sink_of(gf), EBADFD, "GRP.SET.6", "fd", 0, "a container or an iommufd");
+		return refuse(sink_of(gf), EBADFD, "GRP.SET.6", "fd", (uint64_t)fd,
+			      "the fd of a container or an iommufd");
 	rc = iommufd_compat_ensure(ctx);
 	if (rc)
 		return rc;
@@ -88,7 +90,7 @@ static long set_container(struct group_file *gf, uint64_t arg, struct caller *c)
 		rc = refuse(sink_of(gf), -rc, "GRP.SET.6", "fd", (uint64_t)fd,
 			    "the fd of a container or an iommufd");
 	else
-		rc = join(gf, f);
+		rc = join(gf, f, fd);
 	if (f)
 		abi_file_put(f);
 	return rc;
@@ -156,6 +158,22 @@ static int match_device(struct group_file *gf, struct host_device *d, const char
 	return rc ? rc : 1;
 }
 
+static int refuse_device(const struct group_file *gf)
+{
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+	struct list *pos, *tmp;
+
+	text_add(&t, "a device of group %u:", gf->group->id);
+	list_for_each (pos, tmp, &gf->group->devices) {
+		const struct host_device *d = list_entry(pos, struct host_device, group_link);
+
+		if (!__atomic_load_n(&d->absent, __ATOMIC_ACQUIRE))
+			text_add(&t, " %s", d->name);
+	}
+	return refuse(sink_of(gf), ENODEV, "GRP.FD.1", "name", gf->group->id, "%s", buf);
+}
+
 static int find_device(struct group_file *gf, uint64_t arg, struct caller *c, struct host_device **out)
 {
 	struct list *pos, *tmp;
@@ -173,9 +191,7 @@ static int find_device(struct group_file *gf, uint64_t arg, struct caller *c, st
 			break;
 	}
 	ioas_free(name);
-	if (!rc)
-		return refuse(sink_of(gf), ENODEV, "GRP.FD.1", "name", gf->group->id, "a device of this group");
-	return rc < 0 ? rc : 0;
+	return !rc ? refuse_device(gf) : rc < 0 ? rc : 0;
 }
 
 static long get_device_fd(struct group_file *gf, uint64_t arg, struct caller *c)

@@ -240,10 +240,12 @@ static int invalidate(struct call *call, const struct iommu_hwpt_invalidate *cmd
 
 	if (cmd->__reserved)
 		return no(call, EOPNOTSUPP, "INV.1", "__reserved", cmd->__reserved, "0");
-	if (cmd->entry_num && (!cmd->data_uptr || !cmd->entry_len || cmd->entry_len > PAGE_SIZE ||
-			       cmd->entry_num > BIT(19)))
-		return no(call, EINVAL, "INV.2", "entry_num", cmd->entry_num,
-			  "at most 2^19 entries of 1 to 4096 bytes behind data_uptr");
+	if (cmd->entry_num > BIT(19))
+		return no(call, EINVAL, "INV.2", "entry_num", cmd->entry_num, "at most 524288");
+	if (cmd->entry_num && !cmd->data_uptr)
+		return no(call, EINVAL, "INV.2", "data_uptr", 0, "the address of the entries");
+	if (cmd->entry_num && (!cmd->entry_len || cmd->entry_len > PAGE_SIZE))
+		return no(call, EINVAL, "INV.2", "entry_len", cmd->entry_len, "1 to 4096");
 	obj = object_get(call->ctx, cmd->hwpt_id, OBJECT_ANY);
 	if (!obj)
 		return object_refuse(

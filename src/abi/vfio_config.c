@@ -261,7 +261,9 @@ static ssize_t region_rw(struct vfio_device *d, uint64_t buf, size_t count, uint
 		return config_rw(d, buf, count, off, write, c);
 	if (index < PCI_NUM_BARS)
 		return bar_rw(d, index, buf, count, off, write, c);
-	return refuse(device_sink(d), EINVAL, "RW.REGION", "offset", pos, "a region that this device has");
+	return refuse(device_sink(d), EINVAL, "RW.REGION", "offset", pos,
+		      "regions 0 to 5 (BARs) and 7 (configuration space), from bit 40 on; this is %llu",
+		      (unsigned long long)index);
 }
 
 ssize_t vfio_pci_read(struct vfio_device *d, uint64_t buf, size_t count, uint64_t pos, struct caller *c)

@@ -166,7 +166,8 @@ static int copy_bind(struct device_file *df, uint64_t arg, struct vfio_device_bi
 		return refuse(&df->host->sink, EFAULT, "BIND.1", "argsz", arg, "a readable structure");
 	if ((b->flags & ~(uint32_t)VFIO_DEVICE_BIND_FLAG_TOKEN) || b->iommufd < 0)
 		return refuse(&df->host->sink, EINVAL, "BIND.2", b->iommufd < 0 ? "iommufd" : "flags",
-			      b->iommufd < 0 ? (uint64_t)b->iommufd : b->flags, "flags 0 or TOKEN 1, an fd");
+			      b->iommufd < 0 ? (uint64_t)b->iommufd : b->flags,
+			      b->iommufd < 0 ? "the fd of an open /dev/iommu" : "0 or TOKEN 1");
 	return 0;
 }
 

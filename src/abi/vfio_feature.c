@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "abi/vfio_device.h"
+#include "base/text.h"
 
 #define GET   VFIO_DEVICE_FEATURE_GET
 #define SET   VFIO_DEVICE_FEATURE_SET
@@ -138,12 +139,24 @@ static const struct feature *feature_of(const struct vfio_device *d, uint32_t nu
 	return f->err || f->ops ? f : &none;
 }
 
+/* Those that there are. */
+static const char *list_features(const struct vfio_device *d, char *buf, size_t len)
+{
+	struct text t = {buf, len, 0};
+
+	for (uint32_t n = 0; n < ARRAY_SIZE(features); n++)
+		if (!feature_of(d, n)->err)
+			text_add(&t, "%s%u", t.len ? ", " : "", n);
+	return buf;
+}
+
 /* Rows 1 to 3 and 5 to 6 of 13.4; row 4 is PROBE's success. */
 static int check(struct vfio_device *d, const struct vfio_device_feature *f, const struct feature **out)
 {
 	const struct sink *sink = device_sink(d);
 	const uint32_t number = f->flags & VFIO_DEVICE_FEATURE_MASK;
 	const struct feature *feature = feature_of(d, number);
+	char has[64] = "";
 
 	*out = feature;
 	if (f->flags & ~(VFIO_DEVICE_FEATURE_MASK | GET | SET | PROBE))
@@ -151,7 +164,8 @@ static int check(struct vfio_device *d, const struct vfio_device_feature *f, con
 	if (!(f->flags & PROBE) && (f->flags & GET) && (f->flags & SET))
 		return refuse(sink, EINVAL, "FEAT.1", "flags", f->flags, "GET or SET, or PROBE");
 	if (feature->err)
-		return refuse(sink, feature->err, "FEAT.2", "feature", number, "a feature of this device");
+		return refuse(sink, feature->err, "FEAT.2", "feature", number, "one of this device: %s",
+			      list_features(d, has, sizeof(has)));
 	if (f->flags & (GET | SET) & ~feature->ops)
 		return refuse(sink, EINVAL, "FEAT.3", "flags", f->flags, "an operation of this feature");
 	if (f->flags & PROBE)

@@ -131,8 +131,10 @@ static int check_pasid_flag(struct host_group *g, const struct change *c)
 		return refuse(sink, EINVAL, "ATT.7", "pt_id", c->hwpt->obj.id,
 			      "an HWPT made with PASID, as long as PASIDs are attached");
 	if (c->pasid != IOMMU_NO_PASID && !has)
-		return refuse(sink, EINVAL, "ATT.7", "pt_id", c->hwpt->obj.id,
-			      "an HWPT made with PASID");
+		return refuse(sink, EINVAL, "ATT.7", "pt_id",
+			      c->hwpt->automatic ? c->hwpt->ioas->obj.id : c->hwpt->obj.id,
+			      "the id of an HWPT made with PASID%s",
+			      c->hwpt->automatic ? "; what an IOAS makes by itself has it not" : "");
 	if (c->pasid != IOMMU_NO_PASID && rid && !(rid->flags & DOMAIN_PASID))
 		return refuse(sink, EINVAL, "ATT.7", "pasid", c->pasid,
 			      "a device whose own HWPT, %u, was made with PASID", rid->obj.id);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "iommu/user.h"
 #include "object/private.h"
 #include "object/viommu.h"
@@ -42,6 +43,18 @@ static int check_flags(const struct requester *r, uint32_t flags)
 	return 0;
 }
 
+static void refuse_domain(struct requester *r, uint32_t flags, const struct user_data *data)
+{
+	const struct sink *sink = requester_iommu(r)->sink;
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+
+	if (refuse_heard(sink))
+		explain_domain(r, flags, data, &t);
+	refuse(sink, EOPNOTSUPP, "HWA.11", data ? "data_type" : "flags", data ? data->type : flags,
+	       "%s", buf);
+}
+
 static int make_domain(struct hwpt *hwpt, struct requester *r, const struct user_data *data)
 {
 	struct iommu *iommu = requester_iommu(r);
@@ -50,9 +63,7 @@ static int make_domain(struct hwpt *hwpt, struct requester *r, const struct user
 
 	rc = domain_alloc_for(r, hwpt->flags & ~(uint32_t)HWPT_FAULT_ID_VALID, data, &hwpt->domain);
 	if (rc == -EOPNOTSUPP)
-		refuse(iommu->sink, EOPNOTSUPP, "HWA.11", data ? "data_type" : "flags",
-		       data ? data->type : hwpt->flags, "a set of flags and data that %s accepts",
-		       iommu->make->name);
+		refuse_domain(r, hwpt->flags, data);
 	if (rc)
 		return rc;
 	/* Decided here, never changed later (4.1, cache coherency). */

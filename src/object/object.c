@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "base/observe.h"
+#include "base/text.h"
 #include "object/private.h"
 
 /* DESTROY gives up on a command that does not end after this long (2.3). */
@@ -306,9 +307,14 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type, 
 		[OBJECT_VEVENTQ] = {"DEST.8", "an event queue whose file is closed"},
 		[OBJECT_VIOMMU] = {"DEST.10", "a vIOMMU without objects of its own, and not mapped"},
 	};
+	char buf[128] = "";
+	struct text t = TEXT_IN(buf);
 
+	if (refuse_heard(&ctx->host->sink))
+		explain_users(ctx, id, &t);
 	return refuse(&ctx->host->sink, EBUSY, why[type].rule, "id", id,
-		      "%s; this one is held %u times", why[type].legal, users);
+		      "%s; this one is held %u time%s%s", why[type].legal, users,
+		      users == 1 ? "" : "s", buf);
 }
 
 /*

@@ -10,6 +10,8 @@
 
 #include "object/iommufd.h"
 
+struct text;
+
 struct object_type_ops {
 	/* Undoes and frees an object that nobody can see any more. */
 	void (*destroy)(struct iommufd *ctx, struct object *obj);
@@ -26,6 +28,14 @@ bool object_try_hold(struct iommufd *ctx, struct object *obj);
  * commands that use it. The caller destroys it.
  */
 void object_bury(struct iommufd *ctx, struct object *obj);
+
+/*
+ * explain.c: what would have been legal, for refusals that somebody listens to. Types of vIOMMUs for @r; a domain for it with
+ * @flags, or with a guest's data; which HWPTs hold the IOAS or HWPT @id.
+ */
+void explain_viommus(struct requester *r, struct text *t);
+void explain_domain(struct requester *r, uint32_t flags, bool data, struct text *t);
+void explain_users(struct iommufd *ctx, uint32_t id, struct text *t);
 
 /* Drop a user; true when only the table's own is left, and then the id is gone and the caller destroys. */
 bool object_release_is_last(struct iommufd *ctx, struct object *obj);

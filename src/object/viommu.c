@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "object/private.h"
 
 static struct viommu_object *object_of(const struct viommu *v)
@@ -135,6 +136,17 @@ out_free:
 	return rc;
 }
 
+static int refuse_type(struct requester *r, uint32_t type)
+{
+	const struct sink *sink = requester_iommu(r)->sink;
+	char buf[REFUSE_TEXT] = "";
+	struct text t = TEXT_IN(buf);
+
+	if (refuse_heard(sink))
+		explain_viommus(r, &t);
+	return refuse(sink, EOPNOTSUPP, "VIO.A3", "type", type, "%s", buf);
+}
+
 int viommu_alloc(struct iommufd *ctx, struct idevice *idev, uint32_t type, uint32_t hwpt_id,
 		 const struct user_data *data, struct viommu_object **out)
 {
@@ -148,8 +160,7 @@ int viommu_alloc(struct iommufd *ctx, struct idevice *idev, uint32_t type, uint3
 
 	recipe.ops = make->viommu_type ? make->viommu_type(r, type) : NULL;
 	if (!recipe.ops)
-		return refuse(sink, EOPNOTSUPP, "VIO.A3", "type", type,
-			      "a type of vIOMMU that %s has for this device", make->name);
+		return refuse_type(r, type);
 	obj = object_get(ctx, hwpt_id, OBJECT_HWPT_PAGING);
 	if (!obj)
 		return object_refuse(ctx, ENOENT,

@@ -431,8 +431,9 @@ static int check_unmap(struct space *s, const struct range *r, uint64_t start, u
 		return refuse(s->sink, EBUSY, "UNM.7", "iova", r->start,
 			      "no area in which a hardware queue lies");
 	if (r->start < start || r->last > last)
-		return refuse(s->sink, ENOENT, "UNM.8", "iova", start,
-			      "no part of an area: [%#llx, %#llx] is one",
+		return refuse(s->sink, ENOENT, "UNM.8", r->start < start ? "iova" : "length",
+			      r->start < start ? start : last - start + 1,
+			      "whole mappings: %#llx-%#llx is one",
 			      (unsigned long long)r->start, (unsigned long long)r->last);
 	return pinned && pinned->pins ? -EAGAIN : 0;
 }

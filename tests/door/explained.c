@@ -102,6 +102,38 @@ static void early(const char *memory)
 	close(container);
 }
 
+/* What is not there, and names that a terminal must not see as they are. */
+static void names(void)
+{
+	const int group = open("/dev/vfio/0", O_RDWR);
+
+	CHECK(open("/dev/vfio/77", O_RDWR) < 0 && errno == ENOENT);
+	CHECK(group >= 0);
+	CHECK(ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "x\n\033[31m") < 0 && errno == ENODEV);
+	close(group);
+}
+
+/* What this IOMMU has not got: HWA.11 and VIO.A3. */
+static void absent(void)
+{
+	struct iommu_hwpt_alloc parent = {.size = sizeof(parent),
+					  .flags = IOMMU_HWPT_ALLOC_NEST_PARENT,
+					  .dev_id = ioas - 1,
+					  .pt_id = ioas};
+	struct iommu_viommu_alloc viommu = {.size = sizeof(viommu),
+					    .type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3,
+					    .dev_id = ioas - 1,
+					    .hwpt_id = ioas};
+	struct iommu_destroy destroy = {.size = sizeof(destroy), .id = ioas};
+
+	CHECK(ioctl(s.iommufd, IOMMU_HWPT_ALLOC, &parent) && errno == EOPNOTSUPP);
+	CHECK(ioctl(s.iommufd, IOMMU_VIOMMU_ALLOC, &viommu) && errno == EOPNOTSUPP);
+	CHECK(ioctl(s.iommufd, IOMMU_DESTROY, &destroy) && errno == EBUSY);
+	CHECK(ioctl(s.device, VFIO_DEVICE_BIND_IOMMUFD,
+		    &(struct vfio_device_bind_iommufd){.argsz = 24, .iommufd = s.iommufd}) &&
+	      errno == EINVAL);
+}
+
 int main(void)
 {
 	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
@@ -116,6 +148,9 @@ int main(void)
 	memory_kinds();
 	owners(memory);
 	early(memory);
+	absent();
+	printf("device %d\n", s.device);
 	scratch_close(&s);
+	names();
 	return finish();
 }

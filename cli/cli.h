@@ -28,9 +28,9 @@ int cmd_top(int argc, char **argv);
 
 int cmd_daemon(int argc, char **argv);
 
-/* daemon.c: ioasd, for the run of @dir. daemon_start(): -1 with errno. */
+/* daemon.c: ioasd, for the run of @program in @dir. daemon_start(): -1 with errno. */
 uint64_t daemon_name(void);
-pid_t daemon_start(const char *dir, const char *library);
+pid_t daemon_start(const char *dir, const char *library, const char *program);
 void daemon_end(pid_t pid);
 
 /* What `ioas run` was asked for. */

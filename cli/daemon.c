@@ -39,11 +39,16 @@ uint64_t daemon_name(void)
 	return n;
 }
 
-static void __attribute__((noreturn)) become(const char *preload, int listener, pid_t parent)
+static void __attribute__((noreturn))
+become(const char *preload, int listener, pid_t parent, const char *program)
 {
-	static char name[] = "ioas", command[] = "daemon";
-	char *args[] = {name, command, NULL}, text[16];
+	static char command[] = "daemon";
+	const char *slash = strrchr(program, '/');
+	char name[64], *args[] = {name, command, NULL}, text[16];
 	sigset_t set;
+
+	/* By this name `ioas ps` tells it from the daemons of other runs. */
+	snprintf(name, sizeof(name), "ioasd:%s", slash ? slash + 1 : program);
 
 	/* A terminal's signals are for the program, and who kills `ioas run` kills us. */
 	setsid();
@@ -69,7 +74,7 @@ static char *preload_of(const char *library)
 		       : preload;
 }
 
-pid_t daemon_start(const char *dir, const char *library)
+pid_t daemon_start(const char *dir, const char *library, const char *program)
 {
 	char *preload = preload_of(library);
 	const pid_t parent = getpid();
@@ -79,7 +84,7 @@ pid_t daemon_start(const char *dir, const char *library)
 	if (listener >= 0)
 		pid = fork();
 	if (!pid)
-		become(preload, listener, parent);
+		become(preload, listener, parent, program);
 	if (listener >= 0)
 		close(listener);
 	free(preload);

@@ -321,7 +321,9 @@ error_t engines_parse_wish(int key, char *arg, struct argp_state *state)
 		w->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num || !engines_parse_pid(w->command, arg, &w->pid))
+		if (state->arg_num)
+			argp_error(state, "one process at a time; '%s' is another one", arg);
+		else if (!engines_parse_pid(w->command, arg, &w->pid))
 			exit(EXIT_USAGE);
 		return 0;
 	default:

@@ -32,6 +32,16 @@ static const struct {
 
 #define NR_STACKS (sizeof(stacks) / sizeof(stacks[0]))
 
+/* Compilers give some calls no line. */
+static void print_place(FILE *to, const json_t *frame)
+{
+	const uint64_t line = number_of(frame, "line");
+
+	fprintf(to, " %s", text_of(frame, "file"));
+	if (line)
+		fprintf(to, ":%" PRIu64, line);
+}
+
 static void print_frame(FILE *to, size_t i, const json_t *frame)
 {
 	const char *function = text_of(frame, "function"), *file = text_of(frame, "file");
@@ -41,7 +51,7 @@ static void print_frame(FILE *to, size_t i, const json_t *frame)
 	if (function)
 		fprintf(to, " in %s", function);
 	if (file)
-		fprintf(to, " %s:%" PRIu64, file, number_of(frame, "line"));
+		print_place(to, frame);
 	else if (module)
 		fprintf(to, " (%s+%s)", module, offset ? offset : "?");
 	fputc('\n', to);
@@ -126,6 +136,8 @@ static void print_access(FILE *to, const json_t *f)
 	const char *access = text_of(f, "access"), *gpa = text_of(f, "gpa");
 	const uint64_t len = number_of(f, "length");
 
+	if (!access && !len)
+		return;
 	fprintf(to, "  %-8s %s%s%" PRIu64 " %s at IOVA %s", access ? "access" : "range",
 		access ? access : "", access ? " of " : "", len, len == 1 ? "byte" : "bytes",
 		text_of(f, "iova"));
@@ -154,7 +166,7 @@ static void print_short(FILE *to, const json_t *f)
 
 	fputs(text_of(f, "kind"), to);
 	if (file)
-		fprintf(to, " %s:%" PRIu64, file, number_of(frame, "line"));
+		print_place(to, frame);
 	else if (frame)
 		fprintf(to, " (%s+%s)", text_of(frame, "module"), text_of(frame, "offset"));
 	if (function)

@@ -17,6 +17,7 @@
 
 #include "cli/cli.h"
 #include "cli/findings.h"
+#include "cli/plain.h"
 #include "cli/record.h"
 
 #define PACKET_MAX (1u << 18)
@@ -86,18 +87,21 @@ static void write_report(struct keeper *k, const json_t *line)
 
 static void write_text(struct keeper *k, const json_t *finding)
 {
+	json_t *shown = json_deep_copy(finding ? finding : k->kept);
 	char *text = NULL;
 	size_t len = 0;
 	FILE *f = open_memstream(&text, &len);
 
 	if (!f)
 		return;
+	plain_json(shown);
 	if (finding)
-		findings_print(f, finding);
+		findings_print(f, shown);
 	else
-		findings_print_end(f, k->kept, k->suppressed, k->lost);
+		findings_print_end(f, shown, k->suppressed, k->lost);
 	if (!fclose(f))
 		write_all(k->text, text, len);
+	json_decref(shown);
 	free(text);
 }
 
@@ -417,8 +421,7 @@ uint64_t keeper_end(struct keeper *k)
 	found = json_array_size(k->kept);
 	if (found || k->suppressed || k->lost)
 		write_text(k, NULL);
-	if (found)
-		write_summary(k);
+	write_summary(k);
 	dispose(k);
 	return found;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,17 @@ static void usage(FILE *to)
 	fputs("\n`ioas COMMAND --help` says more, as does ioas(1).\n", to);
 }
 
+/* What was printed has arrived: a full disk is no success. */
+static int finish(int status)
+{
+	const bool failed = ferror(stdout), lost = fflush(stdout);
+
+	if (!failed && !lost)
+		return status;
+	fprintf(stderr, "ioas: cannot write the output: %s\n", strerror(lost ? errno : EIO));
+	return status ? status : EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
@@ -38,7 +50,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
+			return finish(commands[i].run(argc - 1, argv + 1));
 	/* Not for people: what --shared starts. */
 	if (!strcmp(argv[1], "daemon") && getenv(RUN_DAEMON_ENV))
 		return cmd_daemon(argc - 1, argv + 1);

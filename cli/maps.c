@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/engines.h"
+#include "cli/plain.h"
 
 static const struct argp_option options[] = {
 	{"iova", 'i', "ADDRESS", 0, "only what holds this address of devices'", 0},
@@ -157,6 +158,8 @@ static bool print_elements(FILE *f, size_t *n)
 		more = m;
 		if (m && !(*n)++)
 			print_head();
+		if (m)
+			plain_json(m);
 		if (m)
 			print_mapping(m);
 		json_decref(m);

@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "cli/engines.h"
+#include "cli/plain.h"
 
 #define MAX_DEPTH 16
 
@@ -234,7 +235,7 @@ static void print_device(const json_t *d)
 	putchar('\n');
 }
 
-static void print_process(const json_t *p)
+static void print_process(json_t *p)
 {
 	struct tree t = {.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8")};
 	const json_t *devices = json_object_get(p, "devices");
@@ -243,6 +244,7 @@ static void print_process(const json_t *p)
 	char age[WORDS_MAX];
 	size_t n, done = 0;
 
+	plain_json(p);
 	printf("%llu %s, %s%s, for %s\n", answer_number(p, "pid"), answer_string(p, "program", "?"),
 	       answer_string(p, "iommu", "?"),
 	       json_is_true(json_object_get(p, "shared")) ? ", of a whole run" : "",

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/engines.h"
+#include "cli/plain.h"
 
 static const char *const members[NR_RATES] = {
 	[RATE_MAPS] = "maps",
@@ -41,6 +42,8 @@ static void set_rates(struct rates_device *d, const struct rates_device *before)
 
 static void fill(struct rates_device *d, const json_t *process, const json_t *device)
 {
+	char *program = plain_text(answer_string(process, "program", "?"));
+
 	*d = (struct rates_device){
 		.pid = (pid_t)answer_number(process, "pid"),
 		.context = answer_number(device, "context"),
@@ -49,7 +52,8 @@ static void fill(struct rates_device *d, const json_t *process, const json_t *de
 	};
 	snprintf(d->name, sizeof(d->name), "%s", answer_string(device, "name", "?"));
 	snprintf(d->model, sizeof(d->model), "%s", answer_string(device, "model", "-"));
-	snprintf(d->program, sizeof(d->program), "%s", answer_string(process, "program", "?"));
+	snprintf(d->program, sizeof(d->program), "%s", program ? program : "?");
+	free(program);
 	for (size_t n = 0; n < NR_RATES; n++)
 		d->count[n] = answer_number(device, members[n]);
 }

@@ -124,7 +124,7 @@ int cmd_report(int argc, char **argv)
 	if (!q.page && asprintf(&q.page, "%s.html", q.recording) < 0)
 		return EXIT_FAILED;
 	if (log_open(q.recording, &log, why, sizeof(why))) {
-		fprintf(stderr, "ioas report: %s\n", why);
+		fprintf(stderr, "ioas report: %s: %s\n", q.recording, why);
 		free(q.page);
 		return EXIT_FAILED;
 	}

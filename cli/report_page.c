@@ -115,7 +115,7 @@ static void put_group(struct packer *p, const unsigned char *b, size_t n)
 			      n > 2 ? digits[word & 63] : '='};
 
 	if (fwrite(text, 1, 4, p->to) != 4)
-		p->rc = -EIO;
+		p->rc = -errno;
 }
 
 static void put_base64(struct packer *p, const unsigned char *b, size_t n)
@@ -481,11 +481,11 @@ int report_page_write(FILE *to, const struct report *r, const char *name, uint64
 	json_init(&j);
 	rc = put_json(&j, r, name, size);
 	if (!rc && fputs(report_before, to) == EOF)
-		rc = -EIO;
+		rc = -errno;
 	if (!rc)
 		rc = put_container(to, r, &j);
 	if (!rc && fputs(report_behind, to) == EOF)
-		rc = -EIO;
+		rc = -errno;
 	json_free(&j);
 	return rc;
 }

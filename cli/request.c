@@ -4,11 +4,13 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -199,12 +201,31 @@ static void add_device(struct parsing *p, const char *arg, struct argp_state *st
 		fail(state, "--device %s: %s", arg, why);
 }
 
+/* A pipe must not see an end before the beginning: it is looked at only. */
+static bool can_append(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (!stat(path, &st) && !S_ISREG(st.st_mode)) {
+		errno = EISDIR;
+		return !S_ISDIR(st.st_mode) && !access(path, W_OK);
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
 static void set_log(struct run_config *c, const char *arg, struct argp_state *state)
 {
 	char *cwd = *arg == '/' ? NULL : getcwd(NULL, 0);
 
 	if (strchr(arg, '\n'))
 		fail(state, "--log: a file name cannot hold a line break");
+	if (!can_append(arg))
+		fail(state, "--log %s: %s", arg, strerror(errno));
 	free(c->log);
 	if (asprintf(&c->log, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", arg) < 0)
 		c->log = NULL;

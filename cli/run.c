@@ -229,7 +229,7 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 	}
 	stats->said_unreachable = t->cannot != NULL;
 	if (r->config.shared)
-		served = daemon_start(dir, library);
+		served = daemon_start(dir, library, r->program[0]);
 	if (served < 0) {
 		fprintf(stderr, "ioas: cannot start the daemon of the run: %s\n", strerror(errno));
 		return EXIT_FAILED;

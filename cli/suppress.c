@@ -119,8 +119,10 @@ struct suppressions *suppressions_read(const char *path)
 	}
 	if (f && !wrong && ferror(f))
 		wrong = strerror(errno);
-	if (wrong)
+	if (wrong && number)
 		fprintf(stderr, "ioas: %s:%u: %s\n", path, number, wrong);
+	else if (wrong)
+		fprintf(stderr, "ioas: cannot read %s: %s\n", path, wrong);
 	free(line);
 	if (!f || wrong) {
 		suppressions_free(s);

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <term.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,7 +60,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_failure(state, EXIT_USAGE, 0, "-d %s: give 0.05 to 3600 seconds", arg);
 		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num || !engines_parse_pid("top", arg, &w->pid))
+		if (state->arg_num)
+			argp_error(state, "one process at a time; '%s' is another one", arg);
+		else if (!engines_parse_pid("top", arg, &w->pid))
 			exit(EXIT_USAGE);
 		return 0;
 	default:
@@ -300,12 +303,23 @@ static bool wait_for_keys(struct screen *s)
 	return true;
 }
 
+/* Also terminals that have a description, and no way to put text in its place (TERM=dumb). */
+static bool screen_begin(void)
+{
+	const char *move;
+
+	if (setupterm(NULL, STDOUT_FILENO, &(int){0}) != OK)
+		return false;
+	move = tigetstr("cup");
+	return move && move != (const char *)-1 && newterm(NULL, stdout, stdin);
+}
+
 static int run_screen(const struct wish *w)
 {
 	struct screen s = {.wish = *w, .sort = &sort_keys[0]};
 	bool more = true;
 
-	if (!newterm(NULL, stdout, stdin)) {
+	if (!screen_begin()) {
 		fprintf(stderr, "ioas top: this terminal cannot be used: try --batch\n");
 		return EXIT_FAILED;
 	}

@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "cli/engines.h"
+#include "cli/plain.h"
 
 struct wish {
 	pid_t pid;
@@ -204,6 +205,8 @@ static void print_cache(const char *name, const json_t *c)
 
 static void print_walk(const struct wish *w, const json_t *a)
 {
+	const unsigned long long pending = answer_number(a, "pending_invalidations");
+
 	printf("%s, requester %s", answer_string(a, "device", "?"), answer_string(a, "rid", "?"));
 	if (w->pasid)
 		printf(", PASID %llu", w->pasid);
@@ -213,9 +216,9 @@ static void print_walk(const struct wish *w, const json_t *a)
 	print_mapping(json_object_get(a, "mapping"));
 	print_cache("IOTLB", json_object_get(a, "iotlb"));
 	print_cache("ATC", json_object_get(a, "atc"));
-	if (answer_number(a, "pending_invalidations"))
-		printf("   %llu invalidations are obeyed before the next request\n",
-		       answer_number(a, "pending_invalidations"));
+	if (pending)
+		printf("   %llu invalidation%s obeyed before the next request\n", pending,
+		       pending == 1 ? " is" : "s are");
 }
 
 int cmd_walk(int argc, char **argv)
@@ -249,6 +252,8 @@ int cmd_walk(int argc, char **argv)
 	if (w.json)
 		return engines_print(w.pid, request);
 	answer = engines_answer(w.pid, request, &status);
+	if (answer)
+		plain_json(answer);
 	if (answer)
 		print_walk(&w, answer);
 	json_decref(answer);

@@ -242,8 +242,12 @@ static int road(int fd, const struct door_file *f)
 
 static int lost(void)
 {
-	door_say_once(
-		"the process that served a file opened elsewhere has ended: calls on it answer EIO");
+	if (door.run.shared)
+		door_say_once("the run has ended, and its machine with it: calls on its files answer EIO");
+	else
+		door_say_once(
+			"the process that served a file opened elsewhere has ended: calls on it answer EIO; with "
+			"`ioas run --shared` the machine is in a process of its own");
 	return -EIO;
 }
 

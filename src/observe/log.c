@@ -191,7 +191,8 @@ static int open_as(const struct log *from, struct log **out, char *why, size_t w
 
 int log_open(const char *path, struct log **out, char *why, size_t why_len)
 {
-	struct log l = {.fd = open(path, O_RDONLY | O_CLOEXEC)};
+	/* A pipe is told from a file without waiting for who writes it. */
+	struct log l = {.fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
 	struct stat st;
 
 	if (l.fd < 0)

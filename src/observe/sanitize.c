@@ -383,7 +383,8 @@ static void describe_leaks(struct sanitizer *s, const struct leaks *l, enum find
 	r->f.len = l->bytes;
 	r->f.nearest = l->first;
 	r->f.other = l->second;
-	r->f.now = sanitizer_stack(s);
+	/* Where a process ends says nothing of what it left. */
+	r->f.now = at_exit ? 0 : sanitizer_stack(s);
 	r->f.advice = "unmap what was mapped; the kernel drops it silently otherwise";
 	report_text(r, "%s with %" PRIu64 " mapping%s (%s) left in its %s",
 		    at_exit	? "the process ended"

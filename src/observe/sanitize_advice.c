@@ -113,7 +113,6 @@ void sanitizer_advise(struct sanitizer *s, struct shadow_space *sp, uint64_t iov
 
 void sanitizer_advise_all(struct sanitizer *s)
 {
-	const stack_id stack = sanitizer_stack(s);
 	uint32_t number = 0;
 
 	for (;;) {
@@ -125,6 +124,6 @@ void sanitizer_advise_all(struct sanitizer *s)
 		if (!sp)
 			return;
 		number = sp->number;
-		sanitizer_advise(s, sp, 0, U64MAX, stack);
+		sanitizer_advise(s, sp, 0, U64MAX, 0);
 	}
 }

@@ -129,11 +129,11 @@ void sanitizer_stray_at_exit(struct sanitizer *s)
 	if (!n)
 		return;
 	report_init(&r, FINDING_STRAY_FD);
-	r.f.now = sanitizer_stack(s);
-	r.f.advice = "close devices, fault queues and event queues with their iommufd";
+	r.f.advice = "close devices, fault queues and event queues with their iommufd, and unmap "
+		     "what was mapped of them";
 	report_text(&r,
-		    "the process ended with files open whose iommufd was closed before (%zu "
-		    "context%s)",
+		    "the process ended with files open, or regions mapped, whose iommufd was closed "
+		    "before (%zu context%s)",
 		    n, n == 1 ? "" : "s");
 	report_send(s, &r);
 }

@@ -72,6 +72,9 @@ void observe_end(struct sink *s)
 #define PROBE_guest_invalidate(e)                                                                  \
 	PROBE(guest_invalidate, e->rid, e->pasid, e->iova, e->last, e->match != NULL, e->atc,      \
 	      e->did, e->asid)
+#define PROBE_guest_read(e)  PROBE(guest_read, e->rid, e->gpa, e->word, e->rc)
+#define PROBE_guest_mark(e)  PROBE(guest_mark, e->rid, e->gpa, e->is, e->to, e->rc)
+#define PROBE_guest_queue(e) PROBE(guest_queue, e->queue, e->what, e->n)
 #define PROBE_fault(e)                                                                             \
 	PROBE(fault, e->rid, e->pasid, e->iova, e->len, e->access, e->reason, e->code, e->guest)
 #define PROBE_page_request(e) PROBE(page_request, e->rid, e->pasid, e->addr, e->n, e->grpid)

@@ -41,6 +41,7 @@ struct memory_mm;
 struct nested_match;
 struct page_group;
 struct pages;
+struct queue;
 struct requester;
 struct space;
 struct translation;
@@ -175,6 +176,35 @@ struct event_guest_invalidate {
 	uint32_t rid;	    /* ~0: of all */
 	uint32_t did, asid; /* of @match; ~0: any, or none is meant */
 };
+/*
+ * SECTION. What a guest wrote was read to translate: the aligned word at @gpa, in the address space
+ * of the nest parent, of its configuration structures or tables.
+ */
+struct event_guest_read {
+	struct requester *requester;
+	struct domain *parent;
+	uint64_t gpa, word;
+	int rc; /* -EFAULT: the memory went away, and there is no word */
+	uint32_t rid;
+};
+/* SECTION. Accessed and dirty flags were to be set there, by @to in the place of @is. */
+struct event_guest_mark {
+	struct requester *requester;
+	struct domain *parent;
+	uint64_t gpa, is, to;
+	int rc; /* -EAGAIN: it was not @is any more */
+	uint32_t rid;
+};
+/* A queue in guest memory is consumed from now on, or no more; entries are taken from it and
+ * carried out next; they are done. */
+enum observed_queue { QUEUE_ADDED, QUEUE_REMOVED, QUEUE_TAKEN, QUEUE_DONE };
+struct event_guest_queue {
+	struct queue *queue;
+	enum observed_queue what;
+	const void *entries; /* QUEUE_TAKEN */
+	size_t bytes;
+	uint32_t n;
+};
 /* SECTION. @guest: it is told to the guest whose tables they are, not to the host. */
 struct event_fault {
 	struct requester *requester;
@@ -242,6 +272,9 @@ struct event_interrupt {
 	X(attach, attach)                                                                          \
 	X(invalidate, invalidate)                                                                  \
 	X(guest_invalidate, guest_invalidate)                                                      \
+	X(guest_read, guest_read)                                                                  \
+	X(guest_mark, guest_mark)                                                                  \
+	X(guest_queue, guest_queue)                                                                \
 	X(fault, fault)                                                                            \
 	X(page_request, page_request)                                                              \
 	X(dma_begin, dma)                                                                          \

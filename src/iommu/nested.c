@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "base/observe.h"
 #include "iommu/domain.h"
 #include "iommu/look.h"
 #include "iommu/nested_cache.h"
@@ -175,17 +176,72 @@ static bool find_word(const struct nested_request *q, uint64_t gpa, unsigned int
 	return out->ptr ? true : no_memory(f, gpa); /* device memory holds no tables */
 }
 
+static const struct guest_words *stand_in(const struct nested_request *q)
+{
+	const struct sink *sink = q->r->iommu->sink;
+
+	return sink ? sink->guest : NULL;
+}
+
+/* read_word(), unless somebody stands for the memory; told. Whole, so that the other one saves no
+ * registers. */
+static __attribute__((cold, noinline)) bool
+read_observed(const struct nested_request *q, uint64_t gpa, uint64_t *word, struct nested_fault *f)
+{
+	const struct guest_words *g = stand_in(q);
+	struct stage2 s;
+	int rc;
+
+	if (!find_word(q, gpa, IOMMU_READ, &s, f))
+		return false;
+	count_loads(q->r, 1);
+	rc = g ? g->read(g->arg, q, gpa, word)
+	       : memory_read_word(q->r->memory, s.slot, (const uint64_t *)(void *)s.ptr, word);
+	observe_guest_read(q->r->iommu->sink, &(struct event_guest_read){
+						      .requester = q->r,
+						      .parent = q->domain->parent,
+						      .gpa = gpa,
+						      .word = rc ? 0 : *word,
+						      .rc = rc,
+						      .rid = q->r->id,
+					      });
+	return rc ? no_memory(f, gpa) : true;
+}
+
 static bool read_word(const struct nested_request *q, uint64_t gpa, uint64_t *word,
 		      struct nested_fault *f)
 {
 	struct stage2 s;
 
+	if (observed())
+		return read_observed(q, gpa, word, f);
 	if (!find_word(q, gpa, IOMMU_READ, &s, f))
 		return false;
 	count_loads(q->r, 1);
 	if (memory_read_word(q->r->memory, s.slot, (const uint64_t *)(void *)s.ptr, word))
 		return no_memory(f, gpa);
 	return true;
+}
+
+static __attribute__((cold, noinline)) int exchange_observed(const struct nested_request *q,
+							     const struct stage2 *s, uint64_t gpa,
+							     uint64_t is, uint64_t to)
+{
+	const struct guest_words *g = stand_in(q);
+	int rc =
+		g ? g->exchange(g->arg, q, gpa, is, to)
+		  : memory_exchange_word(q->r->memory, s->slot, (uint64_t *)(void *)s->ptr, is, to);
+
+	observe_guest_mark(q->r->iommu->sink, &(struct event_guest_mark){
+						      .requester = q->r,
+						      .parent = q->domain->parent,
+						      .gpa = gpa,
+						      .is = is,
+						      .to = to,
+						      .rc = rc,
+						      .rid = q->r->id,
+					      });
+	return rc;
 }
 
 int nested_read(const struct nested_request *q, uint64_t gpa, void *dst, size_t len,
@@ -290,7 +346,11 @@ static int set_flags(struct walk *w, uint64_t entry_pa, uint64_t raw, uint64_t t
 		w->fault.walk = true;
 		return -EFAULT;
 	}
-	rc = memory_exchange_word(w->q->r->memory, s.slot, (uint64_t *)(void *)s.ptr, raw, to);
+	if (observed())
+		rc = exchange_observed(w->q, &s, entry_pa, raw, to);
+	else
+		rc = memory_exchange_word(w->q->r->memory, s.slot, (uint64_t *)(void *)s.ptr, raw,
+					  to);
 	if (rc == -EFAULT)
 		no_memory(&w->fault, entry_pa);
 	return rc;

@@ -162,6 +162,19 @@ void domain_init_nested(struct domain *d, struct iommu *i, struct domain *parent
 int nested_read(const struct nested_request *q, uint64_t gpa, void *dst, size_t len,
 		struct nested_fault *f);
 
+/*
+ * Stands for what guests write, where their memory is not there: a host whose sink has it
+ * (observe/replay.h) asks for each word that a translation reads or sets flags in, and consumes no
+ * queue by itself. Both have found @gpa in stage 2 already. 0, or what the memory would have
+ * answered: -EFAULT; of exchange(), -EAGAIN. DMA thread, inside a section.
+ */
+struct guest_words {
+	int (*read)(void *arg, const struct nested_request *q, uint64_t gpa, uint64_t *word);
+	int (*exchange)(void *arg, const struct nested_request *q, uint64_t gpa, uint64_t is,
+			uint64_t to);
+	void *arg;
+};
+
 /* Record the fault, and tell the host of it, not the guest. @f: what was in the way; NULL: what the
  * guest's structures say. -EFAULT. */
 int nested_host_fault(const struct nested_request *q, const struct nested_fault *f,

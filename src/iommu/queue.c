@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/observe.h"
 #include "base/thread.h"
 #include "iommu/requester.h"
 
@@ -141,6 +142,20 @@ int consumer_read(struct consumer *c, uint64_t gpa, void *dst, size_t len)
 
 /* ---- the loop ---- */
 
+static void tell(struct queue *q, enum observed_queue what)
+{
+	OBSERVE(q->consumer->viommu->iommu->sink, guest_queue, .queue = q, .what = what);
+}
+
+/* @n of them, in the consumer's batch. */
+static void execute(struct queue *q, uint32_t n, uint32_t *done)
+{
+	OBSERVE(q->consumer->viommu->iommu->sink, guest_queue, .queue = q, .what = QUEUE_TAKEN,
+		.entries = q->consumer->batch, .bytes = (size_t)n << q->entry_lg2, .n = n);
+	q->ops->execute(q, q->consumer->batch, n, done);
+	tell(q, QUEUE_DONE);
+}
+
 /* False: nothing was done. */
 static bool serve(struct consumer *c, struct queue *q)
 {
@@ -155,7 +170,7 @@ static bool serve(struct consumer *c, struct queue *q)
 		q->ops->unreadable(q);
 		return false;
 	}
-	q->ops->execute(q, c->batch, n, &done);
+	execute(q, n, &done);
 	return done;
 }
 
@@ -244,6 +259,14 @@ void consumer_kick(struct consumer *c)
 
 /* ---- life ---- */
 
+/* Nothing is in a queue whose memory is not there. */
+static bool is_stood_for(const struct consumer *c)
+{
+	const struct sink *sink = c->viommu->iommu->sink;
+
+	return sink && sink->guest;
+}
+
 static int start(struct consumer *c)
 {
 	const struct requester_config cfg = {.rid = CONSUMER_RID};
@@ -255,6 +278,9 @@ static int start(struct consumer *c)
 	if (rc)
 		goto out_destroy;
 	__atomic_store_n(&c->ending, false, __ATOMIC_RELAXED);
+	c->runs = !is_stood_for(c);
+	if (!c->runs)
+		return 0;
 	rc = thread_start(&c->thread, "ioas-queues", consumer_main, c);
 	if (!rc)
 		return 0;
@@ -270,7 +296,8 @@ static void stop(struct consumer *c)
 	lock_queues(c);
 	pthread_cond_signal(&c->wake);
 	pthread_mutex_unlock(&c->lock);
-	pthread_join(c->thread, NULL);
+	if (c->runs)
+		pthread_join(c->thread, NULL);
 	requester_attach(c->requester, NULL);
 	requester_destroy(c->requester);
 }
@@ -289,6 +316,7 @@ int consumer_add(struct consumer *c, struct queue *q)
 		rc = start(c);
 	if (!rc) {
 		lock_queues(c);
+		tell(q, QUEUE_ADDED);
 		list_add_tail(&c->queues, &q->link);
 		pthread_cond_signal(&c->wake);
 		pthread_mutex_unlock(&c->lock);
@@ -304,8 +332,22 @@ void consumer_remove(struct queue *q)
 	pthread_mutex_lock(&c->life);
 	lock_queues(c);
 	list_del(&q->link);
+	tell(q, QUEUE_REMOVED);
 	pthread_mutex_unlock(&c->lock);
 	if (list_empty(&c->queues))
 		stop(c);
 	pthread_mutex_unlock(&c->life);
+}
+
+void consumer_carry_out(struct queue *q, const void *entries, size_t bytes)
+{
+	struct consumer *c = q->consumer;
+	uint32_t done = 0, n = (uint32_t)min_u64(bytes >> q->entry_lg2, QUEUE_BATCH);
+
+	if (!n)
+		return;
+	lock_queues(c);
+	memcpy(c->batch, entries, (size_t)n << q->entry_lg2);
+	execute(q, n, &done);
+	pthread_mutex_unlock(&c->lock);
 }

@@ -73,6 +73,7 @@ struct consumer {
 	pthread_cond_t wake;
 	struct list queues;
 	pthread_t thread;
+	bool runs;	     /* there is a thread */
 	unsigned int wanted; /* threads that want lock; atomic */
 	bool kicked, ending; /* atomic */
 	bool asleep;	     /* atomic */
@@ -89,6 +90,11 @@ void consumer_fini(struct consumer *c); /* without queues */
 int consumer_add(struct consumer *c, struct queue *q);
 /* Returns when nothing looks at @q any more. Not on the thread, nor with a lock that ops take. */
 void consumer_remove(struct queue *q);
+/*
+ * Carries out whole entries of @q that were not taken from it: of a host that consumes none by
+ * itself (struct guest_words).
+ */
+void consumer_carry_out(struct queue *q, const void *entries, size_t bytes);
 /* There is something to do. Any thread, at any time between init and fini. */
 void consumer_kick(struct consumer *c);
 

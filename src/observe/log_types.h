@@ -54,6 +54,9 @@
 	X(guest_invalidate, 62)                                                                    \
 	X(fault, 63)                                                                               \
 	X(page_request, 64)                                                                        \
+	X(guest_read, 65)                                                                          \
+	X(guest_mark, 66)                                                                          \
+	X(guest_queue, 67)                                                                         \
 	/* Devices. */                                                                             \
 	X(dma_begin, 80)                                                                           \
 	X(dma_step, 81)                                                                            \
@@ -65,7 +68,8 @@
 #define LOG_FIELDS_process(U, S, B) U(parent) B(name)
 /* That number of a thread is from now on this one's. */
 #define LOG_FIELDS_thread_name(U, S, B) U(tid) B(name)
-#define LOG_FIELDS_device(U, S, B)	U(device) U(rid) B(name)
+/* @features: LOG_FEATURE_: what is in the records of this process besides. */
+#define LOG_FIELDS_device(U, S, B) U(device) U(rid) B(name) U(features)
 /* So many records were dropped here, as nobody took them fast enough. */
 #define LOG_FIELDS_lost(U, S, B) U(count)
 /* A line of JSON, as --report writes it (docs/debugging.md). */
@@ -123,6 +127,13 @@
 /* @addr, @perm: of the first of @count */
 #define LOG_FIELDS_page_request(U, S, B) U(device) U(pasid) U(grpid) U(count) U(addr) U(perm)
 
+/* What a guest wrote, as a translation read it: of its structures or tables, at @gpa in @space. */
+#define LOG_FIELDS_guest_read(U, S, B) U(device) U(space) U(gpa) U(word) S(rc)
+/* Flags were to be set there: @to in the place of @is. */
+#define LOG_FIELDS_guest_mark(U, S, B) U(device) U(space) U(gpa) U(is) U(to) S(rc)
+/* @queue: numbered from 1 on; @what: enum observed_queue; @data: whole entries */
+#define LOG_FIELDS_guest_queue(U, S, B) U(queue) U(what) U(count) B(data)
+
 /* @access: enum iommu_access */
 #define LOG_FIELDS_dma_begin(U, S, B) U(device) U(pasid) U(iova) U(len) U(access)
 /* One translation of the transfer that runs on this thread. @target: LOG_TARGET_ */
@@ -133,9 +144,10 @@
 /* @index: VFIO_PCI_*_IRQ_INDEX */
 #define LOG_FIELDS_interrupt(U, S, B) U(device) U(index) U(vector)
 
-#define LOG_NO_DEVICE	 UINT32_MAX
-#define LOG_DMA_BYTES	 64u
-#define LOG_CALL_NO_MMAP 1u /* no region of a device offered to be mapped */
+#define LOG_NO_DEVICE	  UINT32_MAX
+#define LOG_FEATURE_GUEST 1u /* guest_read, guest_mark, guest_queue */
+#define LOG_DMA_BYTES	  64u
+#define LOG_CALL_NO_MMAP  1u /* no region of a device offered to be mapped */
 enum { LOG_CONTROL_RESET, LOG_CONTROL_VFS };
 enum { LOG_INVALIDATE_TABLES, LOG_INVALIDATE_CONFIG, LOG_INVALIDATE_ATC };
 enum { LOG_TARGET_MEMORY, LOG_TARGET_BAR, LOG_TARGET_MESSAGE };

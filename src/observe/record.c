@@ -58,6 +58,8 @@ static size_t bytes_of(const struct log_event *e)
 		return e->copy_out.data.len;
 	case LOG_dma_end:
 		return e->dma_end.data.len;
+	case LOG_guest_queue:
+		return e->guest_queue.data.len;
 	default:
 		return 0;
 	}
@@ -248,6 +250,35 @@ static void on_guest_invalidate(void *arg, const struct event_guest_invalidate *
 				  : LOG_INVALIDATE_CONFIG);
 }
 
+/* Of a transfer, whose other records have the time. */
+static void on_guest_read(void *arg, const struct event_guest_read *e)
+{
+	struct recorder *rec = arg;
+
+	RECORD_PART(rec, guest_read, .device = device_number(e->requester),
+		    .space = domain_number(rec, e->parent), .gpa = e->gpa, .word = e->word,
+		    .rc = e->rc);
+}
+
+static void on_guest_mark(void *arg, const struct event_guest_mark *e)
+{
+	struct recorder *rec = arg;
+
+	RECORD_PART(rec, guest_mark, .device = device_number(e->requester),
+		    .space = domain_number(rec, e->parent), .gpa = e->gpa, .is = e->is, .to = e->to,
+		    .rc = e->rc);
+}
+
+static void on_guest_queue(void *arg, const struct event_guest_queue *e)
+{
+	struct recorder *rec = arg;
+	const uint64_t number = e->what == QUEUE_REMOVED ? idents_remove(&rec->queues, e->queue)
+							 : idents_number(&rec->queues, e->queue);
+
+	RECORD(rec, guest_queue, .queue = number, .what = e->what, .count = e->n,
+	       .data = {e->entries, e->bytes});
+}
+
 static void on_fault(void *arg, const struct event_fault *e)
 {
 	const struct iommu_fault *f = e->fault;
@@ -324,6 +355,9 @@ static const struct observer_ops recorder_ops = {
 	.attach = on_attach,
 	.invalidate = on_invalidate,
 	.guest_invalidate = on_guest_invalidate,
+	.guest_read = on_guest_read,
+	.guest_mark = on_guest_mark,
+	.guest_queue = on_guest_queue,
 	.fault = on_fault,
 	.page_request = on_page_request,
 	.dma_begin = on_dma_begin,
@@ -345,6 +379,7 @@ int recorder_create(const struct recorder_config *cfg, struct recorder **out)
 	idents_init(&rec->files);
 	idents_init(&rec->spaces);
 	idents_init(&rec->contexts);
+	idents_init(&rec->queues);
 	*out = rec;
 	return 0;
 }
@@ -356,7 +391,8 @@ int recorder_attach(struct recorder *rec, struct host *h)
 		const struct host_device *d = container_of(l, struct host_device, link);
 
 		RECORD(rec, device, .device = d->cdev, .rid = requester_rid(d->requester),
-		       .name = {(const uint8_t *)d->name, strlen(d->name)});
+		       .name = {(const uint8_t *)d->name, strlen(d->name)},
+		       .features = LOG_FEATURE_GUEST);
 	}
 	return observe_add(&h->sink, &recorder_ops, rec);
 }

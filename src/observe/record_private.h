@@ -26,7 +26,7 @@ struct recorder {
 	struct host *host;
 	/* By pthread_self(), whose value the next thread may have. */
 	struct idents threads;
-	struct idents files, spaces, contexts;
+	struct idents files, spaces, contexts, queues;
 	struct passing passing[RECORD_THREADS];
 };
 

@@ -45,6 +45,9 @@ static void describe_item(const struct item *it, char *text, size_t room)
 		snprintf(text, room,
 			 "DMA %s of device %" PRIu64 ", %" PRIu64 " bytes at 0x%" PRIx64,
 			 d->access == IOMMU_READ ? "read" : "write", d->device, d->len, d->iova);
+	else if (it->kind == ITEM_QUEUE)
+		snprintf(text, room, "entries of the guest's queue %" PRIu64,
+			 it->e.guest_queue.queue);
 	else if (it->kind == ITEM_CONTROL)
 		snprintf(text, room, "an attribute of device %" PRIu64, it->e.control.device);
 	else
@@ -249,6 +252,21 @@ static bool is_queue(const struct replay *r, const struct item *it)
 	       (f->ops->kind == ABI_FAULT || f->ops->kind == ABI_VEVENTQ);
 }
 
+static void do_dma(struct replay *r, const struct item *it)
+{
+	if (it->done && !it->asked && (!it->nested || r->process->guest)) {
+		replay_dma(r, it);
+		return;
+	}
+	if (!it->done)
+		r->result->unfinished++;
+	else if (it->asked)
+		r->result->asked++;
+	else
+		r->result->nested++;
+	replay_guest_lose(&r->guest, it->done ? it->e.dma_end.device : it->e.dma_begin.device);
+}
+
 static void do_item(struct replay *r, const struct item *it)
 {
 	switch (it->kind) {
@@ -263,14 +281,10 @@ static void do_item(struct replay *r, const struct item *it)
 			do_call(r, it);
 		break;
 	case ITEM_DMA:
-		if (!it->done)
-			r->result->unfinished++;
-		else if (it->nested)
-			r->result->nested++;
-		else if (it->asked)
-			r->result->asked++;
-		else
-			replay_dma(r, it);
+		do_dma(r, it);
+		break;
+	case ITEM_QUEUE:
+		replay_carry_out(r, &it->e.guest_queue);
 		break;
 	case ITEM_CHANGE:
 		change_memory(r, &it->e.memory_change);
@@ -309,6 +323,9 @@ static int prepare(struct replay *r, struct host *h)
 		rc = observe_add(&h->sink,
 				 r->cfg.annotations ? &replay_annotated_ops : &replay_observer_ops,
 				 r);
+	replay_guest_init(&r->guest);
+	if (r->process->guest)
+		h->sink.guest = &r->guest.words;
 	stop_asking(h);
 	return rc;
 }
@@ -322,6 +339,7 @@ static void clean_up(struct replay *r)
 	r->nr_files = 0;
 	replay_drop_places(r);
 	replay_drop_stand_ins(r);
+	replay_guest_fini(&r->guest);
 	for (size_t i = 0; i < 2; i++) {
 		if (r->accounts[i])
 			memory_account_put(r->accounts[i]);

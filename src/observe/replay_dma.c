@@ -57,9 +57,12 @@ static void saw_annotation(void *arg, const struct event_annotate *e)
 {
 }
 
-const struct observer_ops replay_observer_ops = {.dma_step = saw_step, .fault = saw_fault};
-const struct observer_ops replay_annotated_ops = {
-	.dma_step = saw_step, .fault = saw_fault, .annotate = saw_annotation};
+const struct observer_ops replay_observer_ops = {
+	.dma_step = saw_step, .fault = saw_fault, .guest_queue = replay_saw_queue};
+const struct observer_ops replay_annotated_ops = {.dma_step = saw_step,
+						  .fault = saw_fault,
+						  .guest_queue = replay_saw_queue,
+						  .annotate = saw_annotation};
 
 /* ---- comparing ---- */
 
@@ -144,10 +147,14 @@ static const char *compare(struct replay *r, const struct item *it, int rc, char
 	return NULL;
 }
 
-static bool meets(const struct part *effect, const struct log_dma_end *d)
+/* Behind a guest's tables any address may lead to what changes in stage 2. */
+static bool meets(const struct part *effect, const struct item *dma)
 {
+	const struct log_dma_end *d = &dma->e.dma_end;
 	const uint64_t last = d->iova + d->len - 1;
 
+	if (dma->nested && effect->e.type != LOG_attach)
+		return true;
 	switch (effect->e.type) {
 	case LOG_map:
 		return effect->e.map.iova <= last && d->iova <= effect->e.map.last;
@@ -163,17 +170,21 @@ static bool meets(const struct part *effect, const struct log_dma_end *d)
 }
 
 /* May it have changed where the transfer goes, or whether it goes? */
-static bool may_matter(const struct item *it, const struct log_dma_end *d)
+static bool may_matter(const struct item *it, const struct item *dma)
 {
 	if (it->kind == ITEM_CHANGE || it->kind == ITEM_RELEASE || it->kind == ITEM_CONTROL)
 		return true;
+	if (it->kind == ITEM_QUEUE)
+		return dma->nested;
 	if (it->kind != ITEM_CALL)
 		return false;
+	if (dma->nested && it->forgets.first)
+		return true;
 	/* A write to configuration space, and whatever changes a device. */
 	if (it->e.call.op == OP_WRITE || it->e.call.op == OP_OPEN)
 		return true;
 	for (const struct part *p = it->effects.first; p; p = p->next)
-		if (meets(p, d))
+		if (meets(p, dma))
 			return true;
 	return false;
 }
@@ -186,8 +197,8 @@ static bool is_raced(const struct replay *r, const struct item *dma)
 	for (size_t i = 0; i < p->nr_items; i++) {
 		const struct item *it = p->items[i];
 
-		if (it->begin < dma->end && dma->begin < (it->done ? it->end : U64MAX) + 1 &&
-		    may_matter(it, &dma->e.dma_end))
+		if (it->begin < dma->end && dma->begin <= (it->done ? it->end : U64MAX) &&
+		    may_matter(it, dma))
 			return true;
 	}
 	return false;
@@ -221,6 +232,20 @@ static void forget_posted(const struct replay *r)
 	}
 }
 
+/* What it met was cached otherwise, perhaps, if one before was left out or raced: then it is told
+ * by what it looked at. */
+static void judge(struct replay *r, const struct item *it, const char *what, const char *looks)
+{
+	const uint64_t device = it->e.dma_end.device;
+
+	if (is_raced(r, it) || (looks && replay_guest_is_lost(&r->guest, device))) {
+		r->result->raced++;
+		replay_guest_lose(&r->guest, device);
+		return;
+	}
+	replay_differs(r, "%s", what ? what : looks);
+}
+
 void replay_dma(struct replay *r, const struct item *it)
 {
 	const struct log_dma_end *d = &it->e.dma_end;
@@ -228,7 +253,7 @@ void replay_dma(struct replay *r, const struct item *it)
 	struct dma_port *port = hdev && hdev->hw ? &((struct pci_dev *)hdev->hw)->port : NULL;
 	uint8_t *bytes = d->len <= TRANSFER_MAX ? ioas_calloc(1, d->len + 1) : NULL;
 	char text[160];
-	const char *what;
+	const char *what, *looks;
 	int rc;
 
 	if (!port || !bytes) {
@@ -238,6 +263,7 @@ void replay_dma(struct replay *r, const struct item *it)
 	}
 	r->seen = (struct parts){0};
 	port->pasid = (uint32_t)d->pasid;
+	replay_guest_begin(&r->guest, it);
 	dma_begin(port);
 	rc = transfer(port, d, bytes);
 	dma_end(port);
@@ -249,9 +275,8 @@ void replay_dma(struct replay *r, const struct item *it)
 		return;
 	}
 	what = compare(r, it, rc, text, sizeof(text));
-	if (what && is_raced(r, it))
-		r->result->raced++;
-	else if (what)
-		replay_differs(r, "%s", what);
+	looks = replay_guest_end(r, it);
+	if (what || looks)
+		judge(r, it, what, looks);
 	ioas_free(bytes);
 }

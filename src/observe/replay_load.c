@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/observe.h"
 #include "observe/replay_private.h"
 
 #define BLOCK_SIZE (1u << 20)
@@ -49,6 +50,8 @@ static struct log_bytes *bytes_of(struct log_event *e)
 		return &e->copy_out.data;
 	case LOG_dma_end:
 		return &e->dma_end.data;
+	case LOG_guest_queue:
+		return &e->guest_queue.data;
 	default:
 		return NULL;
 	}
@@ -202,16 +205,77 @@ static int add_effect(struct replay *r, struct process *p, const struct log_even
 	return parts_add(r, &it->effects, e) ? 0 : -ENOMEM;
 }
 
+/* No effect that other calls would meet; but the call happens before what is translated next. */
+static int add_forgets(struct replay *r, struct process *p, const struct log_event *e)
+{
+	struct item *it = p->calls[e->thread];
+
+	if (!it)
+		return 0;
+	if (!it->placed) {
+		it->placed = true;
+		it->order = p->nr_records;
+	}
+	return parts_add(r, &it->forgets, e) ? 0 : -ENOMEM;
+}
+
+/* ---- queues of guests ---- */
+
+static int take_entries(struct replay *r, struct process *p, const struct log_event *e)
+{
+	struct item *it = add_item(r, p, ITEM_QUEUE, e);
+
+	if (!it)
+		return -ENOMEM;
+	it->done = false;
+	p->queues[e->thread] = it;
+	return keep_bytes(r, &it->e);
+}
+
+static void end_entries(struct process *p, uint64_t thread)
+{
+	struct item *it = p->queues[thread];
+
+	p->queues[thread] = NULL;
+	if (!it)
+		return;
+	it->done = true;
+	it->end = p->nr_records;
+}
+
+static int note_queue(struct replay *r, struct process *p, const struct log_event *e)
+{
+	switch (e->guest_queue.what) {
+	case QUEUE_ADDED:
+		return add_part(r, p, e);
+	case QUEUE_TAKEN:
+		return take_entries(r, p, e);
+	case QUEUE_DONE:
+		end_entries(p, e->thread);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 /* ---- transfers ---- */
 
+static const struct log_attach *attached(const struct process *p, uint64_t device, uint64_t pasid)
+{
+	for (const struct part *at = p->nested.first; at; at = at->next)
+		if (at->e.attach.device == device && at->e.attach.pasid == pasid)
+			return at->e.attach.space ? &at->e.attach : NULL;
+	return NULL;
+}
+
+/* A PASID that nobody attached may be a guest's. */
 static bool is_nested(const struct process *p, const struct log_dma_begin *d)
 {
-	bool nested = false;
+	const struct log_attach *a = attached(p, d->device, d->pasid);
 
-	for (const struct part *at = p->nested.first; at; at = at->next)
-		if (at->e.attach.device == d->device && at->e.attach.pasid == d->pasid)
-			nested = at->e.attach.nested;
-	return nested;
+	if (!a && d->pasid)
+		a = attached(p, d->device, 0);
+	return a && a->nested;
 }
 
 static int note_attach(struct replay *r, struct process *p, const struct log_event *e)
@@ -246,7 +310,11 @@ static int end_dma(struct replay *r, struct process *p, const struct log_event *
 		return 0;
 	it->e = *e;
 	it->done = true;
-	it->order = it->end = p->nr_records;
+	it->end = p->nr_records;
+	/* Whoever learns of its bytes may change what led to them before the end is written down.
+	 */
+	if (!it->nested || it->order == it->begin)
+		it->order = it->end;
 	return keep_bytes(r, &it->e);
 }
 
@@ -258,6 +326,9 @@ static int add_to_dma(struct replay *r, struct process *p, const struct log_even
 		return 0;
 	if (e->type == LOG_page_request)
 		it->asked = true;
+	if (e->type == LOG_guest_read)
+		it->nested = true;
+	it->order = p->nr_records;
 	return parts_add(r, &it->parts, e) ? 0 : -ENOMEM;
 }
 
@@ -271,6 +342,9 @@ static int load_event(struct replay *r, struct process *p, const struct log_even
 			p->lost_at = e->time;
 			p->lost_record = p->nr_records;
 		}
+		return 0;
+	case LOG_device:
+		p->guest |= e->device.features & LOG_FEATURE_GUEST;
 		return 0;
 	case LOG_call:
 		return begin_call(r, p, e);
@@ -309,7 +383,13 @@ static int load_event(struct replay *r, struct process *p, const struct log_even
 		return begin_dma(r, p, e);
 	case LOG_dma_end:
 		return end_dma(r, p, e);
+	case LOG_guest_invalidate:
+		return add_forgets(r, p, e);
+	case LOG_guest_queue:
+		return note_queue(r, p, e);
 	case LOG_dma_step:
+	case LOG_guest_read:
+	case LOG_guest_mark:
 	case LOG_fault:
 	case LOG_page_request:
 		return add_to_dma(r, p, e);

@@ -2,7 +2,7 @@
 /*
  * What the files of replay share: replay_load.c makes items of records, replay.c does them,
  * replay_caller.c answers what they ask, replay_dma.c makes transfers, replay_file.c stands for the
- * program's files.
+ * program's files, replay_guest.c for the memory of guests.
  */
 #ifndef IOAS_OBSERVE_REPLAY_PRIVATE_H
 #define IOAS_OBSERVE_REPLAY_PRIVATE_H
@@ -10,6 +10,7 @@
 #include "abi/caller.h"
 #include "abi/file.h"
 #include "base/refuse.h"
+#include "iommu/nested.h"
 #include "observe/log.h"
 #include "observe/replay.h"
 
@@ -24,12 +25,12 @@ struct parts {
 	struct part *first, *last;
 };
 
-enum item_kind { ITEM_CALL, ITEM_RELEASE, ITEM_CHANGE, ITEM_CONTROL, ITEM_DMA };
+enum item_kind { ITEM_CALL, ITEM_RELEASE, ITEM_CHANGE, ITEM_CONTROL, ITEM_DMA, ITEM_QUEUE };
 
 /* Positions are those of records in the stream of the process. */
 struct item {
 	enum item_kind kind;
-	uint64_t order; /* where it happens */
+	uint64_t order; /* where it happens; of a transfer, until it ends: where it looked last */
 	uint64_t begin, end;
 	uint64_t time, thread;
 	struct item *outer;	 /* while it is being read */
@@ -38,10 +39,11 @@ struct item {
 	bool nested, asked;	 /* ITEM_DMA */
 	bool beside;		 /* other threads' calls had effects while it ran */
 	uint64_t effects_before; /* of other threads */
-	struct log_event e;	 /* call, release, memory_change, dma_end */
+	struct log_event e;	 /* call, release, memory_change, dma_end, guest_queue */
 	struct log_answer answer;
-	struct parts parts;   /* what was asked; steps and faults of a transfer */
+	struct parts parts;   /* what was asked; steps, looks and faults of a transfer */
 	struct parts effects; /* map, unmap, attach, ... */
+	struct parts forgets; /* guest_invalidate */
 };
 
 #define OPEN_THREADS 4096u
@@ -53,12 +55,14 @@ struct process {
 	uint64_t nr_records;
 	uint64_t lost_at, lost_record; /* its time; its position */
 	/* While it is read: what each thread is at. */
-	struct item *calls[OPEN_THREADS], *transfers[OPEN_THREADS];
+	struct item *calls[OPEN_THREADS], *transfers[OPEN_THREADS], *queues[OPEN_THREADS];
 	uint64_t effects, own_effects[OPEN_THREADS];
 	struct parts nested; /* attach records that are in force */
+	bool guest;	     /* LOG_FEATURE_GUEST */
 };
 
 struct block;
+struct event_guest_queue;
 
 /* An address space of the recorded program, or of one that used its files. */
 struct place {
@@ -77,6 +81,22 @@ struct stand_in {
 	int fd;
 };
 
+struct replay_word;
+struct replay_queue;
+
+/* replay_guest.c */
+struct replay_guest {
+	struct guest_words words;
+	const struct part *expected; /* the next look of the transfer */
+	char text[160];		     /* what differs in its looks */
+	struct replay_word *image;   /* the last word seen at each address; hashed */
+	size_t room, used;
+	struct replay_queue *queues;
+	/* A bit for each device whose transfers were not all made again as they were: what it has
+	 * cached may not be what it had. */
+	uint64_t lost[64];
+};
+
 struct replay {
 	struct replay_config cfg;
 	struct block *blocks; /* memory of all that was read */
@@ -93,6 +113,7 @@ struct replay {
 	struct place *places;
 	struct stand_in *stand_ins;
 	struct memory_account *accounts[2];
+	struct replay_guest guest;
 	uint64_t limit;
 	struct caller caller;
 	const char *strange; /* the call asked what the recorded one did not */
@@ -121,6 +142,17 @@ void replay_drop_places(struct replay *r);
 int replay_stand_in(struct replay *r, uint64_t dev, uint64_t ino, uint64_t size);
 int replay_duplicate(struct replay *r, const struct log_fd_dup *d);
 void replay_drop_stand_ins(struct replay *r);
+
+/* replay_guest.c */
+void replay_guest_init(struct replay_guest *g);
+void replay_guest_fini(struct replay_guest *g);
+void replay_guest_begin(struct replay_guest *g, const struct item *it);
+/* What differs in what the transfer looked at, in words; NULL: nothing. */
+const char *replay_guest_end(struct replay *r, const struct item *it);
+void replay_guest_lose(struct replay_guest *g, uint64_t device);
+bool replay_guest_is_lost(const struct replay_guest *g, uint64_t device);
+void replay_saw_queue(void *arg, const struct event_guest_queue *e);
+void replay_carry_out(struct replay *r, const struct log_guest_queue *taken);
 
 /* replay_dma.c */
 void replay_dma(struct replay *r, const struct item *it);

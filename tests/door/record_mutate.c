@@ -2,7 +2,7 @@
 /*
  * Changes a recording: one thing, so that its replay must find a difference, or many at random, so
  * that it may find anything but must not crash.
- *   usage: record_mutate IN OUT answer|bytes|place|fault|NUMBER
+ *   usage: record_mutate IN OUT answer|bytes|place|fault|guest|queue|NUMBER
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -66,6 +66,22 @@ static void change(struct log_event *e)
 	}
 }
 
+#define PAGE	4096ull
+#define ADDRESS 0xfffffffff000ull
+
+/* Valid, in any of the formats, and where the word that was read before leads to. */
+static bool is_entry(const struct log_event *e)
+{
+	static uint64_t before;
+	bool led_to;
+
+	if (e->type != LOG_guest_read)
+		return false;
+	led_to = !((e->guest_read.gpa ^ before) & ADDRESS);
+	before = e->guest_read.word;
+	return led_to && before & 1;
+}
+
 /* One change that must be found. */
 static bool spoil(struct log_event *e, const char *how)
 {
@@ -77,6 +93,12 @@ static bool spoil(struct log_event *e, const char *how)
 		return (e->dma_step.pa += 4096) > 0;
 	if (!strcmp(how, "fault") && e->type == LOG_dma_end && !e->dma_end.rc)
 		return (e->dma_end.rc = -14) < 0;
+	if (!strcmp(how, "guest") && is_entry(e))
+		return (e->guest_read.word ^= PAGE) != 0;
+	if (!strcmp(how, "queue") && e->type == LOG_guest_queue && e->guest_queue.data.len) {
+		e->guest_queue.data.len = 0;
+		return true;
+	}
 	if (strcmp(how, "bytes") != 0 || e->type != LOG_copy_out || e->copy_out.data.len < 8)
 		return false;
 	memcpy(bytes, e->copy_out.data.at, e->copy_out.data.len);

@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "bed.h"
+#include "base/observe.h"
 #include "iommu/queue.h"
 
 #define GPA	0x40000000ull
@@ -373,13 +374,65 @@ static void test_write(void **state)
 	world_end(&w);
 }
 
+static unsigned int told[4];
+static uint64_t first_told;
+
+static void on_queue(void *arg, const struct event_guest_queue *e)
+{
+	assert_int_equal(e->n * sizeof(struct entry), e->bytes);
+	if (e->what == QUEUE_TAKEN && !told[QUEUE_TAKEN])
+		memcpy(&first_told, e->entries, sizeof(first_told));
+	told[e->what]++;
+}
+
+/* Where somebody stands for the guest's memory a queue is not looked at; what is handed in is
+ * carried out. What is taken is told, in either case. */
+static void test_stood_for(void **state)
+{
+	static const struct observer_ops listener = {.guest_queue = on_queue};
+	static const struct guest_words words;
+	static struct world w;
+	static struct line l;
+	struct sink sink = {0};
+	const struct entry entries[3] = {{0, ~0ull}, {1, ~1ull}, {2, ~2ull}};
+
+	for (int stood_for = 0; stood_for < 2; stood_for++) {
+		memset(told, 0, sizeof(told));
+		world_begin(&w);
+		w.bed.iommu->sink = &sink;
+		sink.guest = stood_for ? &words : NULL;
+		assert_int_equal(observe_add(&sink, &listener, NULL), 0);
+		line_begin_with(&w, &l, 0, &line_ops);
+		line_put(&l, 0);
+		if (stood_for) {
+			usleep(5000);
+			assert_int_equal(l.next, 0);
+			consumer_carry_out(&l.queue, entries, sizeof(entries) - 1);
+			consumer_carry_out(&l.queue, entries, 15);
+		} else {
+			line_wait(&l);
+		}
+		consumer_remove(&l.queue);
+		assert_int_equal(l.next, stood_for ? 2 : 1);
+		assert_int_equal(l.wrong, 0);
+		observe_end(&sink);
+		w.bed.iommu->sink = NULL;
+		world_end(&w);
+		assert_int_equal(told[QUEUE_ADDED], 1);
+		assert_int_equal(told[QUEUE_REMOVED], 1);
+		assert_int_equal(told[QUEUE_TAKEN], 1);
+		assert_int_equal(told[QUEUE_DONE], 1);
+		assert_int_equal(first_told, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),  cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_absurd), cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_churn),  cmocka_unit_test(test_gone),
-		cmocka_unit_test(test_write),
+		cmocka_unit_test(test_write),  cmocka_unit_test(test_stood_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,9 @@ void rundir_remove(const char *dir);
 /* A socket for packets, @name in @dir, that knows who sends. -1 with errno. */
 int rundir_listen(const char *dir, const char *name);
 
+/* left.c: tells of processes that go on when the run of @dir ends. */
+void say_left(const char *dir);
+
 /* The preload library, beside `ioas` or in ../lib; allocated, or NULL. */
 char *find_preload(void);
 

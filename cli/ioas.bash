@@ -23,7 +23,7 @@ _ioas_spec()
 		mapfile -t COMPREPLY < <(compgen -P "$prefix" \
 			-W "$(_ioas_keys "$program" "$list" "${cur%%,*}")" -- "${cur##*,}")
 	else
-		mapfile -t COMPREPLY < <(compgen -W "$(_ioas_names "$program" "$list")" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$(_ioas_names "$program" "$list") $4" -- "$cur")
 	fi
 	compopt -o nospace
 }
@@ -77,10 +77,12 @@ _ioas()
 			return
 		fi
 	done
+	# Behind --sanitize a word is the program, unless there is a = between.
+	[[ $prev == --sanitize && $cur != = ]] && prev=
 	[[ $cur == = ]] && cur=
 	[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
 	case $prev in
-	--device) _ioas_spec "$program" devices "$cur" ;;
+	--device) _ioas_spec "$program" devices "$cur" none ;;
 	--iommu) _ioas_spec "$program" makes "$cur" ;;
 	--vfio-container) mapfile -t COMPREPLY < <(compgen -W "type1 iommufd" -- "$cur") ;;
 	--sanitize) mapfile -t COMPREPLY < <(compgen -W "exit-code log abort" -- "$cur") ;;

@@ -211,7 +211,8 @@ static void print_summary(const struct run_stats *s, const char *log)
 			" bytes read and %" PRIu64 " bytes written by DMA, %" PRIu64 " faults\n",
 			s->maps, s->unmaps, s->dma_read_bytes, s->dma_written_bytes, s->faults);
 	if (to && s->injected)
-		fprintf(to, "ioas: %" PRIu64 " faults injected\n", s->injected);
+		fprintf(to, "ioas: %" PRIu64 " fault%s injected\n", s->injected,
+			s->injected == 1 ? "" : "s");
 	if (to && log)
 		fclose(to);
 }
@@ -237,6 +238,7 @@ static int run_in(const char *dir, const struct run_request *r, const struct tar
 	status = start_and_wait(t, r->program, r->config.limits.fds);
 	if (served)
 		daemon_end(served);
+	say_left(dir);
 	if (r->summary)
 		print_summary(stats, r->config.log);
 	munmap(stats, sizeof(*stats));

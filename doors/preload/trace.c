@@ -94,7 +94,7 @@ static void add_refused_value(struct line *l, const struct about *a, const struc
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		if (!strcmp(r->field, numbers[i])) {
+		if (!strcmp(r->field, numbers[i]) || !strcmp(r->rule, "INJECT")) {
 			add(l, "%" PRIu64, r->r.value);
 			return;
 		}

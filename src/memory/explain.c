@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/text.h"
@@ -65,6 +66,15 @@ static uint64_t first_bad(const struct pages *p, uint64_t va, uint64_t last)
 	return low << PAGE_SHIFT;
 }
 
+/* A program may have closed the door behind itself: by a seccomp filter, or where no /proc is. */
+static void add_unknown(const struct pages *p, struct text *t)
+{
+	const int rc = p->mm->ops ? 0 : process_maps_check();
+
+	if (rc)
+		text_add(t, ", or cannot be looked at: /proc/thread-self/maps: %s", strerror(-rc));
+}
+
 static void explain_memory(const struct pages *p, uint64_t va, uint64_t last, struct text *t)
 {
 	struct memory_vma v;
@@ -76,6 +86,7 @@ static void explain_memory(const struct pages *p, uint64_t va, uint64_t last, st
 		text_add(t, "%#" PRIx64 " is ", at);
 		if (origin_ask(p->mm, at, &v)) {
 			text_add(t, "not mapped");
+			add_unknown(p, t);
 			return;
 		}
 		if (add_obstacle(p, &v, t))

@@ -313,6 +313,8 @@ int process_touch(uint64_t va, uint64_t len, bool write);
 void maps_create(struct maps *maps);
 void maps_destroy(struct maps *maps);
 int maps_vma(struct maps *maps, uint64_t va, struct memory_vma *out);
+/* 0, or why /proc does not tell what lies where. */
+int process_maps_check(void);
 /* The same answer as memory_default_ops.vma gives, where the kernel can only list all VMAs. */
 int process_vma_parse(uint64_t va, struct memory_vma *out);
 

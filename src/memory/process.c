@@ -255,6 +255,16 @@ static int open_maps(void)
 	return open("/proc/thread-self/maps", O_RDONLY | O_CLOEXEC);
 }
 
+int process_maps_check(void)
+{
+	const int fd = open_maps(), err = errno;
+
+	if (fd < 0)
+		return -err;
+	close(fd);
+	return 0;
+}
+
 int process_vma_parse(uint64_t va, struct memory_vma *out)
 {
 	int fd = open_maps(), rc;

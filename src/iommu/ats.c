@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/observe.h"
 #include "iommu/domain.h"
+#include "iommu/nested_gpa.h"
 #include "iommu/translate.h"
 
 #define ATC_PASIDS 16
@@ -112,6 +113,22 @@ uint64_t atc_peek(const struct atc *t, uint32_t pasid, uint64_t iova, unsigned i
 	return 0;
 }
 
+void atc_keep_notes(struct atc *t)
+{
+	if (t)
+		(void)iotlb_keep_notes(&t->tlb);
+}
+
+uint64_t atc_find_note(const struct atc *t, uint32_t pasid, uint64_t iova, const char *ptr)
+{
+	if (!iotlb_has_notes(&t->tlb))
+		return IOTLB_NO_NOTE;
+	for (const struct atc_space *s = t->space; s < t->space + ATC_PASIDS; s++)
+		if (s->used && s->pasid == pasid)
+			return iotlb_find_note(&t->tlb, &s->context, iova, ptr);
+	return IOTLB_NO_NOTE;
+}
+
 int requester_add_ats(struct requester *r, bool pri)
 {
 	int rc = r->iommu->caps.ats ? atc_create(&r->atc) : 0;
@@ -159,6 +176,18 @@ bool iommu_is_message(const struct requester *r, uint32_t pasid, uint64_t iova)
 	return window && iova >= window->start && iova <= window->last;
 }
 
+/* What the IOTLB has noted of it. */
+static COLD void keep_note(struct requester *r, const struct iotlb_context *c, uint32_t pasid,
+			   uint64_t iova, uint64_t val, unsigned int shift)
+{
+	const char *ptr = (const char *)(uintptr_t)(val & IOTLB_PTR_MASK) + (iova & MASK(shift));
+	uint64_t gpa, note = IOTLB_NO_NOTE;
+
+	if (nested_gpa_by_iotlb(r, pasid, iova, ptr, &gpa))
+		note = align_down(gpa, BIT(shift));
+	iotlb_note(&r->atc->tlb, c, iova, iotlb_size_of(shift), note);
+}
+
 /* What the translation left in the IOTLB is what the device is told: the page, and what it may do.
  */
 static void keep(struct requester *r, struct iotlb_context *c, uint32_t pasid, uint64_t iova)
@@ -166,10 +195,13 @@ static void keep(struct requester *r, struct iotlb_context *c, uint32_t pasid, u
 	unsigned int shift;
 	uint64_t val = translate_peek(r, pasid, iova, &shift), bytes = BIT(shift);
 
-	if (val)
-		iotlb_fill(&r->atc->tlb, c, iova, iotlb_size_of(shift),
-			   (const void *)(uintptr_t)(val & IOTLB_PTR_MASK & ~(bytes - 1)),
-			   (uint16_t)(val >> 48), val & IOTLB_PERMS);
+	if (!val)
+		return;
+	iotlb_fill(&r->atc->tlb, c, iova, iotlb_size_of(shift),
+		   (const void *)(uintptr_t)(val & IOTLB_PTR_MASK & ~(bytes - 1)),
+		   (uint16_t)(val >> 48), val & IOTLB_PERMS);
+	if (unlikely(iotlb_has_notes(&r->atc->tlb)))
+		keep_note(r, c, pasid, iova, val, shift);
 }
 
 int iommu_translate_ats(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,

@@ -32,7 +32,8 @@ int iotlb_init(struct iotlb *t)
 {
 	*t = (struct iotlb){.next = 1};
 	t->owners = ioas_calloc(IOTLB_CONTEXTS, sizeof(struct iotlb_context *));
-	t->sets = ioas_aligned_alloc(sizeof(struct iotlb_set), IOTLB_SETS * sizeof(struct iotlb_set));
+	t->sets =
+		ioas_aligned_alloc(sizeof(struct iotlb_set), IOTLB_SETS * sizeof(struct iotlb_set));
 	if (!t->sets || !t->owners) {
 		iotlb_fini(t);
 		return -ENOMEM;
@@ -45,6 +46,7 @@ void iotlb_fini(struct iotlb *t)
 {
 	ioas_free(t->sets);
 	ioas_free(t->owners);
+	ioas_free(t->notes);
 	*t = (struct iotlb){0};
 }
 
@@ -126,6 +128,67 @@ void iotlb_fill(struct iotlb *t, struct iotlb_context *c, uint64_t iova, enum io
 	count_entry(c, size);
 	iotlb_prefer(c, size);
 }
+
+/* ---- notes ---- */
+
+int iotlb_keep_notes(struct iotlb *t)
+{
+	const size_t n = IOTLB_SETS * IOTLB_WAYS;
+	uint64_t *notes = ioas_malloc(n * sizeof(*notes));
+
+	if (!notes)
+		return -ENOMEM;
+	memset(notes, 0xff, n * sizeof(*notes));
+	__atomic_store_n(&t->notes, notes, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static uint64_t *note_at(const struct iotlb *t, const struct iotlb_set *set, unsigned int way)
+{
+	return &t->notes[(size_t)(set - t->sets) * IOTLB_WAYS + way];
+}
+
+void iotlb_note(struct iotlb *t, const struct iotlb_context *c, uint64_t iova, enum iotlb_size size,
+		uint64_t note)
+{
+	const uint64_t page = iova >> iotlb_shift(size), tag = iotlb_tag(c, page, size);
+	const struct iotlb_set *set = iotlb_set(t, c, page);
+	const unsigned int way = iotlb_way(set, tag);
+
+	if (set->tag[way] == tag)
+		*note_at(t, set, way) = note;
+}
+
+static inline uint64_t note_for(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
+				const char *ptr, unsigned int shift, uint32_t name)
+{
+	const uint64_t page = iova >> shift, tag = page << shift | name;
+	const struct iotlb_set *set = iotlb_set(t, c, page);
+	const unsigned int way = iotlb_way(set, tag);
+	const uint64_t at = (set->val[way] & IOTLB_PTR_MASK) + (iova & MASK(shift));
+	uint64_t note;
+
+	if (set->tag[way] != tag || at != (uint64_t)(uintptr_t)ptr)
+		return IOTLB_NO_NOTE;
+	note = *note_at(t, set, way);
+	return note == IOTLB_NO_NOTE ? note : note + (iova & MASK(shift));
+}
+
+uint64_t iotlb_find_note(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
+			 const char *ptr)
+{
+	uint64_t note = note_for(t, c, iova, ptr, c->recent_shift, c->recent_name);
+
+	for (uint32_t sizes = c->present; unlikely(note == IOTLB_NO_NOTE) && sizes;
+	     sizes &= sizes - 1) {
+		const enum iotlb_size size = (enum iotlb_size)__builtin_ctz(sizes);
+
+		note = note_for(t, c, iova, ptr, iotlb_shift(size), c->name[size]);
+	}
+	return note;
+}
+
+/* ---- forgetting ---- */
 
 static void forget_page(struct iotlb *t, struct iotlb_context *c, uint64_t page,
 			enum iotlb_size size)

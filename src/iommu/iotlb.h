@@ -17,6 +17,8 @@
  * next fill takes a new name. When the names run out the lines are cleared, and everybody's name
  * with them.
  *
+ * Beside each entry there may be a note, a word of whoever filled it, which goes as the entry goes.
+ *
  * Invariants, for each context: count[s] is the number of its entries of size s, present has bit s
  * where it is not 0. Without a name (0, which no entry has) it has no entries. No two entries have
  * the same tag.
@@ -61,6 +63,7 @@ struct iotlb {
 	struct iotlb_context **owners; /* by name; NULL: nobody's, so its lines are free */
 	uint32_t next;		       /* name to be given */
 	uint32_t victim;	       /* the way that the next fill of a full set replaces */
+	uint64_t *notes;	       /* of each way of each set; NULL: nobody wants any. Atomic */
 };
 
 int iotlb_init(struct iotlb *t); /* -ENOMEM */
@@ -136,8 +139,8 @@ static inline uint64_t iotlb_find(const struct iotlb *t, struct iotlb_context *c
 }
 
 /*
- * Any thread, for those that look: the val of an entry for @iova of any size, which goes into *shift;
- * 0: none. What is read while the DMA thread changes it may be what was, or will be, there.
+ * Any thread, for those that look: the val of an entry for @iova of any size, which goes into
+ * *shift; 0: none. What is read while the DMA thread changes it may be what was, or will be, there.
  */
 uint64_t iotlb_peek(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
 		    unsigned int *shift);
@@ -152,6 +155,23 @@ static inline bool iotlb_can_hold(const void *ptr)
  */
 void iotlb_fill(struct iotlb *t, struct iotlb_context *c, uint64_t iova, enum iotlb_size size,
 		const void *ptr, uint16_t slot, unsigned int perms);
+
+/* Notes are kept from now on; of entries that were there before there are none. Any thread, once.
+ * -ENOMEM. */
+int iotlb_keep_notes(struct iotlb *t);
+static inline bool iotlb_has_notes(const struct iotlb *t)
+{
+	return __atomic_load_n(&t->notes, __ATOMIC_ACQUIRE);
+}
+
+#define IOTLB_NO_NOTE UINT64_MAX
+/* Notes are kept: @note, or NO_NOTE, of the page of @size around @iova, which was filled last. */
+void iotlb_note(struct iotlb *t, const struct iotlb_context *c, uint64_t iova, enum iotlb_size size,
+		uint64_t note);
+/* Notes are kept: that of the entry that has @iova at @ptr, and how far into its page @iova is.
+ * NO_NOTE: none. */
+uint64_t iotlb_find_note(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
+			 const char *ptr);
 
 /* Forget every entry of @c that meets [iova, last], and no other. */
 void iotlb_forget(struct iotlb *t, struct iotlb_context *c, uint64_t iova, uint64_t last);

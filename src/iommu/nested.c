@@ -141,6 +141,9 @@ static __attribute__((noinline)) bool stage2_walk(const struct nested_request *q
 		iotlb_fill(&r->iotlb, &s->leaves, gpa, iotlb_size_of(l.lg2),
 			   l.ptr - (gpa & MASK(l.lg2)), (uint16_t)(l.pa >> MEMORY_SLOT_SHIFT),
 			   l.perms);
+	if (unlikely(iotlb_has_notes(&r->iotlb)) && l.lg2 >= PAGE_SHIFT)
+		iotlb_note(&r->iotlb, &s->leaves, gpa, iotlb_size_of(l.lg2),
+			   align_down(gpa, BIT(l.lg2)));
 	return true;
 }
 
@@ -487,11 +490,28 @@ static int answer_message(const struct nested_request *q, const struct nested_co
 	return answer(q, s, PAGE_SHIFT, out);
 }
 
+/* @c: where 2^@lg2 bytes around @va were kept; NULL: nowhere. */
+static COLD void note_walk(const struct walk *w, const struct stage2 *s,
+			   const struct iotlb_context *c, uint8_t lg2)
+{
+	struct requester *r = w->q->r;
+
+	r->nested->walked = (struct nested_walked){.pasid = w->q->pasid,
+						   .iova = w->q->iova,
+						   .gpa = w->end.pa,
+						   .pa = s->pa,
+						   .ptr = s->ptr};
+	if (c)
+		iotlb_note(&r->iotlb, c, w->va, iotlb_size_of(lg2),
+			   align_down(w->end.pa, BIT(lg2)));
+}
+
 /* By the whole way of both stages. */
 static int translate_walk(const struct nested_request *q, struct nested_config *cfg, uint64_t va,
 			  const struct pt_regime *from, uint64_t within, struct translation *out)
 {
 	struct walk w; /* not cleared: walk_once() fills in what it found */
+	struct iotlb_context *c = NULL;
 	struct stage2 s;
 	unsigned int perms;
 	uint8_t lg2;
@@ -510,10 +530,13 @@ static int translate_walk(const struct nested_request *q, struct nested_config *
 		return answer_message(q, w.ctx, &s, out);
 	lg2 = common_size(q, va, (uint8_t)min_u64(w.end.entry.lg2, s.lg2));
 	perms = lasting_perms(&w, from, &s);
-	if (perms && s.ptr && lg2 >= PAGE_SHIFT && iotlb_can_hold(s.ptr - (va & MASK(lg2))))
-		iotlb_fill(&q->r->iotlb, w.end.entry.global ? &w.space->global : &w.space->leaves,
-			   va, iotlb_size_of(lg2), s.ptr - (va & MASK(lg2)),
+	if (perms && s.ptr && lg2 >= PAGE_SHIFT && iotlb_can_hold(s.ptr - (va & MASK(lg2)))) {
+		c = w.end.entry.global ? &w.space->global : &w.space->leaves;
+		iotlb_fill(&q->r->iotlb, c, va, iotlb_size_of(lg2), s.ptr - (va & MASK(lg2)),
 			   (uint16_t)(s.slot - q->r->slots), perms);
+	}
+	if (unlikely(iotlb_has_notes(&q->r->iotlb)))
+		note_walk(&w, &s, c, lg2);
 	return answer(q, &s, lg2, out);
 }
 

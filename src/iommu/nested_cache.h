@@ -8,6 +8,10 @@
  * of its own there, as do the tables of the two lowest levels: an entry's pointer is then the
  * table's GPA, and its page number that of the address divided by what the table covers.
  *
+ * While somebody listens (base/observe.h) each leaf is noted with the guest physical
+ * address of its first byte (iotlb_note()), and the walk that was done last is kept: so the guest
+ * physical address of what was just translated can be told (nested_gpa.c).
+ *
  * Invariants. A config that is in use names a space that is in use. binding.tlb is the leaves of
  * the space of the config of the binding's own PASID, or binding.own when there is no such config,
  * or it denies what stage 2 does not.
@@ -37,12 +41,20 @@ struct nested_config {
 	struct nested_context ctx;
 };
 
+/* A walk that ended well. */
+struct nested_walked {
+	uint32_t pasid;
+	uint64_t iova, gpa, pa;
+	const char *ptr;
+};
+
 struct nested_cache {
 	uint64_t clock;
 	uint64_t taken;		     /* spaces in use, a bit for each: they are few */
 	struct nested_space *stage2; /* that was asked for last */
 	struct nested_space space[NESTED_SPACES];
 	struct nested_config config[NESTED_CONFIGS];
+	struct nested_walked walked; /* the last; while there are notes */
 };
 
 struct nested_cache *nested_cache_create(void); /* NULL: -ENOMEM */

@@ -295,6 +295,11 @@ int requester_prepare_nested(struct requester *r)
 		ioas_free(many);
 		return -ENOMEM;
 	}
+	/* What observers lack without, they do without. */
+	if (observed()) {
+		(void)iotlb_keep_notes(&r->iotlb);
+		atc_keep_notes(r->atc);
+	}
 	__atomic_store_n(&r->nested, cache, __ATOMIC_RELEASE);
 	keep_many(&r->commands, many);
 	return 0;

@@ -113,7 +113,8 @@ struct atc; /* ats.c */
 
 struct asking; /* stall.c */
 
-/* A stalled transaction, between requester_stall() and requester_finish_stall(). The DMA thread's. */
+/* A stalled transaction, between requester_stall() and requester_finish_stall(). The DMA thread's.
+ */
 struct stall {
 	bool stalled;
 	uint32_t pasid, grpid;
@@ -137,8 +138,8 @@ struct requester {
 	uint32_t next_group;   /* of page requests; the DMA thread's */
 	unsigned int nr_stops; /* under commands.lock, as the next */
 	struct asking *asking; /* what the DMA thread waits for */
-	struct atc *atc; /* NULL: the device has none */
-	bool ats;	 /* it may use it; atomic */
+	struct atc *atc;       /* NULL: the device has none */
+	bool ats;	       /* it may use it; atomic */
 
 	/* Seldom written; read by misses. */
 	struct iommu *iommu __attribute__((aligned(64)));
@@ -186,6 +187,9 @@ void atc_free(struct atc *t);
 void atc_apply(struct atc *t, const struct command *cmd);
 /* As iotlb_peek(). */
 uint64_t atc_peek(const struct atc *t, uint32_t pasid, uint64_t iova, unsigned int *shift);
+/* As iotlb_keep_notes(), nothing if @t is NULL; and iotlb_find_note(). DMA thread. */
+void atc_keep_notes(struct atc *t);
+uint64_t atc_find_note(const struct atc *t, uint32_t pasid, uint64_t iova, const char *ptr);
 void atc_forget_everything(struct atc *t);
 
 /* DMA thread: R2 above. */

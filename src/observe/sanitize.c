@@ -113,7 +113,8 @@ static void report_in_flight(struct sanitizer *s, const struct shadow_space *sp,
 	const struct shadow_map *m;
 	struct flight fl;
 	struct report r;
-	char who[64], len[32];
+	char who[64], len[32], place[PLACE_MAX];
+	uint64_t at;
 
 	if (!sanitizer_in_flight(s, sp, e->iova, e->last, &fl))
 		return;
@@ -121,9 +122,12 @@ static void report_in_flight(struct sanitizer *s, const struct shadow_space *sp,
 	report_init(&r, FINDING_UNMAP_IN_FLIGHT);
 	lock_acquire(&s->shadow.lock);
 	report_device(&r, fl.watcher);
-	r.f.iova = max_u64(fl.at, e->iova);
-	r.f.len = min_u64(fl.last, e->last) - r.f.iova + 1;
-	m = shadow_find(sp, r.f.iova);
+	at = max_u64(fl.at, e->iova);
+	r.f.iova = fl.nested ? fl.iova + (at - fl.at) : at;
+	r.f.nested = fl.nested;
+	r.f.gpa = at;
+	r.f.len = min_u64(fl.last, e->last) - at + 1;
+	m = shadow_find(sp, at);
 	if (m)
 		fill_mapping(m, sp->id, sanitizer_now(s), &r.f.nearest);
 	lock_release(&s->shadow.lock);
@@ -133,10 +137,11 @@ static void report_in_flight(struct sanitizer *s, const struct shadow_space *sp,
 	r.f.advice = "stop the device, or wait until it has completed the transfer, before the "
 		     "memory is unmapped";
 	report_text(&r,
-		    "%s was in the middle of a transfer that still had to %s %s at IOVA "
-		    "%#" PRIx64 " when the mapping was removed",
+		    "%s was in the middle of a transfer that still had to %s %s at %s when the "
+		    "mapping was removed",
 		    report_who(&r, who, sizeof(who)), fl.access & IOMMU_WRITE ? "write" : "read",
-		    length_words(r.f.len, len, sizeof(len)), r.f.iova);
+		    length_words(r.f.len, len, sizeof(len)),
+		    report_place(&r, place, sizeof(place)));
 	report_send(s, &r);
 }
 

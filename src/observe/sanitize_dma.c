@@ -13,7 +13,9 @@
 #include "base/alloc.h"
 #include "dma/dma.h"
 #include "iommu/domain.h"
+#include "iommu/nested_gpa.h"
 #include "iommu/requester.h"
+#include "iommu/translate.h"
 #include "object/host.h"
 #include "observe/sanitize_private.h"
 #include "space/space.h"
@@ -156,7 +158,9 @@ void sanitizer_dma_begin(void *arg, const struct event_dma *e)
 	PUT(w->at, e->iova);
 	PUT(w->next, e->iova);
 	PUT(w->last, e->iova + min_u64(e->len - 1, U64MAX - e->iova));
+	PUT(w->until, w->last);
 	PUT(w->access, e->access);
+	PUT(w->step, 0);
 	w->used = used_by(e->rid, sanitizer_device_stack(arg, r));
 	PUT(w->space, NULL);
 	PUT(w->turn, w->turn + 1);
@@ -184,14 +188,18 @@ static bool still_touches(const struct flight *f, uint64_t iova, uint64_t last)
 
 static bool look_at(const struct watcher *w, const struct shadow_space *sp, struct flight *out)
 {
+	const uint64_t steps = GET(w->steps);
+
 	*out = (struct flight){.watcher = w, .turn = GET(w->turn)};
-	if (out->turn % 2 == 0 || GET(w->space) != sp)
+	if (out->turn % 2 == 0 || steps % 2 || GET(w->space) != sp)
 		return false;
 	out->at = GET(w->at);
 	out->next = GET(w->next);
-	out->last = GET(w->last);
+	out->last = GET(w->until);
+	out->iova = GET(w->step_iova);
 	out->access = GET(w->access);
-	return GET(w->turn) == out->turn;
+	out->nested = GET(w->step);
+	return GET(w->turn) == out->turn && GET(w->steps) == steps;
 }
 
 bool sanitizer_in_flight(struct sanitizer *s, const struct shadow_space *sp, uint64_t iova,
@@ -216,8 +224,13 @@ struct shadow_space *sanitizer_space_of(struct sanitizer *s, struct requester *r
 					bool *nested)
 {
 	struct domain *d = domain_of(r, pasid);
-	const struct space *space = d ? domain_space(d) : NULL;
+	const struct space *space;
+	struct binding *b;
 
+	/* A PASID that is a guest's. */
+	if (unlikely(!d) && pasid != IOMMU_NO_PASID)
+		d = translate_domain(r, pasid, &b);
+	space = d ? domain_space(d) : NULL;
 	*nested = d && d->nested;
 	return space ? shadow_space_of(&s->shadow, space) : NULL;
 }
@@ -243,35 +256,39 @@ static struct shadow_map *map_at(struct watcher *w, struct shadow_space *sp, uin
 /* One step of a transfer within one mapping. */
 struct touch {
 	struct sanitizer *s;
-	const struct event_dma_step *e;
+	struct requester *requester;
+	uint32_t pasid;
+	int access;
 	struct shadow_space *sp;
 	struct shadow_map *m;
-	uint64_t iova, last, used;
+	uint64_t iova, last, used; /* behind a guest's tables: guest physical addresses, */
+	uint64_t shift;		   /* which with this are the device's */
+	bool nested;
 };
 
 static void fill_step(struct report *r, const struct touch *t, uint64_t iova, uint64_t last)
 {
-	struct requester *q = t->e->port->requester;
-
-	report_device(r, sanitizer_watcher(t->s, q, false));
-	r->f.pasid = t->e->pasid;
-	r->f.iova = iova;
+	report_device(r, sanitizer_watcher(t->s, t->requester, false));
+	r->f.pasid = t->pasid;
+	r->f.iova = iova + t->shift;
+	r->f.nested = t->nested;
+	r->f.gpa = iova;
 	r->f.len = last - iova + 1;
-	r->f.access = t->e->access;
+	r->f.access = t->access;
 	fill_mapping(t->m, t->sp->id, sanitizer_now(t->s), &r->f.nearest);
 }
 
 static void send_step(struct report *r, const struct touch *t)
 {
 	r->f.now = sanitizer_stack(t->s);
-	r->f.device_now = sanitizer_device_stack(t->s, t->e->port->requester);
+	r->f.device_now = sanitizer_device_stack(t->s, t->requester);
 	report_send(t->s, r);
 }
 
 static void check_declared(const struct touch *t)
 {
 	uint64_t bad, bad_last;
-	char who[64], len[32];
+	char who[64], len[32], place[PLACE_MAX];
 	struct report r;
 	struct range known;
 	bool found;
@@ -291,12 +308,12 @@ static void check_declared(const struct touch *t)
 	r.f.iommu = "let it through: the page is mapped";
 	r.f.advice = "the transfer is longer than the buffer, or begins elsewhere than the program "
 		     "meant: compare the lengths in the device's descriptors with the buffers'";
-	report_text(&r,
-		    "%s %s %s at IOVA %#" PRIx64
-		    ", which are mapped but not among the bytes that the program declared for "
-		    "this device's use",
-		    report_who(&r, who, sizeof(who)), t->e->access & IOMMU_WRITE ? "wrote" : "read",
-		    length_words(r.f.len, len, sizeof(len)), bad);
+	report_text(
+		&r,
+		"%s %s %s at %s, which are mapped but not among the bytes that the program declared for "
+		"this device's use",
+		report_who(&r, who, sizeof(who)), t->access & IOMMU_WRITE ? "wrote" : "read",
+		length_words(r.f.len, len, sizeof(len)), report_place(&r, place, sizeof(place)));
 	send_step(&r, t);
 }
 
@@ -331,7 +348,7 @@ static void check_alias(const struct touch *t)
 		.left = MAX_ALIASES,
 	};
 	const struct memory_mm *mm;
-	char who[64], len[32];
+	char who[64], len[32], place[PLACE_MAX];
 	struct report r;
 
 	report_init(&r, FINDING_WRITE_ALIAS);
@@ -352,10 +369,12 @@ static void check_alias(const struct touch *t)
 	r.f.advice = "unmap the first mapping before the memory is mapped again; an alias that is "
 		     "meant is made by IOMMU_IOAS_COPY";
 	report_text(&r,
-		    "%s wrote %s at IOVA %#" PRIx64 " that devices also write at IOVA %#" PRIx64
+		    "%s wrote %s at %s that devices also write at %s %#" PRIx64
 		    ": the same memory is mapped twice, writable",
 		    report_who(&r, who, sizeof(who)), length_words(r.f.len, len, sizeof(len)),
-		    r.f.iova, r.f.other.iova + (a.va - r.f.other.va));
+		    report_place(&r, place, sizeof(place)),
+		    t->nested ? "guest physical address" : "IOVA",
+		    r.f.other.iova + (a.va - r.f.other.va));
 	send_step(&r, t);
 }
 
@@ -364,13 +383,13 @@ _Static_assert((int)IOMMU_READ == (int)SPACE_READ && (int)IOMMU_WRITE == (int)SP
 /* What the mapping was not made for, though the IOMMU's tables may have no way to say so. */
 static inline int forbidden(const struct touch *t)
 {
-	return t->e->access & ~t->m->prot & (SPACE_READ | SPACE_WRITE);
+	return t->access & ~t->m->prot & (SPACE_READ | SPACE_WRITE);
 }
 
 static void check_direction(const struct touch *t)
 {
 	const bool write = forbidden(t) & SPACE_WRITE;
-	char who[64], len[32];
+	char who[64], len[32], place[PLACE_MAX];
 	struct report r;
 	bool told;
 
@@ -388,10 +407,10 @@ static void check_direction(const struct touch *t)
 	r.f.advice = write ? "map it writable, or look why the device writes there"
 			   : "map it readable, or look why the device reads there";
 	report_text(&r,
-		    "%s %s %s at IOVA %#" PRIx64
-		    " in a mapping that permits %s only, which other IOMMUs block",
+		    "%s %s %s at %s in a mapping that permits %s only, which other IOMMUs block",
 		    report_who(&r, who, sizeof(who)), write ? "wrote" : "read",
-		    length_words(r.f.len, len, sizeof(len)), r.f.iova, prot_words(t->m->prot));
+		    length_words(r.f.len, len, sizeof(len)), report_place(&r, place, sizeof(place)),
+		    prot_words(t->m->prot));
 	send_step(&r, t);
 }
 
@@ -409,14 +428,14 @@ static __attribute__((cold, noinline)) void check(const struct touch *t, uint8_t
 
 static void touch(const struct touch *t)
 {
-	const bool write = t->e->access & IOMMU_WRITE;
+	const bool write = t->access & IOMMU_WRITE;
 	const uint8_t flags =
 		shadow_flags(t->m) & (write ? SHADOW_DECLARED | SHADOW_ALIAS : SHADOW_DECLARED);
 	const uint32_t uses = __atomic_load_n(&t->m->uses, __ATOMIC_RELAXED);
 
 	if (write)
 		shadow_touch(t->m, t->iova, t->last, true);
-	if (t->e->access & IOMMU_READ)
+	if (t->access & IOMMU_READ)
 		shadow_touch(t->m, t->iova, t->last, false);
 	if (unlikely(flags | forbidden(t)))
 		check(t, flags);
@@ -426,12 +445,42 @@ static void touch(const struct touch *t)
 	__atomic_store_n(&t->m->used, t->used, __ATOMIC_RELAXED);
 }
 
+/*
+ * Its IOVAs are the guest's: which guest physical addresses move now. What a program may take for
+ * the end of a write is its last byte, so what moves before that is not done with it. False: nobody
+ * knows.
+ */
+static bool enter_nested(struct touch *t, struct watcher *w, const struct event_dma_step *e)
+{
+	const uint64_t len = e->tr->len;
+	uint64_t gpa = e->iova;
+	const bool known = nested_gpa(t->requester, t->pasid, e->iova, e->tr, &gpa);
+
+	if (unlikely(!__atomic_load_n(&t->sp->nested, __ATOMIC_RELAXED)))
+		__atomic_store_n(&t->sp->nested, true, __ATOMIC_RELAXED);
+	if (!w->step)
+		w->gone = shadow_nr_gone(&t->s->shadow);
+	PUT(w->steps, w->steps + 1);
+	PUT(w->space, known ? t->sp : NULL);
+	PUT(w->at, gpa);
+	PUT(w->next, e->iova + (len - 1) == w->last ? gpa + len : gpa);
+	PUT(w->until, gpa + len - 1);
+	PUT(w->step_iova, e->iova);
+	PUT(w->step, known ? len : 0);
+	PUT(w->steps, w->steps + 1);
+	t->nested = true;
+	t->iova = gpa;
+	t->shift = e->iova - gpa;
+	return known;
+}
+
 void sanitizer_dma_step(void *arg, const struct event_dma_step *e)
 {
 	struct requester *r = e->port->requester;
 	struct watcher *w = sanitizer_watcher(arg, r, false);
-	const uint64_t last = e->iova + e->tr->len - 1;
-	struct touch t = {.s = arg, .e = e, .iova = e->iova};
+	uint64_t last = e->iova + e->tr->len - 1;
+	struct touch t = {
+		.s = arg, .requester = r, .pasid = e->pasid, .access = e->access, .iova = e->iova};
 	bool nested;
 
 	if (unlikely(!w || e->tr->msi))
@@ -439,15 +488,15 @@ void sanitizer_dma_step(void *arg, const struct event_dma_step *e)
 	t.sp = sanitizer_space_of(arg, r, e->pasid, &nested);
 	if (unlikely(!t.sp))
 		return;
-	PUT(w->at, e->iova);
-	PUT(w->next, last == U64MAX ? last : last + 1);
-	PUT(w->space, nested ? NULL : t.sp);
 	t.used = w->used;
 	if (unlikely(nested)) {
-		/* Its IOVAs are the guest's. */
-		if (!__atomic_load_n(&t.sp->nested, __ATOMIC_RELAXED))
-			__atomic_store_n(&t.sp->nested, true, __ATOMIC_RELAXED);
-		return;
+		if (!enter_nested(&t, w, e))
+			return;
+		last -= t.shift;
+	} else {
+		PUT(w->at, e->iova);
+		PUT(w->next, last == U64MAX ? last : last + 1);
+		PUT(w->space, t.sp);
 	}
 	/* A cached translation may cover several mappings; what is not found is being unmapped. */
 	while ((t.m = map_at(w, t.sp, t.iova)) != NULL) {

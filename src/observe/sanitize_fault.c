@@ -165,6 +165,19 @@ static void after_unmap(const struct scene *sc, struct report *r)
 				   "unmapped";
 }
 
+/* Behind a guest's tables nobody knew where the transfer would go. */
+static void in_flight(const struct scene *sc, struct report *r)
+{
+	struct words w;
+
+	say(sc, r, &w);
+	fill_gone(sc->gone, sc->now, &r->f.nearest);
+	report_text(r, "%s %s in a mapping of %s that was removed during the transfer", w.who,
+		    w.deed, w.space);
+	r->f.advice = "stop the device, or have the guest wait until it has completed the "
+		      "transfer, before the memory is unmapped from the nest parent";
+}
+
 static void out_of_bounds(const struct scene *sc, struct report *r)
 {
 	const uint64_t gap = sc->at - sc->below->last - 1;
@@ -283,9 +296,10 @@ static const struct {
 	enum finding_kind kind;
 	void (*describe)(const struct scene *sc, struct report *r);
 } verdicts[] = {
-	{FINDING_DMA_NO_DOMAIN, no_domain},	    {FINDING_DMA_TO_FREED, to_freed},
-	{FINDING_DMA_DIRECTION, direction},	    {FINDING_DMA_AFTER_UNMAP, after_unmap},
-	{FINDING_DMA_OUT_OF_BOUNDS, out_of_bounds}, {FINDING_DMA_UNMAPPED, unmapped},
+	{FINDING_DMA_NO_DOMAIN, no_domain},   {FINDING_DMA_TO_FREED, to_freed},
+	{FINDING_DMA_DIRECTION, direction},   {FINDING_DMA_AFTER_UNMAP, after_unmap},
+	{FINDING_UNMAP_IN_FLIGHT, in_flight}, {FINDING_DMA_OUT_OF_BOUNDS, out_of_bounds},
+	{FINDING_DMA_UNMAPPED, unmapped},
 };
 
 /* A transfer over mappings that were there together, of which one went, ran over no end. */
@@ -329,6 +343,9 @@ static enum finding_kind classify_nested(const struct scene *sc)
 	if (!sc->known)
 		return refused && sc->fault->met == FAULT_MET_STAGE1 ? FINDING_DMA_DIRECTION
 								     : FINDING_DMA_UNMAPPED;
+	if (sc->gone && sc->running && sc->watcher->step &&
+	    shadow_gone_number(&sc->s->shadow, sc->gone) >= sc->watcher->gone)
+		return FINDING_UNMAP_IN_FLIGHT;
 	if (sc->here && !lacks(sc->here, sc->access) && reason != FAULT_NOT_PRESENT)
 		return sc->here->source == SOURCE_DEVICE && reason != FAULT_NO_PEER
 			       ? FINDING_DMA_UNMAPPED
@@ -356,6 +373,14 @@ static enum finding_kind classify(const struct scene *sc)
 	return sc->sp ? classify_place(sc) : FINDING_DMA_UNMAPPED;
 }
 
+/* It was translated, and the bytes could not be moved. */
+static bool has_stepped(const struct scene *sc)
+{
+	const struct watcher *w = sc->watcher;
+
+	return sc->running && w->step && sc->fault->iova - w->step_iova < w->step;
+}
+
 /* Where it met the mappings of its space. */
 static void locate(struct scene *sc)
 {
@@ -364,7 +389,13 @@ static void locate(struct scene *sc)
 	sc->at = f->iova;
 	sc->access = (int)f->access;
 	sc->known = sc->sp && !sc->nested;
-	if (!sc->sp || !sc->nested || f->met < FAULT_MET_DATA)
+	if (!sc->sp || !sc->nested)
+		return;
+	if (f->met == FAULT_MET_NOTHING && has_stepped(sc)) {
+		sc->known = true;
+		sc->at = sc->watcher->at + (f->iova - sc->watcher->step_iova);
+	}
+	if (f->met < FAULT_MET_DATA)
 		return;
 	sc->known = true;
 	sc->at = f->gpa;
@@ -439,7 +470,7 @@ static bool is_known(const struct scene *sc)
 static bool is_guests(const struct event_fault *e, const struct report *r)
 {
 	return e->guest && r->f.kind != FINDING_DMA_AFTER_UNMAP &&
-	       r->f.kind != FINDING_DMA_TO_FREED;
+	       r->f.kind != FINDING_UNMAP_IN_FLIGHT && r->f.kind != FINDING_DMA_TO_FREED;
 }
 
 void sanitizer_fault(void *arg, const struct event_fault *e)

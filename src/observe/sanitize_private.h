@@ -25,6 +25,14 @@ struct watcher {
 	int access;
 	uint64_t used; /* as of shadow_map, of what it uses */
 	struct shadow_space *space; /* that it goes through; NULL: nothing was translated yet */
+	uint64_t until; /* so far it is known where it goes: last, or the end of what moves now */
+	/*
+	 * Behind a guest's tables at, next and until are guest physical addresses, and change
+	 * between two counts of @steps. What moves now, or moved last, is @step bytes from IOVA
+	 * step_iova on; 0: nothing did, or nobody knows.
+	 */
+	uint64_t steps, step, step_iova;
+	uint64_t gone; /* mappings that had ever gone when its first step began; not atomic */
 	uint64_t told; /* the turn of a transfer that a finding was reported for; by anybody */
 
 	/* The record used last, and what makes it still true. */
@@ -104,11 +112,13 @@ struct watcher *sanitizer_watcher(struct sanitizer *s, struct requester *r, bool
 struct shadow_space *sanitizer_space_of(struct sanitizer *s, struct requester *r, uint32_t pasid,
 					bool *nested);
 
-/* A transfer that runs, as another thread sees it. */
+/* A transfer that runs, as another thread sees it: what is known of it, up to @last. */
 struct flight {
 	const struct watcher *watcher;
 	uint64_t turn, at, next, last;
 	int access;
+	bool nested; /* these are guest physical addresses; the IOVA of @at: */
+	uint64_t iova;
 };
 /* One that still has to touch bytes of [iova, last] of @sp. */
 bool sanitizer_in_flight(struct sanitizer *s, const struct shadow_space *sp, uint64_t iova,
@@ -143,6 +153,9 @@ void report_text(struct report *r, const char *format, ...) __attribute__((forma
 void report_iommu(struct report *r, const struct requester *requester, const struct iommu_fault *f);
 /* "device 0000:01:00.0", "the device 01:00.0" */
 const char *report_who(const struct report *r, char *buf, size_t len);
+/* "IOVA 0x1000", "IOVA 0x1000 (guest physical address 0x2000)": where the finding is */
+#define PLACE_MAX 80
+const char *report_place(const struct report *r, char *buf, size_t len);
 void report_send(const struct sanitizer *s, const struct report *r);
 /* "IOAS 2", "the container" */
 const char *space_words(const struct shadow_space *sp, char *buf, size_t len);

@@ -79,6 +79,16 @@ const char *report_who(const struct report *r, char *buf, size_t len)
 	return buf;
 }
 
+const char *report_place(const struct report *r, char *buf, size_t len)
+{
+	if (r->f.nested)
+		snprintf(buf, len, "IOVA %#" PRIx64 " (guest physical address %#" PRIx64 ")",
+			 r->f.iova, r->f.gpa);
+	else
+		snprintf(buf, len, "IOVA %#" PRIx64, r->f.iova);
+	return buf;
+}
+
 void report_send(const struct sanitizer *s, const struct report *r)
 {
 	s->cfg.sink.report(s->cfg.sink.arg, &r->f);

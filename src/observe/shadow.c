@@ -461,8 +461,9 @@ static void remember(struct shadow *s, struct shadow_space *sp, const struct sha
 		s->lost = true;
 		return;
 	}
-	s->gone[s->nr_gone++ % SHADOW_HISTORY] =
+	s->gone[s->nr_gone % SHADOW_HISTORY] =
 		(struct shadow_gone){copy_of(m), when, sp->id, stack};
+	__atomic_store_n(&s->nr_gone, s->nr_gone + 1, __ATOMIC_RELAXED);
 	sp->gone_first = min_u64(sp->gone_first, m->iova);
 	sp->gone_last = max_u64(sp->gone_last, shadow_last(m));
 }
@@ -592,6 +593,13 @@ const struct shadow_gone *shadow_history(const struct shadow *s, const struct sh
 			return g;
 	}
 	return NULL;
+}
+
+uint64_t shadow_gone_number(const struct shadow *s, const struct shadow_gone *g)
+{
+	const uint64_t newest = s->nr_gone - 1;
+
+	return newest - (newest - (uint64_t)(g - s->gone)) % SHADOW_HISTORY;
 }
 
 /* ---- what programs declare ---- */

@@ -81,15 +81,15 @@ struct shadow_space {
 	uint32_t number; /* never twice */
 	bool container;
 	bool closing;		 /* its context was closed */
-	bool nested;		 /* a guest's tables lie over it: uses are not counted. Atomic */
+	bool nested;		 /* a guest's tables lie over it: no advice is given. Atomic */
 	uint64_t changes;	 /* counts removals and cuts; atomic */
 	struct range_tree maps;	 /* struct shadow_map */
 	struct range_tree meant; /* declared bytes; ranges that do not touch */
 	uint64_t gone_first, gone_last; /* what went lay within; first > last: nothing went */
 	struct shadow_map *dying;	/* removed, not freed; chained by same */
 	uint32_t nr_dying;
-	struct shadow_space *next;	/* of the bucket; atomic */
-	struct list link;		/* all, or those not in use */
+	struct shadow_space *next; /* of the bucket; atomic */
+	struct list link;	   /* all, or those not in use */
 };
 
 /* One process's memory by address: ranges that overlap lie on different levels. */
@@ -120,7 +120,7 @@ struct shadow {
 	struct pool maps;
 	uint64_t smallest;	  /* bytes of the smallest mapping that there ever was; atomic */
 	struct shadow_gone *gone; /* ring; NULL: nothing went yet */
-	uint64_t nr_gone;	  /* ever */
+	uint64_t nr_gone;	  /* ever; atomic */
 	bool lost;		  /* memory ran out: something is missing */
 };
 
@@ -161,6 +161,8 @@ struct shadow_map *shadow_nearest(struct shadow_space *sp, uint64_t iova);
 /* The last one that held @iova of @sp and went. */
 const struct shadow_gone *shadow_history(const struct shadow *s, const struct shadow_space *sp,
 					 uint64_t iova);
+/* The how manieth it was to go, from 0 on. */
+uint64_t shadow_gone_number(const struct shadow *s, const struct shadow_gone *g);
 /* Calls @cb for each mapping of bytes of [va, last] until it says false. @mm NULL: this process. */
 void shadow_each_at(struct shadow *s, const struct memory_mm *mm, uint64_t va, uint64_t last,
 		    bool (*cb)(void *arg, struct shadow_map *m), void *arg);
@@ -176,6 +178,12 @@ bool shadow_undeclared(struct shadow_space *sp, uint64_t iova, uint64_t last, ui
 		       uint64_t *bad_last);
 
 /* ---- without, within a section (see above) ---- */
+
+/* So many mappings have gone by now; any thread. */
+static inline uint64_t shadow_nr_gone(const struct shadow *s)
+{
+	return __atomic_load_n(&s->nr_gone, __ATOMIC_RELAXED);
+}
 
 /* NULL: nothing at @iova, or not any more. */
 struct shadow_map *shadow_find(const struct shadow_space *sp, uint64_t iova);

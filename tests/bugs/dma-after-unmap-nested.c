@@ -62,7 +62,7 @@ int main(void)
 	plug(&v, dma_pages(PAGE));
 	guest_map(&v, IOVA_SRC, DATA(0), MAY_READ);
 	guest_map(&v, IOVA_DST, EXTRA, MAY_WRITE);
-	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE);
+	guest_copy(&v, IOVA_DST, IOVA_SRC, PAGE); /* USED */
 #ifdef FIXED
 	guest_unmap(&v, IOVA_DST);
 	unplug(&v);

@@ -9,6 +9,10 @@
 #include <ioas/abi/extensions.h>
 #include <ioas/abi/iommufd.h>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/observe.h"
 #include "object/viommu.h"
 
 /* The guest's memory: its tables, what it has devices write, what they may only read. */
@@ -124,15 +128,20 @@ static void end(struct vmm *v)
 }
 
 /* Linux's kind of nested HWPT: nobody tells the guest of anything. */
-static void begin_s1(struct vmm *v)
+static void nest_s1(struct vmm *v)
 {
 	const struct iommu_hwpt_vtd_s1 s1 = {.pgtbl_addr = TABLES, .addr_width = 48};
 	const struct user_data data = data_of(IOMMU_HWPT_DATA_VTD_S1, &s1, sizeof(s1));
 
-	begin(v, "vtd,nesting=on");
 	assert_int_equal(
 		hwpt_nested_alloc(v->w->ctx, v->parent, v->w->idev[0], 0, &data, &v->nested), 0);
 	attach(v);
+}
+
+static void begin_s1(struct vmm *v)
+{
+	begin(v, "vtd,nesting=on");
+	nest_s1(v);
 }
 
 static const struct told *expect_gpa(const struct told *t, uint64_t iova, uint64_t gpa)
@@ -222,6 +231,247 @@ static void test_table(void **state)
 	end(&v);
 }
 
+/* Its memory was there when it was translated, or was not even then. */
+static void test_freed(void **state)
+{
+	struct memory_change c;
+	const struct told *t;
+	struct vmm v;
+
+	begin_s1(&v);
+	guest_maps(&v, VA, DATA + PAGE_SIZE);
+	assert_int_equal(world_write(v.w, VA, 64), 0);
+	v.w->copy_rc = -EFAULT;
+	assert_int_equal(world_write(v.w, VA + 8, 64), -EFAULT);
+	v.w->copy_rc = 0;
+	t = expect_gpa(assert_found(v.w, DMA_TO_FREED), VA + 8, DATA + PAGE_SIZE + 8);
+	assert_int_equal(t->f.va, (uintptr_t)v.w->mem + (DATA_PAGE + 1) * PAGE_SIZE + 8);
+
+	memory_change_begin(v.w->host->memory, &c,
+			    (uintptr_t)v.w->mem + (DATA_PAGE + 1) * PAGE_SIZE, PAGE_SIZE);
+	memory_change_end(v.w->host->memory, &c);
+	assert_found(v.w, FREED_WHILE_MAPPED);
+	assert_int_equal(world_write(v.w, VA, 64), -EFAULT);
+	t = expect_gpa(assert_found(v.w, DMA_TO_FREED), VA, DATA + PAGE_SIZE);
+	assert_int_equal(t->f.nearest.iova, DATA);
+	end(&v);
+}
+
+/* ---- what is let through ---- */
+
+static uint64_t uses(struct vmm *v, uint64_t gpa)
+{
+	struct finding_mapping m;
+
+	assert_true(sanitizer_mapping(v->w->s, v->w->ioas->space, gpa, &m));
+	return m.uses;
+}
+
+#define STRIPS	   (IOVA + 0x400000) /* DATA_PAGES pages, each mapped by itself */
+#define SLOTS	   24u		     /* of the guest's pages, in two stretches */
+#define NR_ACCESS  3000u
+#define slot_va(n) ((n) % 2 ? VA_FAR + (n)*PAGE_SIZE : VA + (n)*PAGE_SIZE)
+
+static void forget(struct vmm *v)
+{
+	const struct iommu_hwpt_vtd_s1_invalidate all = {.npages = U64MAX};
+	const struct user_array a = {
+		&here, NULL, IOMMU_HWPT_INVALIDATE_DATA_VTD_S1, (uintptr_t)&all, sizeof(all), 1};
+	uint32_t done = 0;
+
+	assert_int_equal(v->nested->domain->nested->invalidate(v->nested->domain, &a, &done), 0);
+}
+
+static unsigned int next(unsigned int *seed, unsigned int n)
+{
+	*seed = *seed * 1103515245u + 12345u;
+	return (*seed >> 8) % n;
+}
+
+/* Every use is counted where it was, however the translation was found. */
+static void count_uses(bool ats)
+{
+	uint64_t wanted[DATA_PAGES] = {0};
+	unsigned int seed = 7, leads_to[SLOTS], slot, page;
+	struct vmm v;
+
+	begin(&v, "vtd,nesting=on,ats=on");
+	if (ats)
+		assert_int_equal(requester_add_ats(v.w->slot[0]->requester, false), 0);
+	nest_s1(&v);
+	for (page = 0; page < DATA_PAGES; page++)
+		world_map(v.w, STRIPS + page * PAGE_SIZE, 36 + page, 1, RW);
+	for (slot = 0; slot < SLOTS; slot++) {
+		leads_to[slot] = next(&seed, DATA_PAGES);
+		guest_maps(&v, slot_va(slot), STRIPS + leads_to[slot] * PAGE_SIZE);
+	}
+	for (unsigned int n = 0; n < NR_ACCESS; n++) {
+		slot = next(&seed, SLOTS);
+		if (!next(&seed, 16)) {
+			leads_to[slot] = next(&seed, DATA_PAGES);
+			guest_maps(&v, slot_va(slot), STRIPS + leads_to[slot] * PAGE_SIZE);
+			forget(&v);
+		}
+		wanted[leads_to[slot]]++;
+		if (next(&seed, 2))
+			assert_int_equal(world_write(v.w, slot_va(slot) + 8, 64), 0);
+		else
+			assert_int_equal(world_read(v.w, slot_va(slot) + 8, 64), 0);
+	}
+	for (page = 0; page < DATA_PAGES; page++)
+		assert_int_equal(uses(&v, STRIPS + page * PAGE_SIZE), wanted[page]);
+	end(&v);
+}
+
+static void test_uses(void **state)
+{
+	count_uses(false);
+	count_uses(true);
+}
+
+static void declare(struct vmm *v, uint64_t gpa, uint64_t len)
+{
+	observe_annotate(&v->w->host->sink, &(struct event_annotate){.space = v->w->ioas->space,
+								     .iova = gpa,
+								     .last = gpa + len - 1,
+								     .meant = true});
+}
+
+static void test_slack(void **state)
+{
+	const struct told *t;
+	struct vmm v;
+
+	begin_s1(&v);
+	guest_maps(&v, VA, DATA + PAGE_SIZE);
+	declare(&v, DATA + PAGE_SIZE, 100);
+	assert_int_equal(world_write(v.w, VA, 100), 0);
+	assert_silent(v.w);
+	assert_int_equal(world_write(v.w, VA, 108), 0);
+	t = expect_gpa(assert_found(v.w, DMA_IN_SLACK), VA + 100, DATA + PAGE_SIZE + 100);
+	assert_int_equal(t->f.len, 8);
+	assert_int_equal(t->f.va, (uintptr_t)v.w->mem + (DATA_PAGE + 1) * PAGE_SIZE + 100);
+	expect_words(t, "wrote 8 bytes at IOVA 0x7f0000000064 (guest physical address 0x40101064)");
+	end(&v);
+}
+
+#define BIG	(2ull << 20)
+#define BIG_GPA 0x80000000ull
+
+/* A leaf of 2 MiB, cached as such. */
+static void test_big(void **state)
+{
+	char *mem = mmap(NULL, 2 * BIG, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *big = (char *)align_up((uintptr_t)mem, BIG);
+	struct vmm v;
+
+	begin_s1(&v);
+	assert_int_equal(world_map_at(v.w, v.w->ioas, BIG_GPA, big, BIG, RW), 0);
+	entry(&v, VA);
+	/* Of the level above, for which PS makes a leaf. */
+	*word(&v, last_table(&v, VA) - PAGE_SIZE + 8) = BIG_GPA | ENTRY | 1 << 7;
+	for (unsigned int n = 0; n < 3; n++)
+		assert_int_equal(world_write(v.w, VA + BIG + 0x123456, 64), 0);
+	assert_int_equal(uses(&v, BIG_GPA), 3);
+	declare(&v, BIG_GPA, 0x1000);
+	assert_int_equal(world_read(v.w, VA + BIG + 0x123456, 64), 0);
+	expect_gpa(assert_found(v.w, DMA_IN_SLACK), VA + BIG + 0x123456, BIG_GPA + 0x123456);
+	world_unmap(v.w, BIG_GPA, BIG);
+	end(&v);
+	munmap(mem, 2 * BIG);
+}
+
+static void test_alias(void **state)
+{
+	const struct told *t;
+	struct vmm v;
+
+	begin_s1(&v);
+	world_map(v.w, STRIPS, DATA_PAGE, 1, RW);
+	guest_maps(&v, VA, DATA);
+	guest_maps(&v, VA + PAGE_SIZE, STRIPS);
+	assert_int_equal(world_write(v.w, VA, 64), 0);
+	assert_silent(v.w);
+	assert_int_equal(world_write(v.w, VA + PAGE_SIZE, 64), 0);
+	t = expect_gpa(assert_found(v.w, WRITE_ALIAS), VA + PAGE_SIZE, STRIPS);
+	expect_words(t, "that devices also write at guest physical address 0x40100000");
+	end(&v);
+}
+
+/* ---- transfers under way ---- */
+
+struct unmapper {
+	struct vmm *v;
+	unsigned int at, copies;
+	pthread_t thread;
+};
+
+static void *unmap_thread(void *arg)
+{
+	const struct unmapper *u = arg;
+
+	world_unmap(u->v->w, STRIPS, PAGE_SIZE);
+	return NULL;
+}
+
+/* Within the device's section, where no unmap can end: until the table is without it. */
+static void on_copy(struct world *w, void *arg)
+{
+	struct unmapper *u = arg;
+	struct pt_leaf leaf;
+
+	if (u->copies++ != u->at)
+		return;
+	assert_int_equal(pthread_create(&u->thread, NULL, unmap_thread, u), 0);
+	while (!pt_translate(u->v->parent->domain->pt, STRIPS, &leaf))
+		usleep(100);
+}
+
+/* Of four pages the third is unmapped, while that of number @at is written. */
+static int unmap_while(struct vmm *v, unsigned int at)
+{
+	struct unmapper u = {.v = v, .at = at};
+	int rc;
+
+	begin_s1(v);
+	world_map(v->w, STRIPS, 40, 1, RW);
+	for (unsigned int n = 0; n < 4; n++)
+		guest_maps(v, VA + n * PAGE_SIZE, n == 2 ? STRIPS : DATA + n * PAGE_SIZE);
+	v->w->copying = on_copy;
+	v->w->copying_arg = &u;
+	rc = world_write(v->w, VA, 4 * PAGE_SIZE);
+	v->w->copying = NULL;
+	pthread_join(u.thread, NULL);
+	return rc;
+}
+
+static void test_in_flight(void **state)
+{
+	const struct told *t;
+	struct vmm v;
+
+	assert_int_equal(unmap_while(&v, 2), 0);
+	t = expect_gpa(assert_found(v.w, UNMAP_IN_FLIGHT), VA + 2 * PAGE_SIZE, STRIPS);
+	assert_int_equal(t->f.len, PAGE_SIZE);
+	assert_int_equal(t->f.nearest.unmapped_at, t->f.now);
+	expect_words(t, "still had to write 4 KiB at IOVA 0x7f0000002000 (guest physical address "
+			"0x40400000)");
+	end(&v);
+
+	/* Where it goes next is known when it does. */
+	assert_int_equal(unmap_while(&v, 1), -EFAULT);
+	t = expect_gpa(assert_found(v.w, UNMAP_IN_FLIGHT), VA + 2 * PAGE_SIZE, STRIPS);
+	assert_int_equal(t->f.nearest.iova, STRIPS);
+	expect_words(t, "that was removed during the transfer");
+	assert_int_equal(world_write(v.w, VA + 2 * PAGE_SIZE, 8), -EFAULT);
+	assert_found(v.w, DMA_AFTER_UNMAP);
+	end(&v);
+
+	assert_int_equal(unmap_while(&v, 3), 0);
+	assert_silent(v.w);
+	end(&v);
+}
+
 /* ---- AMD, whose nest parent may hold memory that is only read ---- */
 
 static void make_viommu(struct vmm *v, uint32_t type, const struct user_data *data)
@@ -300,9 +550,14 @@ static uint64_t make_config(struct vmm *v)
 	*word(v, root) = context | 1;
 	*word(v, context + SID * 32) = directory | 1 << 3 | 1;
 	*word(v, directory) = table | 1;
-	e[0] = 1 | 1 << 6; /* P, first stage */
-	e[1] = 5;
-	e[2] = TABLES;
+	/* P, first stage. */
+	for (unsigned int pasid = 0; pasid <= 7; pasid += 7) {
+		e[pasid * 8] = 1 | 1 << 6;
+		e[pasid * 8 + 1] = 5;
+		e[pasid * 8 + 2] = TABLES;
+	}
+	e[9 * 8] = 1 | 4 << 6; /* pass-through */
+	e[9 * 8 + 1] = 6;
 	return root;
 }
 
@@ -335,6 +590,14 @@ static void test_own(void **state)
 	begin_own(&v, true);
 	guest_maps(&v, VA, DATA);
 	assert_int_equal(world_write(v.w, VA, 64), 0);
+	v.w->port[0].pasid = 7;
+	assert_int_equal(world_write(v.w, VA, 64), 0);
+	assert_int_equal(uses(&v, DATA), 2);
+	v.w->port[0].pasid = 9; /* which passes through */
+	assert_int_equal(world_write(v.w, DATA + 8, 64), 0);
+	assert_int_equal(world_write(v.w, DATA + 8, 64), 0);
+	assert_int_equal(uses(&v, DATA), 4);
+	v.w->port[0].pasid = 0;
 	assert_int_equal(world_write(v.w, VA + PAGE_SIZE, 64), -EFAULT); /* no entry */
 	*word(&v, TABLES) = (ROM + 64 * PAGE_SIZE) | ENTRY;		 /* of VAs below 2^39 */
 	assert_int_equal(world_write(v.w, PAGE_SIZE, 64), -EFAULT);
@@ -369,9 +632,12 @@ static void test_deaf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_data),  cmocka_unit_test(test_stage1),
-		cmocka_unit_test(test_table), cmocka_unit_test(test_rom),
-		cmocka_unit_test(test_own),   cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_data),	  cmocka_unit_test(test_stage1),
+		cmocka_unit_test(test_table),	  cmocka_unit_test(test_freed),
+		cmocka_unit_test(test_uses),	  cmocka_unit_test(test_slack),
+		cmocka_unit_test(test_big),	  cmocka_unit_test(test_alias),
+		cmocka_unit_test(test_in_flight), cmocka_unit_test(test_rom),
+		cmocka_unit_test(test_own),	  cmocka_unit_test(test_deaf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

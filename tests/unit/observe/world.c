@@ -53,10 +53,11 @@ static int on_copy(void *arg, void *dst, const void *src, size_t len)
 {
 	struct world *w = arg;
 
-	if (w->copying)
+	if (w->copying && len > sizeof(uint64_t))
 		w->copying(w, w->copying_arg);
-	move(dst, src, len);
-	return 0;
+	if (!w->copy_rc)
+		move(dst, src, len);
+	return w->copy_rc;
 }
 
 static void add_device(struct world *w, unsigned int n)

@@ -46,9 +46,10 @@ struct world {
 	struct told told[16];
 	unsigned int notes;
 	stack_id stack; /* the next one that is taken */
-	/* Called before bytes move, in the device's section; may be NULL. */
+	/* Called before more than a word moves, in the device's section; may be NULL. */
 	void (*copying)(struct world *w, void *arg);
 	void *copying_arg;
+	int copy_rc; /* what the copies give: -EFAULT for memory that is gone */
 };
 
 struct world *world_create(const struct sanitizer_config *cfg, const char *make);

@@ -24,8 +24,8 @@ struct refusal {
 /* Room for the longest text, NUL included; what is longer is cut off. */
 #define REFUSE_TEXT 400
 
-struct injector;    /* base/inject.h */
-struct guest_words; /* iommu/nested.h */
+struct injector;       /* base/inject.h */
+struct guest_stand_in; /* iommu/nested.h */
 struct observer_ops;
 struct observer {
 	const struct observer_ops *ops;
@@ -38,7 +38,7 @@ struct sink {
 	void (*fn)(void *arg, const struct refusal *r); /* may be NULL; called on the refusing thread */
 	void *arg;
 	struct injector *inject;		   /* NULL: none */
-	const struct guest_words *guest;	   /* NULL: guests' memory is there */
+	const struct guest_stand_in *guest;	   /* NULL: guests' memory is there */
 	struct observer observers[SINK_OBSERVERS]; /* those without ops at the end; see observe_add() */
 };
 

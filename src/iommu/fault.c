@@ -139,12 +139,16 @@ uint64_t nested_virt_id(const struct nested_request *q)
 	return __atomic_load_n(&q->binding->virt_id, __ATOMIC_RELAXED);
 }
 
+void iommu_tell_request(struct requester *r, const struct page_group *g)
+{
+	OBSERVE(r->iommu->sink, page_request, r, g, r->id, g->pasid, g->grpid,
+		(uint32_t)g->nr_requests, g->nr_requests ? g->requests[0].addr : 0);
+}
+
 void iommu_request_pages(struct requester *r, struct page_group *g)
 {
 	struct iommu *i = r->iommu;
 
-	OBSERVE(i->sink, page_request, r, g, r->id, g->pasid, g->grpid, (uint32_t)g->nr_requests,
-		g->nr_requests ? g->requests[0].addr : 0);
 	if (i->page_request)
 		i->page_request(i->page_request_arg, r, g);
 	else

@@ -358,6 +358,8 @@ bool iommu_is_message(const struct requester *r, uint32_t pasid, uint64_t iova);
 int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 		       enum iommu_access access, enum iommu_fault_reason reason);
 
+/* Those who listen are told of a group of page requests of @r; before it is handed on, and may go. */
+void iommu_tell_request(struct requester *r, const struct page_group *g);
 /* A group of page requests of @r, outside of any section: handed on, or answered at once with failure. */
 void iommu_request_pages(struct requester *r, struct page_group *g);
 

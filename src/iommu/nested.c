@@ -179,7 +179,7 @@ static bool find_word(const struct nested_request *q, uint64_t gpa, unsigned int
 	return out->ptr ? true : no_memory(f, gpa); /* device memory holds no tables */
 }
 
-static const struct guest_words *stand_in(const struct nested_request *q)
+static const struct guest_stand_in *stand_in(const struct nested_request *q)
 {
 	const struct sink *sink = q->r->iommu->sink;
 
@@ -191,7 +191,7 @@ static const struct guest_words *stand_in(const struct nested_request *q)
 static __attribute__((cold, noinline)) bool
 read_observed(const struct nested_request *q, uint64_t gpa, uint64_t *word, struct nested_fault *f)
 {
-	const struct guest_words *g = stand_in(q);
+	const struct guest_stand_in *g = stand_in(q);
 	struct stage2 s;
 	int rc;
 
@@ -230,7 +230,7 @@ static __attribute__((cold, noinline)) int exchange_observed(const struct nested
 							     const struct stage2 *s, uint64_t gpa,
 							     uint64_t is, uint64_t to)
 {
-	const struct guest_words *g = stand_in(q);
+	const struct guest_stand_in *g = stand_in(q);
 	int rc =
 		g ? g->exchange(g->arg, q, gpa, is, to)
 		  : memory_exchange_word(q->r->memory, s->slot, (uint64_t *)(void *)s->ptr, is, to);

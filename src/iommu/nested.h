@@ -167,11 +167,15 @@ int nested_read(const struct nested_request *q, uint64_t gpa, void *dst, size_t 
  * (observe/replay.h) asks for each word that a translation reads or sets flags in, and consumes no
  * queue by itself. Both have found @gpa in stage 2 already. 0, or what the memory would have
  * answered: -EFAULT; of exchange(), -EAGAIN. DMA thread, inside a section.
+ *
+ * Nor is anybody there who answers page requests meanwhile: wait() comes in the place of waiting,
+ * on the DMA thread, outside of sections. What has not been answered when it returns will not be.
  */
-struct guest_words {
+struct guest_stand_in {
 	int (*read)(void *arg, const struct nested_request *q, uint64_t gpa, uint64_t *word);
 	int (*exchange)(void *arg, const struct nested_request *q, uint64_t gpa, uint64_t is,
 			uint64_t to);
+	void (*wait)(void *arg);
 	void *arg;
 };
 

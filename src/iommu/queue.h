@@ -92,7 +92,7 @@ int consumer_add(struct consumer *c, struct queue *q);
 void consumer_remove(struct queue *q);
 /*
  * Carries out whole entries of @q that were not taken from it: of a host that consumes none by
- * itself (struct guest_words).
+ * itself (struct guest_stand_in).
  */
 void consumer_carry_out(struct queue *q, const void *entries, size_t bytes);
 /* There is something to do. Any thread, at any time between init and fini. */

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/alloc.h"
+#include "base/refuse.h"
 #include "iommu/domain.h"
 #include "iommu/nested.h"
 #include "iommu/requester.h"
@@ -117,6 +118,19 @@ static bool guest_takes(struct requester *r, struct page_group *g)
 	return taken;
 }
 
+static void await(const struct requester *r, struct asking *a)
+{
+	const struct sink *sink = r->iommu->sink;
+	const struct guest_stand_in *g = sink ? sink->guest : NULL;
+
+	if (g) {
+		g->wait(g->arg);
+		return;
+	}
+	while (sem_wait(&a->wake))
+		; /* a signal */
+}
+
 /* Outside of sections, since whoever answers may wait for them. */
 static int ask(struct requester *r, struct asking *a)
 {
@@ -128,10 +142,10 @@ static int ask(struct requester *r, struct asking *a)
 		return -EFAULT;
 	}
 	stat_add(&r->stats.page_requests, a->group.nr_requests);
+	iommu_tell_request(r, &a->group);
 	if (!guest_takes(r, &a->group))
 		iommu_request_pages(r, &a->group);
-	while (sem_wait(&a->wake))
-		; /* a signal */
+	await(r, a);
 	hide(r);
 	success = __atomic_load_n(&a->answered, __ATOMIC_ACQUIRE) && a->success;
 	put_asking(a);

@@ -338,6 +338,7 @@ static int ask_for_page(struct idevice *idev, const struct iommu_test_cmd *cmd)
 		.nr_requests = 1,
 		.respond = answered,
 	};
+	iommu_tell_request(idev->hdev->requester, &a->group);
 	iommu_request_pages(idev->hdev->requester, &a->group);
 	return 0;
 }

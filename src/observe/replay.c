@@ -150,6 +150,14 @@ static long do_mmap(struct replay *r, struct abi_file *f, const struct log_call 
 	return rc;
 }
 
+/* Of page requests, or of events for a guest: what is read comes from transfers. */
+static bool is_queue(const struct abi_file *f)
+{
+	return f->ops->kind == ABI_FAULT || f->ops->kind == ABI_VEVENTQ;
+}
+
+/* Who reads a queue until it is empty may be quicker than what comes to it is written down: as much
+ * is read as was read. */
 static long do_on_file(struct replay *r, const struct log_call *c)
 {
 	struct abi_file *f = replay_file(r, c->file);
@@ -165,7 +173,8 @@ static long do_on_file(struct replay *r, const struct log_call *c)
 		rc = abi_call_ioctl(f, (unsigned int)c->cmd, c->arg, &r->caller);
 		break;
 	case OP_READ:
-		rc = abi_call_pread(f, c->arg, c->len, c->pos, &r->caller);
+		rc = abi_call_pread(f, c->arg, is_queue(f) ? (uint64_t)r->item->answer.rc : c->len,
+				    c->pos, &r->caller);
 		break;
 	case OP_WRITE:
 		rc = abi_call_pwrite(f, c->arg, c->len, c->pos, &r->caller);
@@ -223,6 +232,20 @@ static void change_memory(struct replay *r, const struct log_memory_change *c)
 			replay_forget(r, at, c->va, c->last);
 }
 
+/* Whose virtual functions cannot go, as one is in the middle of a transfer. No program sees that.
+ */
+static bool function_waits(const struct replay *r, const struct host_device *d)
+{
+	for (unsigned int n = 0; n < r->nr_waiting; n++) {
+		const struct host_device *waits =
+			replay_device(r, r->waiting[n].item->e.dma_end.device);
+
+		if (waits && waits->physfn == d)
+			return true;
+	}
+	return false;
+}
+
 /* Nobody is there who could be waited for. */
 static void do_control(struct replay *r, const struct log_control *c)
 {
@@ -235,7 +258,7 @@ static void do_control(struct replay *r, const struct log_control *c)
 		pci_reset(d->hw);
 		return;
 	}
-	if (c->op != LOG_CONTROL_VFS)
+	if (c->op != LOG_CONTROL_VFS || function_waits(r, d))
 		return;
 	rc = abi_set_num_vfs(d, (unsigned int)c->value, false);
 	r->result->answers++;
@@ -243,24 +266,37 @@ static void do_control(struct replay *r, const struct log_control *c)
 		replay_differs(r, "the result is %d and was %lld", rc, (long long)c->rc);
 }
 
-/* What is read there comes from what is not made again, and so do the answers. */
-static bool is_queue(const struct replay *r, const struct item *it)
+/* Is it to be made? Where transfers behind a guest's tables are not, what comes of them does not
+ * either. */
+static bool is_left_out(const struct replay *r, const struct item *it)
 {
 	const struct abi_file *f = replay_file(r, it->e.call.file);
 
-	return f && it->e.call.op != OP_OPEN &&
-	       (f->ops->kind == ABI_FAULT || f->ops->kind == ABI_VEVENTQ);
+	if (!f || it->e.call.op == OP_OPEN || !is_queue(f))
+		return false;
+	if (!r->process->guest)
+		r->result->queues++;
+	return !r->process->guest || (it->e.call.op == OP_READ && it->answer.rc <= 0);
+}
+
+/* A device waits for one thing at a time. */
+static bool is_busy(const struct replay *r, const struct item *it)
+{
+	for (unsigned int n = 0; n < r->nr_waiting; n++)
+		if (r->waiting[n].item->e.dma_end.device == it->e.dma_end.device)
+			return true;
+	return r->nr_waiting == WAITING_MAX;
 }
 
 static void do_dma(struct replay *r, const struct item *it)
 {
-	if (it->done && !it->asked && (!it->nested || r->process->guest)) {
+	if (it->done && (r->process->guest || !(it->asked || it->nested)) && !is_busy(r, it)) {
 		replay_dma(r, it);
 		return;
 	}
 	if (!it->done)
 		r->result->unfinished++;
-	else if (it->asked)
+	else if (it->asked || r->process->guest)
 		r->result->asked++;
 	else
 		r->result->nested++;
@@ -275,9 +311,7 @@ static void do_item(struct replay *r, const struct item *it)
 			r->result->unfinished++;
 		else if (it->beside && it->answer.rc < 0 && !it->effects.first)
 			r->result->ambiguous++;
-		else if (is_queue(r, it))
-			r->result->queues++;
-		else
+		else if (!is_left_out(r, it))
 			do_call(r, it);
 		break;
 	case ITEM_DMA:
@@ -323,10 +357,11 @@ static int prepare(struct replay *r, struct host *h)
 		rc = observe_add(&h->sink,
 				 r->cfg.annotations ? &replay_annotated_ops : &replay_observer_ops,
 				 r);
-	replay_guest_init(&r->guest);
+	replay_guest_init(r);
 	if (r->process->guest)
-		h->sink.guest = &r->guest.words;
-	stop_asking(h);
+		h->sink.guest = &r->guest.stand_in;
+	else
+		stop_asking(h);
 	return rc;
 }
 
@@ -347,22 +382,17 @@ static void clean_up(struct replay *r)
 	}
 }
 
-int replay_run(struct replay *r, size_t n, struct host *h, struct replay_result *out)
+void replay_until(struct replay *r, uint64_t position)
 {
-	struct process *p = r->processes[n];
+	const struct process *p = r->process;
 	char what[128];
-	int rc;
 
-	*out = (struct replay_result){.lost_at = p->lost_at};
-	r->process = p;
-	r->result = out;
-	rc = prepare(r, h);
-	for (size_t i = 0; i < p->nr_items && !rc; i++) {
-		r->item = p->items[i];
-		if (r->item->order >= p->lost_record)
-			break;
+	while (r->next < p->nr_items && p->items[r->next]->order < position) {
+		r->item = p->items[r->next++];
+		for (unsigned int n = 0; n < r->nr_waiting; n++)
+			r->waiting[n].late |= r->item->order >= r->waiting[n].until;
 		if (r->item->end >= p->lost_record) {
-			out->unfinished++;
+			r->result->unfinished++;
 			continue;
 		}
 		describe_item(r->item, what, sizeof(what));
@@ -370,6 +400,21 @@ int replay_run(struct replay *r, size_t n, struct host *h, struct replay_result 
 			r->cfg.step(r->cfg.arg, what);
 		do_item(r, r->item);
 	}
+}
+
+int replay_run(struct replay *r, size_t n, struct host *h, struct replay_result *out)
+{
+	struct process *p = r->processes[n];
+	int rc;
+
+	*out = (struct replay_result){.lost_at = p->lost_at};
+	r->process = p;
+	r->result = out;
+	r->next = 0;
+	r->nr_waiting = 0;
+	rc = prepare(r, h);
+	if (!rc)
+		replay_until(r, p->lost_record);
 	clean_up(r);
 	r->item = NULL;
 	return rc;

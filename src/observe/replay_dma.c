@@ -204,6 +204,45 @@ static bool is_raced(const struct replay *r, const struct item *dma)
 	return false;
 }
 
+/* ---- waiting ---- */
+
+/* The next page requests of the transfer; NULL: it did not ask. */
+static struct part *next_request(const struct item *it)
+{
+	struct part *p = it->parts.first;
+
+	while (p && (p->e.type != LOG_page_request || p->used))
+		p = p->next;
+	return p;
+}
+
+/* In the place of waiting for an answer: what was done until the transfer went on is done, the
+ * answer, if there was one, with it. */
+void replay_wait(void *arg)
+{
+	struct replay *r = arg;
+	struct waiting *w = &r->waiting[r->nr_waiting];
+	struct part *p = r->item->kind == ITEM_DMA ? next_request(r->item) : NULL;
+
+	if (!p || r->nr_waiting == WAITING_MAX)
+		return;
+	p->used = true;
+	*w = (struct waiting){.item = r->item,
+			      .seen = r->seen,
+			      .expected = r->guest.expected,
+			      .until = p->next ? p->next->at : r->item->end,
+			      .late = r->late};
+	memcpy(w->text, r->guest.text, sizeof(w->text));
+	r->nr_waiting++;
+	replay_until(r, w->until);
+	r->nr_waiting--;
+	r->item = w->item;
+	r->seen = w->seen;
+	r->late = w->late;
+	r->guest.expected = w->expected;
+	memcpy(r->guest.text, w->text, sizeof(w->text));
+}
+
 /* ---- doing ---- */
 
 static int transfer(struct dma_port *port, const struct log_dma_end *d, uint8_t *bytes)
@@ -238,7 +277,7 @@ static void judge(struct replay *r, const struct item *it, const char *what, con
 {
 	const uint64_t device = it->e.dma_end.device;
 
-	if (is_raced(r, it) || (looks && replay_guest_is_lost(&r->guest, device))) {
+	if (r->late || is_raced(r, it) || (looks && replay_guest_is_lost(&r->guest, device))) {
 		r->result->raced++;
 		replay_guest_lose(&r->guest, device);
 		return;
@@ -263,6 +302,7 @@ void replay_dma(struct replay *r, const struct item *it)
 	}
 	r->seen = (struct parts){0};
 	port->pasid = (uint32_t)d->pasid;
+	r->late = false;
 	replay_guest_begin(&r->guest, it);
 	dma_begin(port);
 	rc = transfer(port, d, bytes);

@@ -141,7 +141,7 @@ static int error_of(int64_t rc)
 
 static int answer_read(void *arg, const struct nested_request *q, uint64_t gpa, uint64_t *word)
 {
-	struct replay_guest *g = arg;
+	struct replay_guest *g = &((struct replay *)arg)->guest;
 	const struct part *p = take(g, LOG_guest_read, gpa);
 
 	if (!p)
@@ -156,7 +156,7 @@ static int answer_read(void *arg, const struct nested_request *q, uint64_t gpa, 
 static int answer_exchange(void *arg, const struct nested_request *q, uint64_t gpa, uint64_t is,
 			   uint64_t to)
 {
-	struct replay_guest *g = arg;
+	struct replay_guest *g = &((struct replay *)arg)->guest;
 	const struct part *p = take(g, LOG_guest_mark, gpa);
 	const struct log_guest_mark *then = p ? &p->e.guest_mark : NULL;
 	int rc = then ? error_of(then->rc) : 0;
@@ -170,10 +170,12 @@ static int answer_exchange(void *arg, const struct nested_request *q, uint64_t g
 	return rc;
 }
 
-void replay_guest_init(struct replay_guest *g)
+void replay_guest_init(struct replay *r)
 {
-	*g = (struct replay_guest){
-		.words = {.read = answer_read, .exchange = answer_exchange, .arg = g}};
+	r->guest = (struct replay_guest){.stand_in = {.read = answer_read,
+						      .exchange = answer_exchange,
+						      .wait = replay_wait,
+						      .arg = r}};
 }
 
 void replay_guest_fini(struct replay_guest *g)

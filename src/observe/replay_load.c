@@ -177,17 +177,33 @@ static void end_call(struct process *p, const struct log_event *e)
 		it->order = it->end;
 }
 
+/* Numbers of files are given once. */
+static bool is_answering(const struct process *p, const struct item *it)
+{
+	if (it->e.call.op != OP_WRITE)
+		return false;
+	for (const struct part *f = p->fault_files.first; f; f = f->next)
+		if (f->e.fd_install.file == it->e.call.file)
+			return true;
+	return false;
+}
+
 static int add_part(struct replay *r, struct process *p, const struct log_event *e)
 {
 	struct item *it = p->calls[e->thread];
 
 	if (!it)
 		return 0;
-	/* What has no other effect happens where it told its caller. */
-	if (!it->placed && (e->type == LOG_copy_out || e->type == LOG_fd_install)) {
+	/* What has no other effect happens where it told its caller; an answer to page requests
+	 * where that was read: who waits for it goes on before the call is over. */
+	if (!it->placed && (e->type == LOG_copy_out || e->type == LOG_fd_install ||
+			    (e->type == LOG_copy_in && is_answering(p, it)))) {
 		it->placed = true;
 		it->order = p->nr_records;
 	}
+	if (e->type == LOG_fd_install && e->fd_install.kind == ABI_FAULT &&
+	    !parts_add(r, &p->fault_files, e))
+		return -ENOMEM;
 	return parts_add(r, &it->parts, e) ? 0 : -ENOMEM;
 }
 
@@ -311,9 +327,11 @@ static int end_dma(struct replay *r, struct process *p, const struct log_event *
 	it->e = *e;
 	it->done = true;
 	it->end = p->nr_records;
-	/* Whoever learns of its bytes may change what led to them before the end is written down.
-	 */
-	if (!it->nested || it->order == it->begin)
+	/* Whoever learns of its bytes, or of its fault, may change what led there before the end is
+	 * written down. */
+	if (it->asked)
+		it->order = it->asked_at;
+	else if (!it->nested || !it->parts.first)
 		it->order = it->end;
 	return keep_bytes(r, &it->e);
 }
@@ -321,15 +339,20 @@ static int end_dma(struct replay *r, struct process *p, const struct log_event *
 static int add_to_dma(struct replay *r, struct process *p, const struct log_event *e)
 {
 	struct item *it = p->transfers[e->thread];
+	struct part *part = it ? parts_add(r, &it->parts, e) : NULL;
 
-	if (!it)
-		return 0;
-	if (e->type == LOG_page_request)
+	if (!part)
+		return it ? -ENOMEM : 0;
+	part->at = p->nr_records;
+	if (e->type == LOG_page_request && !it->asked) {
 		it->asked = true;
+		it->asked_at = part->at;
+	}
 	if (e->type == LOG_guest_read)
 		it->nested = true;
-	it->order = p->nr_records;
-	return parts_add(r, &it->parts, e) ? 0 : -ENOMEM;
+	if (e->type != LOG_fault)
+		it->order = part->at;
+	return 0;
 }
 
 static int load_event(struct replay *r, struct process *p, const struct log_event *e)

@@ -18,7 +18,8 @@
 struct part {
 	struct part *next;
 	struct log_event e;
-	bool used; /* has answered */
+	uint64_t at; /* its position, of a transfer's */
+	bool used;   /* has answered */
 };
 
 struct parts {
@@ -30,7 +31,8 @@ enum item_kind { ITEM_CALL, ITEM_RELEASE, ITEM_CHANGE, ITEM_CONTROL, ITEM_DMA, I
 /* Positions are those of records in the stream of the process. */
 struct item {
 	enum item_kind kind;
-	uint64_t order; /* where it happens; of a transfer, until it ends: where it looked last */
+	uint64_t order;	   /* where it happens */
+	uint64_t asked_at; /* ITEM_DMA: its first page request */
 	uint64_t begin, end;
 	uint64_t time, thread;
 	struct item *outer;	 /* while it is being read */
@@ -57,8 +59,9 @@ struct process {
 	/* While it is read: what each thread is at. */
 	struct item *calls[OPEN_THREADS], *transfers[OPEN_THREADS], *queues[OPEN_THREADS];
 	uint64_t effects, own_effects[OPEN_THREADS];
-	struct parts nested; /* attach records that are in force */
-	bool guest;	     /* LOG_FEATURE_GUEST */
+	struct parts nested;	  /* attach records that are in force */
+	struct parts fault_files; /* fd_install records of queues of page requests */
+	bool guest;		  /* LOG_FEATURE_GUEST */
 };
 
 struct block;
@@ -81,20 +84,32 @@ struct stand_in {
 	int fd;
 };
 
+#define GUEST_TEXT 160
 struct replay_word;
 struct replay_queue;
 
 /* replay_guest.c */
 struct replay_guest {
-	struct guest_words words;
+	struct guest_stand_in stand_in;
 	const struct part *expected; /* the next look of the transfer */
-	char text[160];		     /* what differs in its looks */
+	char text[GUEST_TEXT];	     /* what differs in its looks */
 	struct replay_word *image;   /* the last word seen at each address; hashed */
 	size_t room, used;
 	struct replay_queue *queues;
 	/* A bit for each device whose transfers were not all made again as they were: what it has
 	 * cached may not be what it had. */
 	uint64_t lost[64];
+};
+
+/* A transfer that waits for an answer: what is told of it so far, and until where others go on. */
+#define WAITING_MAX 32u
+struct waiting {
+	struct item *item;
+	struct parts seen;
+	const struct part *expected;
+	char text[GUEST_TEXT];
+	uint64_t until;
+	bool late; /* they went on further */
 };
 
 struct replay {
@@ -114,10 +129,14 @@ struct replay {
 	struct stand_in *stand_ins;
 	struct memory_account *accounts[2];
 	struct replay_guest guest;
+	size_t next;			     /* item */
+	struct waiting waiting[WAITING_MAX]; /* each within the one before */
+	unsigned int nr_waiting;
 	uint64_t limit;
 	struct caller caller;
 	const char *strange; /* the call asked what the recorded one did not */
 	struct parts seen;   /* what an observer saw of the transfer */
+	bool late;	     /* it went on later than it did */
 	unsigned int told;   /* differences */
 };
 
@@ -131,6 +150,8 @@ void replay_differs(struct replay *r, const char *fmt, ...) __attribute__((forma
 struct host_device *replay_device(const struct replay *r, uint64_t number);
 int replay_file_set(struct replay *r, uint64_t number, struct abi_file *f);
 struct abi_file *replay_file(const struct replay *r, uint64_t number);
+/* Does the items before that position which are still to be done. */
+void replay_until(struct replay *r, uint64_t position);
 
 /* replay_caller.c */
 extern const struct caller_ops replay_caller_ops;
@@ -144,7 +165,7 @@ int replay_duplicate(struct replay *r, const struct log_fd_dup *d);
 void replay_drop_stand_ins(struct replay *r);
 
 /* replay_guest.c */
-void replay_guest_init(struct replay_guest *g);
+void replay_guest_init(struct replay *r);
 void replay_guest_fini(struct replay_guest *g);
 void replay_guest_begin(struct replay_guest *g, const struct item *it);
 /* What differs in what the transfer looked at, in words; NULL: nothing. */
@@ -156,6 +177,7 @@ void replay_carry_out(struct replay *r, const struct log_guest_queue *taken);
 
 /* replay_dma.c */
 void replay_dma(struct replay *r, const struct item *it);
+void replay_wait(void *arg);
 extern const struct observer_ops replay_observer_ops, replay_annotated_ops;
 
 #endif

@@ -2,13 +2,17 @@
 /*
  * Changes a recording: one thing, so that its replay must find a difference, or many at random, so
  * that it may find anything but must not crash.
- *   usage: record_mutate IN OUT answer|bytes|place|fault|guest|queue|NUMBER
+ *   usage: record_mutate IN OUT answer|bytes|place|fault|guest|queue|response|NUMBER
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <ioas/abi/iommufd.h>
+
+#include "abi/file.h"
+#include "base/observe.h"
 #include "observe/log.h"
 
 static uint64_t seed;
@@ -82,6 +86,23 @@ static bool is_entry(const struct log_event *e)
 	return led_to && before & 1;
 }
 
+/* A success that answers page requests becomes a failure. */
+static bool fail_response(const struct log_event *e, uint8_t *bytes)
+{
+	static uint64_t queue, thread;
+
+	if (e->type == LOG_fd_install && e->fd_install.kind == ABI_FAULT)
+		queue = e->fd_install.file;
+	if (e->type == LOG_call && queue && e->call.file == queue && e->call.op == OP_WRITE)
+		thread = e->thread;
+	if (e->type != LOG_copy_in || !thread || e->thread != thread ||
+	    e->copy_in.data.len != sizeof(struct iommu_hwpt_page_response) || e->copy_in.data.at[4])
+		return false;
+	memcpy(bytes, e->copy_in.data.at, e->copy_in.data.len);
+	bytes[4] = 1;
+	return true;
+}
+
 /* One change that must be found. */
 static bool spoil(struct log_event *e, const char *how)
 {
@@ -95,6 +116,10 @@ static bool spoil(struct log_event *e, const char *how)
 		return (e->dma_end.rc = -14) < 0;
 	if (!strcmp(how, "guest") && is_entry(e))
 		return (e->guest_read.word ^= PAGE) != 0;
+	if (!strcmp(how, "response") && fail_response(e, bytes)) {
+		e->copy_in.data.at = bytes;
+		return true;
+	}
 	if (!strcmp(how, "queue") && e->type == LOG_guest_queue && e->guest_queue.data.len) {
 		e->guest_queue.data.len = 0;
 		return true;

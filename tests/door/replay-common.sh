@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2015,SC2154 # A || B after an && is meant; who sources this sets the variables
 #
 # What the tests of `ioas replay` share; sourced, with $ioas, $mutate and the array `machine`, options of `ioas run`, set. Changes
 # into a folder of its own, which goes at the end.

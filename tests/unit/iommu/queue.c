@@ -390,7 +390,7 @@ static void on_queue(void *arg, const struct event_guest_queue *e)
 static void test_stood_for(void **state)
 {
 	static const struct observer_ops listener = {.guest_queue = on_queue};
-	static const struct guest_words words;
+	static const struct guest_stand_in words;
 	static struct world w;
 	static struct line l;
 	struct sink sink = {0};

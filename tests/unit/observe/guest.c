@@ -30,7 +30,7 @@ struct told {
 struct fixture {
 	struct guest g;
 	struct sink sink;
-	struct guest_words words;
+	struct guest_stand_in words;
 	unsigned int n, next;
 	struct told told[MOST];
 	struct guest_table t;
@@ -140,7 +140,7 @@ static int say_mark(void *arg, const struct nested_request *q, uint64_t gpa, uin
 
 static void stand_for(struct fixture *f)
 {
-	f->words = (struct guest_words){say_read, say_mark, f};
+	f->words = (struct guest_stand_in){.read = say_read, .exchange = say_mark, .arg = f};
 	f->sink.guest = &f->words;
 	guest_reset(&f->g);
 	forget(f);

@@ -69,14 +69,19 @@ static void print_stack(FILE *to, const char *title, const json_t *stack)
 }
 
 /* Often the access that was wrong came from the very store that the last good one came from. */
-static void print_stacks(FILE *to, const json_t *of)
+static void print_stacks(FILE *to, const json_t *finding)
 {
+	const json_t *of = json_object_get(finding, "stacks");
+	const bool by_device = text_of(json_object_get(finding, "nearest"), "used_by");
+
 	for (size_t i = 0; i < NR_STACKS; i++) {
 		const json_t *stack = json_object_get(of, stacks[i].key);
 
 		if (!strcmp(stacks[i].key, "used") && json_array_size(stack) &&
 		    json_equal(stack, json_object_get(of, "device")))
 			fputs("  it was last used after the same store\n", to);
+		else if (!strcmp(stacks[i].key, "used") && !by_device)
+			print_stack(to, "the program last used it itself at", stack);
 		else
 			print_stack(to, stacks[i].title, stack);
 	}
@@ -108,8 +113,10 @@ static void print_mapping(FILE *to, const char *title, const json_t *m)
 	fprintf(to, ", %s %s, made ", source ? source : "memory", text_of(m, "va"));
 	print_age(to, number_of(m, "age_ns"));
 	fprintf(to, " before, used %" PRIu64 " %s", uses, uses == 1 ? "time" : "times");
-	if (uses)
+	if (uses && text_of(m, "used_by"))
 		fprintf(to, ", last by requester ID %s", text_of(m, "used_by"));
+	else if (uses)
+		fputs(", last by the program itself", to);
 	fputc('\n', to);
 }
 
@@ -187,7 +194,7 @@ void findings_print(FILE *to, const json_t *f)
 	print_mapping(to, "mapping", json_object_get(f, "nearest"));
 	print_mapping(to, "other", json_object_get(f, "other"));
 	print_line(to, "advice", text_of(f, "advice"));
-	print_stacks(to, json_object_get(f, "stacks"));
+	print_stacks(to, f);
 	fputs("SUMMARY: ioas: ", to);
 	print_short(to, f);
 }

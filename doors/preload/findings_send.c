@@ -125,7 +125,7 @@ static void add_mapping(struct json *j, const char *key, const struct finding_ma
 	json_number(j, "ioas", m->space_id);
 	json_number(j, "age_ns", m->age_ns);
 	json_number(j, "uses", m->uses);
-	if (m->uses)
+	if (m->uses && m->used_rid != UINT32_MAX)
 		json_hex(j, "used_by", m->used_rid);
 	json_object_end(j);
 }

@@ -11,7 +11,7 @@
 
 #ifdef IOAS_PROBES
 #define _SDT_HAS_SEMAPHORES 1
-#define SDT_USE_VARIADIC 1
+#define SDT_USE_VARIADIC    1
 #include <sys/sdt.h>
 #define PROBE(name, ...) STAP_PROBEV(ioas, name, __VA_ARGS__)
 #else
@@ -65,6 +65,7 @@ void observe_end(struct sink *s)
 #define PROBE_cut(e)	       PROBE(cut, e->space, e->iova)
 #define PROBE_short_unmap(e)   PROBE(short_unmap, e->space, e->iova, e->length, e->removed)
 #define PROBE_annotate(e)      PROBE(annotate, e->space, e->iova, e->last, e->meant)
+#define PROBE_access(e)	       PROBE(access, e->space, e->iova, e->last, e->write, e->pin, e->rc)
 #define PROBE_memory_change(e) PROBE(memory_change, e->va, e->last)
 #define PROBE_vaddr(e)	       PROBE(vaddr, e->space, e->iova, e->last, e->va, e->valid)
 #define PROBE_attach(e)	       PROBE(attach, e->rid, e->pasid, e->domain, e->old)

@@ -134,6 +134,17 @@ struct event_annotate {
 	bool meant;
 };
 
+/* LOCKED. Software, by an access object (object/access.h), reads or writes the bytes [iova, last]
+ * of one area, or pins them, to touch them later; or (@rc) was refused them. The call began at
+ * @start. */
+struct event_access {
+	struct space *space;
+	uint64_t iova, last;
+	bool write, pin;
+	int rc;
+	uint64_t start;
+};
+
 /* The memory behind [va, last] of a process (NULL: this one) is about to be unmapped, replaced or
  * moved. */
 struct event_memory_change {
@@ -142,8 +153,8 @@ struct event_memory_change {
 	bool private_only; /* what is shared shows what it showed: MADV_DONTNEED */
 };
 
-/* The VA behind a mapping, which is [iova, last], is given up by the program that has it, or (@valid)
- * another one was named: a mapping that outlives its process (type1's VADDR). */
+/* The VA behind a mapping, which is [iova, last], is given up by the program that has it, or
+ * (@valid) another one was named: a mapping that outlives its process (type1's VADDR). */
 struct event_vaddr {
 	struct space *space;
 	uint64_t iova, last, va;
@@ -267,6 +278,7 @@ struct event_interrupt {
 	X(cut, cut)                                                                                \
 	X(short_unmap, short_unmap)                                                                \
 	X(annotate, annotate)                                                                      \
+	X(access, access)                                                                          \
 	X(memory_change, memory_change)                                                            \
 	X(vaddr, vaddr)                                                                            \
 	X(attach, attach)                                                                          \

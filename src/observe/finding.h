@@ -53,7 +53,7 @@ struct finding_mapping {
 	uint32_t space_id;  /* of the IOAS; 0: a container's */
 	uint64_t age_ns;    /* since it was made */
 	uint64_t uses;	    /* DMA steps that went through it */
-	uint32_t used_rid;  /* whose the last of them was, if there was one */
+	uint32_t used_rid;  /* whose the last of them was, if there was one; ~0: software's */
 	stack_id mapped_at, unmapped_at;
 	stack_id used_at; /* the program's last store to that device's registers before it */
 };

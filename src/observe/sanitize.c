@@ -581,6 +581,7 @@ static const struct observer_ops sanitizer_ops = {
 	.memory_change = memory_change,
 	.vaddr = vaddr,
 	.attach = sanitizer_attach,
+	.access = sanitizer_access,
 	.fault = sanitizer_fault,
 	.dma_begin = sanitizer_dma_begin,
 	.dma_step = sanitizer_dma_step,

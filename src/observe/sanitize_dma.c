@@ -256,7 +256,7 @@ static struct shadow_map *map_at(struct watcher *w, struct shadow_space *sp, uin
 /* One step of a transfer within one mapping. */
 struct touch {
 	struct sanitizer *s;
-	struct requester *requester;
+	struct requester *requester; /* NULL: the program itself */
 	uint32_t pasid;
 	int access;
 	struct shadow_space *sp;
@@ -268,7 +268,9 @@ struct touch {
 
 static void fill_step(struct report *r, const struct touch *t, uint64_t iova, uint64_t last)
 {
-	report_device(r, sanitizer_watcher(t->s, t->requester, false));
+	r->program = !t->requester;
+	if (t->requester)
+		report_device(r, sanitizer_watcher(t->s, t->requester, false));
 	r->f.pasid = t->pasid;
 	r->f.iova = iova + t->shift;
 	r->f.nested = t->nested;
@@ -281,7 +283,8 @@ static void fill_step(struct report *r, const struct touch *t, uint64_t iova, ui
 static void send_step(struct report *r, const struct touch *t)
 {
 	r->f.now = sanitizer_stack(t->s);
-	r->f.device_now = sanitizer_device_stack(t->s, t->requester);
+	if (t->requester)
+		r->f.device_now = sanitizer_device_stack(t->s, t->requester);
 	report_send(t->s, r);
 }
 
@@ -293,7 +296,8 @@ static void check_declared(const struct touch *t)
 	struct range known;
 	bool found;
 
-	if (range_lookup(&t->sp->meant, t->iova, &known) && known.last >= t->last)
+	/* Who is in no section may not look without the lock. */
+	if (t->requester && range_lookup(&t->sp->meant, t->iova, &known) && known.last >= t->last)
 		return;
 	report_init(&r, FINDING_DMA_IN_SLACK);
 	lock_acquire(&t->s->shadow.lock);
@@ -426,23 +430,34 @@ static __attribute__((cold, noinline)) void check(const struct touch *t, uint8_t
 		check_alias(t);
 }
 
+static inline void mark_use(const struct touch *t)
+{
+	if (t->access & IOMMU_WRITE)
+		shadow_touch(t->m, t->iova, t->last, true);
+	if (t->access & IOMMU_READ)
+		shadow_touch(t->m, t->iova, t->last, false);
+}
+
+static inline void count_use(const struct touch *t)
+{
+	const uint32_t uses = __atomic_load_n(&t->m->uses, __ATOMIC_RELAXED);
+
+	if (likely(uses != UINT32_MAX))
+		__atomic_store_n(&t->m->uses, uses + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->m->used, t->used, __ATOMIC_RELAXED);
+}
+
 static void touch(const struct touch *t)
 {
 	const bool write = t->access & IOMMU_WRITE;
 	const uint8_t flags =
 		shadow_flags(t->m) & (write ? SHADOW_DECLARED | SHADOW_ALIAS : SHADOW_DECLARED);
-	const uint32_t uses = __atomic_load_n(&t->m->uses, __ATOMIC_RELAXED);
 
-	if (write)
-		shadow_touch(t->m, t->iova, t->last, true);
-	if (t->access & IOMMU_READ)
-		shadow_touch(t->m, t->iova, t->last, false);
+	mark_use(t);
 	if (unlikely(flags | forbidden(t)))
 		check(t, flags);
 	/* What is reported has the uses before this one. */
-	if (likely(uses != UINT32_MAX))
-		__atomic_store_n(&t->m->uses, uses + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&t->m->used, t->used, __ATOMIC_RELAXED);
+	count_use(t);
 }
 
 /*
@@ -508,4 +523,39 @@ void sanitizer_dma_step(void *arg, const struct event_dma_step *e)
 			return;
 		t.iova = t.last + 1;
 	}
+}
+
+/* ---- software ---- */
+
+/*
+ * The space's lock, which is held, keeps the record. What is pinned is pages, of which nobody sees
+ * which bytes are touched.
+ */
+void sanitizer_access(void *arg, const struct event_access *e)
+{
+	struct sanitizer *s = arg;
+	struct touch t = {.s = s,
+			  .access = e->write ? IOMMU_WRITE : IOMMU_READ,
+			  .iova = e->iova,
+			  .last = e->last,
+			  .used = used_by(USED_BY_PROGRAM, sanitizer_stack(s))};
+
+	t.sp = shadow_space_of(&s->shadow, e->space);
+	if (!t.sp)
+		return;
+	if (e->rc) {
+		sanitizer_refused(s, t.sp, e);
+		return;
+	}
+	lock_acquire(&s->shadow.lock);
+	t.m = shadow_find(t.sp, e->iova);
+	lock_release(&s->shadow.lock);
+	if (!t.m)
+		return;
+	if (!e->pin) {
+		touch(&t);
+		return;
+	}
+	mark_use(&t);
+	count_use(&t);
 }

@@ -2,6 +2,7 @@
 /*
  * What a fault was about: the IOMMU knows that an address is not mapped, the shadow knows why.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -235,10 +236,13 @@ static void not_translated(const struct scene *sc, struct report *r, const struc
 
 static bool is_message(const struct scene *sc)
 {
-	const struct iommu_region *window = &requester_iommu(sc->requester)->msi;
+	const struct iommu_region *window;
 
+	if (!sc->nested || !sc->known)
+		return sc->fault->reason == FAULT_MSI;
+	window = &requester_iommu(sc->requester)->msi;
 	return sc->fault->reason == FAULT_MSI ||
-	       (sc->nested && sc->known && sc->at >= window->start && sc->at <= window->last);
+	       (sc->at >= window->start && sc->at <= window->last);
 }
 
 static const char *unmapped_advice(const struct scene *sc)
@@ -422,6 +426,7 @@ static void describe(struct scene *sc, struct report *r)
 
 	report_init(r, kind);
 	report_device(r, sc->watcher);
+	r->program = !sc->requester;
 	if (!sc->watcher)
 		r->f.rid = sc->fault->rid;
 	r->f.pasid = sc->fault->pasid;
@@ -430,7 +435,8 @@ static void describe(struct scene *sc, struct report *r)
 	r->f.nested = sc->nested && sc->known;
 	r->f.gpa = sc->at;
 	r->f.access = sc->fault->access;
-	report_iommu(r, sc->requester, sc->fault);
+	if (sc->requester)
+		report_iommu(r, sc->requester, sc->fault);
 	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++)
 		if (verdicts[i].kind == kind)
 			verdicts[i].describe(sc, r);
@@ -497,5 +503,35 @@ void sanitizer_fault(void *arg, const struct event_fault *e)
 		return;
 	r.f.now = sanitizer_stack(s);
 	r.f.device_now = sanitizer_device_stack(s, e->requester);
+	report_send(s, &r);
+}
+
+void sanitizer_refused(struct sanitizer *s, struct shadow_space *sp, const struct event_access *e)
+{
+	const struct iommu_fault fault = {.iova = e->iova,
+					  .len = e->last - e->iova + 1,
+					  .access = e->write ? IOMMU_WRITE : IOMMU_READ,
+					  .reason = e->rc != -EPERM ? FAULT_NOT_PRESENT
+						    : e->write	    ? FAULT_WRITE
+								    : FAULT_READ};
+	struct scene sc = {.s = s,
+			   .sp = sp,
+			   .fault = &fault,
+			   .running = true,
+			   .start = e->start,
+			   .len = fault.len};
+	struct report r;
+
+	if (!sanitizer_reports(s) || sanitizer_is_ending(s) ||
+	    (e->rc != -ENOENT && e->rc != -EPERM))
+		return;
+	sc.now = sanitizer_now(s);
+	locate(&sc);
+	lock_acquire(&s->shadow.lock);
+	look_around(&sc);
+	describe(&sc, &r);
+	lock_release(&s->shadow.lock);
+	r.f.now = sanitizer_stack(s);
+	r.f.iommu = "was not asked: the call was refused";
 	report_send(s, &r);
 }

@@ -23,7 +23,7 @@ struct watcher {
 	uint64_t at, next; /* what moves now is [at, next); atomic, as all of the transfer */
 	uint64_t begin, last;
 	int access;
-	uint64_t used; /* as of shadow_map, of what it uses */
+	uint64_t used;		    /* as of shadow_map, of what it uses */
 	struct shadow_space *space; /* that it goes through; NULL: nothing was translated yet */
 	uint64_t until; /* so far it is known where it goes: last, or the end of what moves now */
 	/*
@@ -102,8 +102,11 @@ void sanitizer_dma_begin(void *arg, const struct event_dma *e);
 void sanitizer_dma_step(void *arg, const struct event_dma_step *e);
 void sanitizer_dma_end(void *arg, const struct event_dma *e);
 void sanitizer_attach(void *arg, const struct event_attach *e);
+void sanitizer_access(void *arg, const struct event_access *e);
 /* sanitize_fault.c. */
 void sanitizer_fault(void *arg, const struct event_fault *e);
+/* An access of software's that was refused. */
+void sanitizer_refused(struct sanitizer *s, struct shadow_space *sp, const struct event_access *e);
 
 /* The watcher of @r; @make: it is made if it has none. NULL: there is none. */
 struct watcher *sanitizer_watcher(struct sanitizer *s, struct requester *r, bool make);
@@ -145,6 +148,7 @@ void sanitizer_free_orphans(struct sanitizer *s);
 struct report {
 	struct finding f;
 	char text[TEXT_MAX], iommu[128], name[16];
+	bool program; /* no device's: an access of the program itself, by an access object */
 };
 void report_init(struct report *r, enum finding_kind kind);
 /* With the lock. @w may be NULL. */

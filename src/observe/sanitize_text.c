@@ -15,6 +15,7 @@ void report_init(struct report *r, enum finding_kind kind)
 {
 	r->f = (struct finding){.kind = kind, .text = r->text};
 	r->text[0] = r->iommu[0] = r->name[0] = '\0';
+	r->program = false;
 }
 
 void report_device(struct report *r, const struct watcher *w)
@@ -71,7 +72,9 @@ void report_iommu(struct report *r, const struct requester *requester, const str
 
 const char *report_who(const struct report *r, char *buf, size_t len)
 {
-	if (r->f.device)
+	if (r->program)
+		snprintf(buf, len, "an access of the program itself");
+	else if (r->f.device)
 		snprintf(buf, len, "device %s", r->f.device);
 	else
 		snprintf(buf, len, "the device with requester ID %02x:%02x.%x",

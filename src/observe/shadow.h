@@ -190,6 +190,8 @@ struct shadow_map *shadow_find(const struct shadow_space *sp, uint64_t iova);
 /* [iova, last] within @m was read or (@write) written. */
 void shadow_touch(struct shadow_map *m, uint64_t iova, uint64_t last, bool write);
 
+/* As a requester ID: software, by an access object. */
+#define USED_BY_PROGRAM UINT32_MAX
 /* Who used a mapping, and the program's last store to its registers before that. */
 static inline uint64_t used_by(uint32_t rid, stack_id store)
 {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/observe.h"
 #include "space/private.h"
 
 /* So much is copied before the lock is given to others. */
@@ -313,6 +314,14 @@ static void unpin_parts(struct space *s, uint64_t iova, uint64_t last, bool lock
 	}
 }
 
+/* What the engine pins for itself nobody hears of. */
+static void tell_pin(struct space *s, const struct space_pin *pin, uint64_t iova, uint64_t last,
+		     int rc)
+{
+	OBSERVE(s->sink, access, .space = s, .iova = iova, .last = last, .write = pin->write,
+		.pin = true, .rc = rc, .start = pin->iova);
+}
+
 static int pin_parts(struct space *s, const struct space_pin *pin, uint64_t last, bool lock)
 {
 	uint64_t iova = pin->iova, *pas = pin->pas;
@@ -327,6 +336,8 @@ static int pin_parts(struct space *s, const struct space_pin *pin, uint64_t last
 			rc = check_pin(s, &p, last, pin->write);
 		if (!rc)
 			rc = pin_part(s, &p, lock);
+		if (!lock)
+			tell_pin(s, pin, iova, rc ? last : p.last, rc);
 		if (rc) {
 			if (iova != pin->iova)
 				unpin_parts(s, pin->iova, iova - 1, lock);
@@ -339,8 +350,7 @@ static int pin_parts(struct space *s, const struct space_pin *pin, uint64_t last
 	return 0;
 }
 
-int space_check_range(const struct sink *sink, const char *rule, uint64_t iova,
-		      uint64_t length)
+int space_check_range(const struct sink *sink, const char *rule, uint64_t iova, uint64_t length)
 {
 	uint64_t last;
 
@@ -427,22 +437,30 @@ static int copy_part(struct space *s, const struct part *p, const struct space_r
 	return rc;
 }
 
-static int copy_next(struct space *s, const struct space_rw *rw, uint64_t done, uint64_t *n)
+/* @p: what lies at @iova, up to @last. */
+static int find_copied(struct space *s, const struct space_rw *rw, uint64_t iova, uint64_t last,
+		       struct part *p)
 {
-	uint64_t iova = rw->iova + done, left = rw->length - done;
-	struct part p;
-	int rc;
-
-	if (!find_part(s, iova, iova + min_u64(left, COPY_PIECE) - 1, &p))
+	if (!find_part(s, iova, last, p))
 		return refuse(s->sink, ENOENT, "ACC.10", "iova", iova, "a range without a hole");
-	if (is_prevented(s, &p))
+	if (is_prevented(s, p))
 		return refuse(s->sink, EINVAL, "ACC.4", "iova", iova,
 			      "no area that is being unmapped");
-	rc = check_prot(s, &p, rw->write, "ACC.9");
-	if (!rc)
-		rc = copy_part(s, &p, rw, rw->buf + done);
+	return check_prot(s, p, rw->write, "ACC.9");
+}
+
+static int copy_next(struct space *s, const struct space_rw *rw, uint64_t done, uint64_t *n)
+{
+	const uint64_t iova = rw->iova + done, left = rw->length - done;
+	struct part p;
+	int rc = find_copied(s, rw, iova, iova + min_u64(left, COPY_PIECE) - 1, &p);
+
+	OBSERVE(s->sink, access, .space = s, .iova = iova, .last = rc ? iova + left - 1 : p.last,
+		.write = rw->write, .rc = rc, .start = rw->iova);
+	if (rc)
+		return rc;
 	*n = part_bytes(&p);
-	return rc;
+	return copy_part(s, &p, rw, rw->buf + done);
 }
 
 int space_rw(struct space *s, const struct space_rw *rw)

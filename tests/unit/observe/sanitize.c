@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "base/observe.h"
+#include "object/access.h"
+#include "object/private.h"
 #include "world.h"
 
 static int setup(void **state)
@@ -262,6 +265,97 @@ static void test_free_while_ending(void **state)
 	assert_silent(w);
 }
 
+/* ---- software ---- */
+
+static void let_go(void *arg, uint64_t iova, uint64_t length)
+{
+}
+
+static void test_access(void **state)
+{
+	static const struct access_ops copying = {.unmap = let_go};
+	struct finding_mapping m;
+	struct world *w = *state;
+	const struct told *t;
+	struct access *a;
+	char buf[256] = "";
+
+	world_map(w, IOVA, 0, 1, RW);
+	world_map(w, IOVA + 2 * PAGE_SIZE, 2, 1, RW);
+	world_map(w, IOVA + 4 * PAGE_SIZE, 4, 1, SPACE_READ);
+	observe_annotate(&w->host->sink, &(struct event_annotate){.space = w->ioas->space,
+								  .iova = IOVA,
+								  .last = IOVA + 99,
+								  .meant = true});
+	assert_int_equal(access_create(w->ctx, &copying, NULL, &a, NULL), 0);
+	assert_int_equal(access_attach(a, w->ioas->obj.id), 0);
+
+	assert_int_equal(access_rw(a, IOVA, buf, 100, ACCESS_READ), 0);
+	assert_int_equal(access_rw(a, IOVA, buf, 8, ACCESS_WRITE | ACCESS_SLOW), 0);
+	assert_silent(w);
+	assert_true(sanitizer_mapping(w->s, w->ioas->space, IOVA, &m));
+	assert_int_equal(m.uses, 2);
+	assert_int_equal(m.used_rid, UINT32_MAX);
+	assert_true(m.used_at);
+
+	assert_int_equal(access_rw(a, IOVA + 96, buf, 8, ACCESS_WRITE), 0);
+	t = assert_found(w, DMA_IN_SLACK);
+	assert_int_equal(t->f.iova, IOVA + 100);
+	assert_int_equal(t->f.len, 4);
+	assert_null(t->f.device);
+	assert_non_null(strstr(t->text, "an access of the program itself wrote 4 bytes at IOVA"));
+
+	assert_int_equal(access_rw(a, IOVA + 3 * PAGE_SIZE - 8, buf, 64, ACCESS_READ), -ENOENT);
+	t = assert_found(w, DMA_OUT_OF_BOUNDS);
+	assert_int_equal(t->f.iova, IOVA + 3 * PAGE_SIZE);
+	assert_int_equal(t->f.nearest.iova, IOVA + 2 * PAGE_SIZE);
+	assert_non_null(strstr(t->text, "began at 0x40002ff8 and ran over the end"));
+
+	assert_int_equal(access_rw(a, IOVA + 4 * PAGE_SIZE, buf, 8, ACCESS_WRITE), -EPERM);
+	assert_int_equal(assert_found(w, DMA_DIRECTION)->f.access, IOMMU_WRITE);
+	assert_int_equal(access_rw(a, IOVA + 32 * PAGE_SIZE, buf, 8, ACCESS_WRITE), -ENOENT);
+	assert_found(w, DMA_UNMAPPED);
+	world_unmap(w, IOVA, PAGE_SIZE);
+	assert_int_equal(access_rw(a, IOVA, buf, 8, ACCESS_WRITE), -ENOENT);
+	assert_found(w, DMA_AFTER_UNMAP);
+	access_destroy(a);
+	world_unmap(w, IOVA + 2 * PAGE_SIZE, PAGE_SIZE);
+	world_unmap(w, IOVA + 4 * PAGE_SIZE, PAGE_SIZE);
+}
+
+/* Which bytes of a page are touched nobody sees; what the engine pins for itself is no use. */
+static void test_pin(void **state)
+{
+	static const struct access_ops pinning = {.needs_pin = true, .unmap = let_go};
+	struct finding_mapping m;
+	struct world *w = *state;
+	struct access *a, *own;
+	uint64_t pas[2];
+
+	world_map(w, IOVA, 0, 2, RW);
+	observe_annotate(&w->host->sink, &(struct event_annotate){.space = w->ioas->space,
+								  .iova = IOVA,
+								  .last = IOVA + 99,
+								  .meant = true});
+	assert_int_equal(access_create(w->ctx, &pinning, NULL, &a, NULL), 0);
+	assert_int_equal(access_attach(a, w->ioas->obj.id), 0);
+	assert_int_equal(access_create_internal(w->ctx, w->ioas, "HWQ.9", &own), 0);
+	assert_int_equal(access_pin(own, IOVA, PAGE_SIZE, pas, true), 0);
+	assert_int_equal(access_unpin(own, IOVA, PAGE_SIZE), 0);
+	assert_true(sanitizer_mapping(w->s, w->ioas->space, IOVA, &m));
+	assert_int_equal(m.uses, 0);
+	assert_int_equal(access_pin(a, IOVA, 2 * PAGE_SIZE, pas, true), 0);
+	assert_int_equal(access_unpin(a, IOVA, 2 * PAGE_SIZE), 0);
+	assert_silent(w);
+	assert_true(sanitizer_mapping(w->s, w->ioas->space, IOVA, &m));
+	assert_int_equal(m.uses, 1);
+	assert_int_equal(access_pin(a, IOVA + 2 * PAGE_SIZE, PAGE_SIZE, pas, true), -ENOENT);
+	assert_found(w, DMA_OUT_OF_BOUNDS);
+	access_destroy(own);
+	access_destroy(a);
+	world_unmap(w, IOVA, 2 * PAGE_SIZE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,7 +364,8 @@ int main(void)
 		TEST(test_direction),	 cmocka_unit_test(test_direction_let_through),
 		TEST(test_no_domain),	 TEST(test_freed_while_mapped),
 		TEST(test_freed_block),	 TEST(test_free_while_ending),
-		TEST(test_dropped),
+		TEST(test_dropped),	 TEST(test_access),
+		TEST(test_pin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

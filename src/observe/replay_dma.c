@@ -181,12 +181,32 @@ static bool may_matter(const struct item *it, const struct item *dma)
 	if (dma->nested && it->forgets.first)
 		return true;
 	/* A write to configuration space, and whatever changes a device. */
-	if (it->e.call.op == OP_WRITE || it->e.call.op == OP_OPEN)
+	if ((it->e.call.op == OP_WRITE && !it->answers) || it->e.call.op == OP_OPEN)
 		return true;
 	for (const struct part *p = it->effects.first; p; p = p->next)
 		if (meets(p, dma))
 			return true;
 	return false;
+}
+
+static bool overlaps(const struct item *it, uint64_t begin, uint64_t end)
+{
+	return it->begin < end && begin <= (it->done ? it->end : U64MAX);
+}
+
+/* While the transfer did not wait. */
+static bool is_beside(const struct item *it, const struct item *dma)
+{
+	uint64_t from = dma->begin;
+
+	for (const struct part *p = dma->parts.first; p; p = p->next) {
+		if (p->e.type != LOG_page_request)
+			continue;
+		if (overlaps(it, from, p->at))
+			return true;
+		from = p->next ? p->next->at : dma->end;
+	}
+	return overlaps(it, from, dma->end);
 }
 
 /* It ran beside something that changed what it met: nobody can say which came first. */
@@ -195,10 +215,7 @@ static bool is_raced(const struct replay *r, const struct item *dma)
 	const struct process *p = r->process;
 
 	for (size_t i = 0; i < p->nr_items; i++) {
-		const struct item *it = p->items[i];
-
-		if (it->begin < dma->end && dma->begin <= (it->done ? it->end : U64MAX) &&
-		    may_matter(it, dma))
+		if (is_beside(p->items[i], dma) && may_matter(p->items[i], dma))
 			return true;
 	}
 	return false;

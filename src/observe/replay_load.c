@@ -196,8 +196,8 @@ static int add_part(struct replay *r, struct process *p, const struct log_event 
 		return 0;
 	/* What has no other effect happens where it told its caller; an answer to page requests
 	 * where that was read: who waits for it goes on before the call is over. */
-	if (!it->placed && (e->type == LOG_copy_out || e->type == LOG_fd_install ||
-			    (e->type == LOG_copy_in && is_answering(p, it)))) {
+	it->answers |= e->type == LOG_copy_in && is_answering(p, it);
+	if (!it->placed && (e->type == LOG_copy_out || e->type == LOG_fd_install || it->answers)) {
 		it->placed = true;
 		it->order = p->nr_records;
 	}

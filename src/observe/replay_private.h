@@ -39,6 +39,7 @@ struct item {
 	bool done;		 /* there is an answer */
 	bool placed;		 /* order is that of an effect */
 	bool nested, asked;	 /* ITEM_DMA */
+	bool answers;		 /* page requests */
 	bool beside;		 /* other threads' calls had effects while it ran */
 	uint64_t effects_before; /* of other threads */
 	struct log_event e;	 /* call, release, memory_change, dma_end, guest_queue */

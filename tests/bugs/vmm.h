@@ -30,6 +30,7 @@ struct vmm {
 	struct engine engine;
 	char *mem; /* the guest's, at GPA */
 	uint32_t parent, viommu, nested;
+	uint32_t queue; /* of page requests, that nested domains have; 0: none */
 	/* The guest's tables: four levels of 512, whose entries differ by make in these bits. */
 	uint64_t next_table, table_bits, read_bits, write_bits;
 };
@@ -93,8 +94,10 @@ static inline void vmm_call(struct vmm *v, unsigned long request, void *cmd, con
 static inline uint32_t vmm_hwpt(struct vmm *v, uint32_t flags, uint32_t pt_id, uint32_t type,
 				const void *data, uint32_t len)
 {
+	const bool asks = type && v->queue;
 	struct iommu_hwpt_alloc cmd = {.size = sizeof(cmd),
-				       .flags = flags,
+				       .flags = flags | (asks ? IOMMU_HWPT_FAULT_ID_VALID : 0),
+				       .fault_id = asks ? v->queue : 0,
 				       .dev_id = v->road.dev_id,
 				       .pt_id = pt_id,
 				       .data_type = type,
@@ -181,7 +184,7 @@ static inline void vmm_close(struct vmm *v)
 /*
  * As Linux's driver lays it out: a CD table of two levels, in whose first CD are the tables of what
  * comes without a PASID; the stream table entry says where it is, and whether the device may keep
- * translations (EATS).
+ * translations (EATS). With a queue of page requests what finds no page stalls (CD.S).
  */
 static inline void smmu_nest(struct vmm *v, bool ats)
 {
@@ -199,7 +202,8 @@ static inline void smmu_nest(struct vmm *v, bool ats)
 	cd[1] = TABLES;
 	cd[3] = 0x0004ff44ff;
 	cd[0] = (64 - 48) | 1ull << 8 | 1ull << 10 | 3ull << 12 | 1ull << 30 | 1ull << 31 |
-		5ull << 32 | 1ull << 41 | 1ull << 45 | 1ull << 46 | 1ull << 47 | SMMU_ASID << 48;
+		5ull << 32 | 1ull << 41 | (v->queue ? 1ull << 44 : 0) | 1ull << 45 | 1ull << 46 |
+		1ull << 47 | SMMU_ASID << 48;
 	vmm_viommu(v, IOMMU_VIOMMU_TYPE_ARM_SMMUV3);
 	v->nested = vmm_hwpt(v, 0, v->viommu, IOMMU_HWPT_DATA_ARM_SMMUV3, &ste, sizeof(ste));
 	vmm_attach(v, v->nested);

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# A VMM with an SMMUv3 for its guest: examples/smmuv3-nested by each of its roads, and the calls that
-# QEMU makes for arm-smmuv3,accel=on, which itself needs KVM. The guest's I/OAT engine compares every
-# byte that it copied.
+# A VMM with an SMMUv3 for its guest: examples/smmuv3-nested by each of its roads, the calls that QEMU
+# makes for arm-smmuv3,accel=on, which itself needs KVM, and a guest whose tables have pages only when
+# they are asked for. The first one's I/OAT engine compares every byte that it copied.
 . "$(dirname "$0")/common.sh"
 need_ioas
 nesting=$(dirname "$EXAMPLES")/tests/nesting
@@ -21,4 +21,6 @@ for options in '' --cmdqv; do
 	on_ioas 60 --iommu smmuv3,ssid-bits=16,cmdqv=on --device ioat -- "$nesting/smmuv3_qemu" $options </dev/null
 	sed 's/^/    /' "$work/out"
 done
+on_ioas 60 --iommu smmuv3,stall=on --device ioat -- "$nesting/smmuv3_stall" </dev/null
+sed 's/^/    /' "$work/out"
 passed

@@ -157,7 +157,7 @@ int main(int argc, char **argv)
 		/* Not the first ones: whatever comes has something to happen to. */
 		if (seed ? seen && random_next() % 50 == 0 : false)
 			change(&e);
-		else if (!seed && !spoiled && seen > 100)
+		else if (!seed && !spoiled && (seen > 100 || !strcmp(argv[3], "response")))
 			spoiled = spoil(&e, argv[3]);
 		seen++;
 		len = log_encode(records, sizeof(records), &e);

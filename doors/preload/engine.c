@@ -289,16 +289,14 @@ void engine_leave(void)
 	door_thread.depth--;
 }
 
-static void change_begin(struct engine_change *c, uint64_t va, uint64_t len,
-			 void (*begin)(struct memory *m, struct memory_change *change, uint64_t at,
-				       uint64_t size))
+static void change_begin(struct engine_change *c, uint64_t va, uint64_t len, bool drop)
 {
 	struct engine *e = engine_here();
 
 	c->memory = NULL;
 	c->remote.n = 0;
 	if (len && client_watched())
-		client_change_begin(&c->remote, va, len);
+		client_change_begin(&c->remote, va, len, drop);
 	if (!e || !len)
 		return;
 	if (door_thread.depth) {
@@ -307,19 +305,22 @@ static void change_begin(struct engine_change *c, uint64_t va, uint64_t len,
 	}
 	c->memory = e->machine.host->memory;
 	door_thread.depth++;
-	begin(c->memory, &c->change, va, len);
+	if (drop)
+		memory_drop_begin(c->memory, &c->change, va, len);
+	else
+		memory_change_begin(c->memory, &c->change, va, len);
 	settle();
 	door_thread.depth--;
 }
 
 void engine_change_begin(struct engine_change *c, uint64_t va, uint64_t len)
 {
-	change_begin(c, va, len, memory_change_begin);
+	change_begin(c, va, len, false);
 }
 
 void engine_drop_begin(struct engine_change *c, uint64_t va, uint64_t len)
 {
-	change_begin(c, va, len, memory_drop_begin);
+	change_begin(c, va, len, true);
 }
 
 void engine_change_end(struct engine_change *c)
@@ -339,7 +340,7 @@ void engine_va_changed(uint64_t va, uint64_t len)
 	struct client_change c;
 
 	if (len && client_watched()) {
-		client_change_begin(&c, va, len);
+		client_change_begin(&c, va, len, false);
 		client_change_end(&c);
 	}
 	if (!e || !len)

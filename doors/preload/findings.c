@@ -230,8 +230,13 @@ static bool dying(void *arg)
 static void report(void *arg, const struct finding *f)
 {
 	bool fresh = false;
-	struct found *to = find(key_of(f), &fresh);
+	struct found *to;
 	uint32_t nr;
+
+	/* A process's memory goes before its files, by which devices work on: nobody freed it. */
+	if (f->kind == FINDING_DMA_TO_FREED && dying(arg))
+		return;
+	to = find(key_of(f), &fresh);
 
 	if (!to) {
 		__atomic_fetch_add(&findings->lost, 1, __ATOMIC_RELAXED);

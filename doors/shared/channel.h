@@ -35,6 +35,7 @@ enum call_kind {
 	CALL_RESET,	  /* arg: which device of the run */
 	CALL_VFS,	  /* arg: which, how many of its virtual functions, wait for those that are open */
 	CALL_CHANGE,	  /* arg: address, length: taken away; until CALL_CHANGED */
+	CALL_DROP,	  /* the same: what is shared there stays what it is */
 	CALL_CHANGED,
 	CALL_PROTECTED, /* arg: address, length */
 	CALL_FREED,	/* arg: address, length */

@@ -637,7 +637,7 @@ static long tell(const struct remote *whom, enum call_kind kind, uint64_t va, ui
 	return rc;
 }
 
-void client_change_begin(struct client_change *ch, uint64_t va, uint64_t len)
+void client_change_begin(struct client_change *ch, uint64_t va, uint64_t len, bool drop)
 {
 	struct remote *list = first_remote();
 
@@ -646,7 +646,7 @@ void client_change_begin(struct client_change *ch, uint64_t va, uint64_t len)
 		if (!to_be_told(list, r))
 			continue;
 		ch->whom[ch->n] = r;
-		ch->id[ch->n] = tell(r, CALL_CHANGE, va, len);
+		ch->id[ch->n] = tell(r, drop ? CALL_DROP : CALL_CHANGE, va, len);
 		ch->n += ch->id[ch->n] >= 0;
 	}
 }

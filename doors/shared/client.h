@@ -34,13 +34,16 @@ void client_access(uint64_t server, uint64_t id, bool write, uint64_t off, unsig
 		   uint64_t *val);
 bool client_enabled(uint64_t server, uint64_t id);
 
-/* The address space changes: told to those servers that have mapped any of it. */
+/*
+ * The address space changes: told to those servers that have mapped any of it. @drop: only what is
+ * private is another after it (memory_drop_begin()).
+ */
 struct client_change {
 	unsigned int n;
 	struct remote *whom[4];
 	long id[4];
 };
-void client_change_begin(struct client_change *ch, uint64_t va, uint64_t len);
+void client_change_begin(struct client_change *ch, uint64_t va, uint64_t len, bool drop);
 void client_change_end(struct client_change *ch);
 void client_protected(uint64_t va, uint64_t len);
 /* A block of the heap is about to be freed. */

@@ -208,14 +208,17 @@ void peer_pins(int pid, struct status_pins *sum)
 	pthread_mutex_unlock(&peers_lock);
 }
 
-long peer_change_begin(struct peer *p, uint64_t va, uint64_t len)
+long peer_change_begin(struct peer *p, uint64_t va, uint64_t len, bool drop)
 {
 	struct peer_change *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return -ENOMEM;
 	c->id = __atomic_add_fetch(&last_change, 1, __ATOMIC_RELAXED);
-	memory_mm_change_begin(p->mm, &c->change, va, len);
+	if (drop)
+		memory_mm_drop_begin(p->mm, &c->change, va, len);
+	else
+		memory_mm_change_begin(p->mm, &c->change, va, len);
 	pthread_mutex_lock(&p->lock);
 	c->next = p->changes;
 	p->changes = c;

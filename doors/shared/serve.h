@@ -96,7 +96,7 @@ int peers_ending(void);
 /* Adds what this process's engine has pinned of the process @pid, this one or a client's. */
 void peer_pins(int pid, struct status_pins *sum);
 /* The id of a change that has begun, or -ENOMEM. */
-long peer_change_begin(struct peer *p, uint64_t va, uint64_t len);
+long peer_change_begin(struct peer *p, uint64_t va, uint64_t len, bool drop);
 void peer_change_end(struct peer *p, uint64_t id);
 
 /* peer_stack.c: s->stack becomes that of the call in the page. */

@@ -228,7 +228,8 @@ static long do_call(struct session *s, struct call *c)
 	case CALL_CLOSED:
 		return do_closed();
 	case CALL_CHANGE:
-		return peer_change_begin(s->peer, c->arg[0], c->arg[1]);
+	case CALL_DROP:
+		return peer_change_begin(s->peer, c->arg[0], c->arg[1], c->kind == CALL_DROP);
 	case CALL_CHANGED:
 		peer_change_end(s->peer, c->arg[0]);
 		return 0;

@@ -247,6 +247,7 @@ void memory_mm_gone(struct memory_mm *mm);
 /* As memory_change_begin() and the others, of its address space. */
 void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va,
 			    uint64_t len);
+void memory_mm_drop_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va, uint64_t len);
 void memory_mm_change_end(struct memory_mm *mm, struct memory_change *c);
 void memory_mm_protected(struct memory_mm *mm, uint64_t va, uint64_t len);
 

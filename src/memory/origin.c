@@ -277,6 +277,11 @@ void memory_mm_change_begin(struct memory_mm *mm, struct memory_change *c, uint6
 	change_begin(mm, c, va, len, false);
 }
 
+void memory_mm_drop_begin(struct memory_mm *mm, struct memory_change *c, uint64_t va, uint64_t len)
+{
+	change_begin(mm, c, va, len, true);
+}
+
 void memory_mm_change_end(struct memory_mm *mm, struct memory_change *c)
 {
 	struct memory *m = mm->memory;
@@ -308,7 +313,7 @@ void memory_change_begin(struct memory *m, struct memory_change *c, uint64_t va,
 
 void memory_drop_begin(struct memory *m, struct memory_change *c, uint64_t va, uint64_t len)
 {
-	change_begin(&m->self, c, va, len, true);
+	memory_mm_drop_begin(&m->self, c, va, len);
 }
 
 void memory_change_end(struct memory *m, struct memory_change *c)

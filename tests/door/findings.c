@@ -41,6 +41,41 @@ __attribute__((noinline)) static void other_copy(void)
 	dma_copy(&driver, DST + PAGE, SRC, PAGE);
 }
 
+/* What is shared stays what it is, and the device reaches it. */
+static void drop_shared(void)
+{
+	const unsigned char *va = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (va == MAP_FAILED)
+		err(1, "shared memory");
+	dma_map(&driver, (void *)va, PAGE, DST, MAY_WRITE);
+	if (madvise((void *)va, PAGE, MADV_DONTNEED))
+		err(1, "madvise");
+	dma_copy(&driver, DST, SRC, PAGE);
+	if (va[0] != 0x5a || va[PAGE - 1] != 0x5a)
+		errx(1, "the copy is elsewhere");
+	dma_unmap(&driver, DST, PAGE);
+}
+
+/* Ends while the device has work, in memory that takes a while to go. */
+static void leave_busy(void)
+{
+	const size_t much = 256ul << 20;
+	uint64_t *desc = driver.engine.ring;
+
+	if (mmap(NULL, much, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) ==
+	    MAP_FAILED)
+		err(1, "memory");
+	dma_map(&driver, dma_pages(PAGE), PAGE, DST, MAY_WRITE);
+	for (unsigned int n = 0; n < 60; n++, desc += 8) {
+		desc[0] = PAGE;
+		desc[1] = SRC;
+		desc[2] = DST;
+	}
+	*(volatile uint16_t *)(driver.engine.bar + DMACOUNT) = 60;
+	_exit(0);
+}
+
 static void deeper(void)
 {
 	bad_copy();
@@ -176,7 +211,7 @@ static const struct {
 	{"child", in_child},	  {"wait", wait_a_little},   {"daemon", become_daemon},
 	{"kill", kill_self},	  {"_exit", leave},	     {"exec", run_true},
 	{"handle", handle_abort}, {"pwrite", call_register}, {"leaver", leave_all},
-	{"close", close_driver},
+	{"close", close_driver},  {"drop", drop_shared},    {"busy", leave_busy},
 };
 
 static void act(const char *name)

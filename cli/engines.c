@@ -69,6 +69,22 @@ static bool listens(const char *path)
 	return true;
 }
 
+bool engines_stopped(pid_t pid)
+{
+	char path[32], text[512] = "";
+	const char *behind;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	behind = strrchr(text, ')');
+	return behind && (!strncmp(behind, ") T", 3) || !strncmp(behind, ") t", 3));
+}
+
 static void add(struct places *p, const char *folder, const char *name)
 {
 	struct engine_place here, *grown;
@@ -81,7 +97,7 @@ static void add(struct places *p, const char *folder, const char *name)
 	if (!is_pid(name, &here.pid) ||
 	    (size_t)snprintf(here.path, sizeof(here.path), "%s/%s", folder, name) >=
 		    sizeof(here.path) ||
-	    !listens(here.path))
+	    (!engines_stopped(here.pid) && !listens(here.path)))
 		return;
 	grown = realloc(p->all, (p->n + 1) * sizeof(*grown));
 	if (!grown)
@@ -151,7 +167,7 @@ size_t engines_list(struct engine_place **out)
 
 int engines_connect(const struct engine_place *place)
 {
-	return connect_to(place->path);
+	return engines_stopped(place->pid) ? -1 : connect_to(place->path);
 }
 
 static bool send_all(int fd, const char *text)
@@ -172,6 +188,13 @@ static int say_none(pid_t pid)
 		fprintf(stderr,
 			"ioas: process %d has no IOMMU of `ioas run`: it opened none, or --no-inspect was given\n",
 			pid);
+	return EXIT_FAILED;
+}
+
+static int say_stopped(pid_t pid)
+{
+	fprintf(stderr, "ioas: process %d is stopped, by a signal or a debugger, and cannot answer\n",
+		pid);
 	return EXIT_FAILED;
 }
 
@@ -203,6 +226,8 @@ static int find(pid_t pid, int *status)
 		*status = EXIT_FAILED;
 	} else if (!which && !pid) {
 		*status = say_which(all, n);
+	} else if (fd < 0 && which && engines_stopped(which->pid)) {
+		*status = say_stopped(which->pid);
 	} else if (fd < 0) {
 		*status = say_none(pid ? pid : which->pid);
 	}

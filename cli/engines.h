@@ -31,7 +31,9 @@ FILE *engines_ask(pid_t pid, const char *request, int *status);
 json_t *engines_answer(pid_t pid, const char *request, int *status);
 /* Copies the answer to standard output. The exit status. */
 int engines_print(pid_t pid, const char *request);
-/* The same of one place; -1: it has gone. For who asks many. */
+/* By a signal or a debugger: it answers when it goes on. */
+bool engines_stopped(pid_t pid);
+/* The same of one place; -1: it has gone, or is stopped. For who asks many. */
 int engines_connect(const struct engine_place *place);
 /* An answer on @fd; NULL: it has gone, or takes too long. */
 json_t *engines_exchange(int fd, const char *request);

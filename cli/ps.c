@@ -276,6 +276,8 @@ static json_t *ask_all(void)
 
 		if (answer)
 			json_array_append_new(answers, answer);
+		else if (fd < 0 && engines_stopped(all[k].pid))
+			fprintf(stderr, "ioas: process %d is stopped, and cannot answer\n", all[k].pid);
 		else if (fd >= 0 && !kill(all[k].pid, 0))
 			fprintf(stderr, "ioas: process %d does not answer\n", all[k].pid);
 		if (fd >= 0)

@@ -143,11 +143,6 @@ int iotlb_keep_notes(struct iotlb *t)
 	return 0;
 }
 
-static uint64_t *note_at(const struct iotlb *t, const struct iotlb_set *set, unsigned int way)
-{
-	return &t->notes[(size_t)(set - t->sets) * IOTLB_WAYS + way];
-}
-
 void iotlb_note(struct iotlb *t, const struct iotlb_context *c, uint64_t iova, enum iotlb_size size,
 		uint64_t note)
 {
@@ -156,34 +151,18 @@ void iotlb_note(struct iotlb *t, const struct iotlb_context *c, uint64_t iova, e
 	const unsigned int way = iotlb_way(set, tag);
 
 	if (set->tag[way] == tag)
-		*note_at(t, set, way) = note;
-}
-
-static inline uint64_t note_for(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
-				const char *ptr, unsigned int shift, uint32_t name)
-{
-	const uint64_t page = iova >> shift, tag = page << shift | name;
-	const struct iotlb_set *set = iotlb_set(t, c, page);
-	const unsigned int way = iotlb_way(set, tag);
-	const uint64_t at = (set->val[way] & IOTLB_PTR_MASK) + (iova & MASK(shift));
-	uint64_t note;
-
-	if (set->tag[way] != tag || at != (uint64_t)(uintptr_t)ptr)
-		return IOTLB_NO_NOTE;
-	note = *note_at(t, set, way);
-	return note == IOTLB_NO_NOTE ? note : note + (iova & MASK(shift));
+		*iotlb_note_at(t, set, way) = note;
 }
 
 uint64_t iotlb_find_note(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,
 			 const char *ptr)
 {
-	uint64_t note = note_for(t, c, iova, ptr, c->recent_shift, c->recent_name);
+	uint64_t note = IOTLB_NO_NOTE;
 
-	for (uint32_t sizes = c->present; unlikely(note == IOTLB_NO_NOTE) && sizes;
-	     sizes &= sizes - 1) {
+	for (uint32_t sizes = c->present; note == IOTLB_NO_NOTE && sizes; sizes &= sizes - 1) {
 		const enum iotlb_size size = (enum iotlb_size)__builtin_ctz(sizes);
 
-		note = note_for(t, c, iova, ptr, iotlb_shift(size), c->name[size]);
+		note = iotlb_probe_note(t, c, iova, ptr, iotlb_shift(size), c->name[size]);
 	}
 	return note;
 }

@@ -168,6 +168,29 @@ static inline bool iotlb_has_notes(const struct iotlb *t)
 /* Notes are kept: @note, or NO_NOTE, of the page of @size around @iova, which was filled last. */
 void iotlb_note(struct iotlb *t, const struct iotlb_context *c, uint64_t iova, enum iotlb_size size,
 		uint64_t note);
+static inline uint64_t *iotlb_note_at(const struct iotlb *t, const struct iotlb_set *set,
+				      unsigned int way)
+{
+	return &t->notes[(size_t)(set - t->sets) * IOTLB_WAYS + way];
+}
+
+/* The next for one size, as iotlb_probe(). */
+static inline uint64_t iotlb_probe_note(const struct iotlb *t, const struct iotlb_context *c,
+					uint64_t iova, const char *ptr, unsigned int shift,
+					uint32_t name)
+{
+	const uint64_t page = iova >> shift, tag = page << shift | name;
+	const struct iotlb_set *set = iotlb_set(t, c, page);
+	const unsigned int way = iotlb_way(set, tag);
+	const uint64_t at = (set->val[way] & IOTLB_PTR_MASK) + (iova & MASK(shift));
+	uint64_t note;
+
+	if (unlikely(set->tag[way] != tag || at != (uint64_t)(uintptr_t)ptr))
+		return IOTLB_NO_NOTE;
+	note = *iotlb_note_at(t, set, way);
+	return unlikely(note == IOTLB_NO_NOTE) ? note : note + (iova & MASK(shift));
+}
+
 /* Notes are kept: that of the entry that has @iova at @ptr, and how far into its page @iova is.
  * NO_NOTE: none. */
 uint64_t iotlb_find_note(const struct iotlb *t, const struct iotlb_context *c, uint64_t iova,

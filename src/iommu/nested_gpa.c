@@ -72,9 +72,8 @@ static bool by_atc(const struct requester *r, uint32_t pasid, uint64_t iova, con
 	return *gpa != IOTLB_NO_NOTE;
 }
 
-/* Apart, so that what the leaves tell at once saves no registers. */
-static __attribute__((noinline)) bool find(struct requester *r, uint32_t pasid, uint64_t iova,
-					   const struct translation *tr, uint64_t *gpa)
+bool nested_find_gpa(struct requester *r, uint32_t pasid, uint64_t iova,
+		     const struct translation *tr, uint64_t *gpa)
 {
 	const struct domain *d;
 	const struct nested_config *cfg = config_of(r, pasid, &d);
@@ -85,14 +84,4 @@ static __attribute__((noinline)) bool find(struct requester *r, uint32_t pasid, 
 		return true;
 	return in_space(r, d, cfg, iova, tr->ptr, gpa) ||
 	       by_walk(&r->nested->walked, pasid, iova, tr, gpa);
-}
-
-bool nested_gpa(struct requester *r, uint32_t pasid, uint64_t iova, const struct translation *tr,
-		uint64_t *gpa)
-{
-	if (likely(pasid == IOMMU_NO_PASID && !__atomic_load_n(&r->ats, __ATOMIC_RELAXED) &&
-		   iotlb_has_notes(&r->iotlb)) &&
-	    likely(in_leaves(r, r->rid.tlb, iova, tr->ptr, gpa)))
-		return true;
-	return find(r, pasid, iova, tr, gpa);
 }

@@ -326,12 +326,26 @@ static void consider(struct stale *s, const struct use *u)
 		look(s, u);
 }
 
+/* Nothing is waited for, and no look is left: most uses by a quick device. */
+static bool skips(struct stale *s)
+{
+	const unsigned int skip = __atomic_load_n(&s->skip, __ATOMIC_RELAXED);
+
+	if (!skip || __atomic_load_n(&s->left, __ATOMIC_RELAXED) ||
+	    __atomic_load_n(&s->nr_waiting, __ATOMIC_RELAXED))
+		return false;
+	__atomic_store_n(&s->skip, skip - 1, __ATOMIC_RELAXED);
+	return true;
+}
+
 /* Its first page, and its last where that is another one. */
 static void dma_step(void *arg, const struct event_dma_step *e)
 {
 	struct stale *s = arg;
 	const uint64_t behind = e->len - 1;
 
+	if (likely(skips(s)))
+		return;
 	if (!e->tr->ptr || !nested_serves(e->port->requester, e->pasid) ||
 	    __atomic_load_n(&s->stopped, __ATOMIC_RELAXED))
 		return;

@@ -227,7 +227,8 @@ static int invalidate_object(struct call *call, struct object *obj, const struct
 			&(struct object_refusal){"INV.5", "hwpt_id", obj->id,
 						 BIT(OBJECT_HWPT_NESTED) | BIT(OBJECT_VIOMMU)});
 	if (rc)
-		no(call, -rc, "INV.6", "entry_num", *done, "entries of data_type %u that the make takes", a->type);
+		no(call, -rc, "INV.6", "entry_num", *done,
+		   "entries that this IOMMU takes as data_type %u; so many were done", a->type);
 	return rc;
 }
 

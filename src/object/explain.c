@@ -10,6 +10,7 @@
 #include "base/options.h"
 #include "base/text.h"
 #include "object/private.h"
+#include "object/viommu.h"
 
 #define LISTED 12 /* so many ids are named */
 
@@ -168,13 +169,27 @@ void explain_domain(struct requester *r, uint32_t flags, bool data, struct text 
 
 /* ---- who holds what is to go ---- */
 
-static bool stands_on(const struct object *obj, uint32_t id)
+static uint32_t base_of_hwpt(const struct hwpt *hwpt)
 {
-	const struct hwpt *hwpt = container_of(obj, const struct hwpt, obj);
+	if (hwpt->viommu)
+		return hwpt->viommu->obj.id;
+	return hwpt->parent ? hwpt->parent->obj.id : hwpt->ioas->obj.id;
+}
 
-	if (obj->type == OBJECT_HWPT_PAGING)
-		return hwpt->ioas->obj.id == id;
-	return obj->type == OBJECT_HWPT_NESTED && hwpt->parent && hwpt->parent->obj.id == id;
+/* The id of what @obj was made on, and holds; 0: none. */
+static uint32_t base_of(const struct object *obj)
+{
+	switch (obj->type) {
+	case OBJECT_HWPT_PAGING:
+	case OBJECT_HWPT_NESTED:
+		return base_of_hwpt(container_of(obj, const struct hwpt, obj));
+	case OBJECT_VIOMMU:
+		return container_of(obj, const struct viommu_object, obj)->parent->obj.id;
+	case OBJECT_VDEVICE:
+		return container_of(obj, const struct vdevice_object, obj)->viommu->obj.id;
+	default:
+		return 0;
+	}
 }
 
 void explain_users(struct iommufd *ctx, uint32_t id, struct text *t)
@@ -185,7 +200,7 @@ void explain_users(struct iommufd *ctx, uint32_t id, struct text *t)
 
 	lock_acquire(&ctx->lock);
 	while ((obj = ids_next(&ctx->ids, &of)))
-		if (stands_on(obj, id) && n++ < LISTED)
-			text_add(t, "%s%u", n == 1 ? ", by HWPT " : ", ", of);
+		if (base_of(obj) == id && n++ < LISTED)
+			text_add(t, "%s%u (%s)", n == 1 ? ", by " : ", ", of, names[obj->type]);
 	lock_release(&ctx->lock);
 }

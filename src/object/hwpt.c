@@ -179,6 +179,21 @@ static int nested_create(struct iommufd *ctx, struct hwpt *parent, uint32_t flag
 	return 0;
 }
 
+static int refuse_nested(const struct sink *sink, int err, const char *rule,
+			 const struct user_data *data)
+{
+	switch (err) {
+	case EFAULT:
+		return refuse(sink, err, rule, "data_uptr", data->addr, "readable data of data_len bytes");
+	case EINVAL:
+		return refuse(sink, err, rule, "data_type", data->type,
+			      "data as long as this type's structure, with values that this IOMMU has: GET_HW_INFO tells");
+	default:
+		return refuse(sink, err, rule, "data_type", data->type,
+			      "the type of this IOMMU's own tables, and flags in it that the IOMMU has");
+	}
+}
+
 /* The make has answered; @base is what the HWPT stands on. */
 static int nested_finish(struct iommufd *ctx, struct hwpt *hwpt, struct object *base, int rc,
 			 const char *rule, const struct user_data *data)
@@ -186,8 +201,7 @@ static int nested_finish(struct iommufd *ctx, struct hwpt *hwpt, struct object *
 	if (rc) {
 		object_abort(ctx, &hwpt->obj);
 		ioas_free(hwpt);
-		return refuse(&ctx->host->sink, -rc, rule, "data_type", data->type,
-			      "data that this IOMMU takes");
+		return refuse_nested(&ctx->host->sink, -rc, rule, data);
 	}
 	object_hold(ctx, base);
 	return 0;

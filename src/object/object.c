@@ -307,7 +307,7 @@ static int refuse_held(struct iommufd *ctx, uint32_t id, enum object_type type, 
 		[OBJECT_VEVENTQ] = {"DEST.8", "an event queue whose file is closed"},
 		[OBJECT_VIOMMU] = {"DEST.10", "a vIOMMU without objects of its own, and not mapped"},
 	};
-	char buf[128] = "";
+	char buf[256] = "";
 	struct text t = TEXT_IN(buf);
 
 	if (refuse_heard(&ctx->host->sink))

@@ -31,7 +31,7 @@ void object_bury(struct iommufd *ctx, struct object *obj);
 
 /*
  * explain.c: what would have been legal, for refusals that somebody listens to. Types of vIOMMUs for @r; a domain for it with
- * @flags, or with a guest's data; which HWPTs hold the IOAS or HWPT @id.
+ * @flags, or with a guest's data; what was made on the object @id, and holds it.
  */
 void explain_viommus(struct requester *r, struct text *t);
 void explain_domain(struct requester *r, uint32_t flags, bool data, struct text *t);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ioas/abi/iommufd.h>
+
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/observe.h"
@@ -162,6 +164,14 @@ static int begin_call(struct replay *r, struct process *p, const struct log_even
 	return 0;
 }
 
+/* A guest's commands that make nothing forgotten: among them may be an answer to page requests, and
+ * who waits for it goes on before the call is over. */
+static bool may_answer(const struct item *it)
+{
+	return it->e.call.op == OP_IOCTL && it->e.call.cmd == IOMMU_HWPT_INVALIDATE &&
+	       it->read_at && !it->forgets.first && !it->effects.first;
+}
+
 static void end_call(struct process *p, const struct log_event *e)
 {
 	struct item *it = p->calls[e->thread];
@@ -175,6 +185,8 @@ static void end_call(struct process *p, const struct log_event *e)
 	it->beside = effects_of_others(p, e->thread) != it->effects_before;
 	if (!it->placed)
 		it->order = it->end;
+	if (may_answer(it))
+		it->order = it->read_at;
 }
 
 /* Numbers of files are given once. */
@@ -196,6 +208,8 @@ static int add_part(struct replay *r, struct process *p, const struct log_event 
 		return 0;
 	/* What has no other effect happens where it told its caller; an answer to page requests
 	 * where that was read: who waits for it goes on before the call is over. */
+	if (e->type == LOG_copy_in)
+		it->read_at = p->nr_records;
 	it->answers |= e->type == LOG_copy_in && is_answering(p, it);
 	if (!it->placed && (e->type == LOG_copy_out || e->type == LOG_fd_install || it->answers)) {
 		it->placed = true;

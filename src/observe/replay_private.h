@@ -33,6 +33,7 @@ struct item {
 	enum item_kind kind;
 	uint64_t order;	   /* where it happens */
 	uint64_t asked_at; /* ITEM_DMA: its first page request */
+	uint64_t read_at;  /* ITEM_CALL: what it read last */
 	uint64_t begin, end;
 	uint64_t time, thread;
 	struct item *outer;	 /* while it is being read */

@@ -16,6 +16,9 @@ for kind in entry guest host; do
 	# Each copy is a page; the fault is the guest's, not the host's.
 	expect_dma 800000 800000
 done
+say pages
+on_ioas 60 --iommu amd,nesting=on,ats=on,pri=on --device ioat,ats=on,pri=on -- "$nesting/amd_vmm" pages </dev/null
+sed 's/^/    /' "$work/out"
 on_ioas 60 --iommu amd --device ioat -- "$nesting/amd_vmm" off </dev/null
 sed 's/^/    /' "$work/out"
 passed

@@ -4,16 +4,23 @@
  * addresses of its own tables and compares every byte.
  *
  *   ioas run --iommu amd,nesting=on --device ioat -- amd_vmm entry|guest|host [BDF]
+ *   ioas run --iommu amd,nesting=on,ats=on,pri=on --device ioat,ats=on,pri=on -- amd_vmm pages
+ * [BDF]
  *
  *   entry  the VMM hands over the guest's device table entry (AMD_GUEST), as the code of Linux 7.3
- * has it, and its commands guest  the IOMMU reads the guest's device table (IOAS_AMD), which leads
- * to guest tables by a GCR3 table; commands by ioctl host   the same with host tables, as a guest's
- * Linux makes them by default; the IOMMU consumes the guest's command buffer off    without
- * nesting=on: Linux's answers
+ *          has it, and its commands
+ *   guest  the IOMMU reads the guest's device table (IOAS_AMD), which leads to guest tables by a
+ *          GCR3 table; commands by ioctl
+ *   host   the same with host tables, as a guest's Linux makes them by default; the IOMMU consumes
+ *          the guest's command buffer
+ *   pages  guest tables that have no page before the device asks; answers by either way
+ *   off    without nesting=on: Linux's answers
  */
 #include <err.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,8 +55,9 @@
 #define IOVA_SRC   0x7f4000000000ull
 #define IOVA_DST   0x1f8000200000ull
 #define ROUNDS	   200u
+#define REQUESTS   16u
 
-enum kind { ENTRY, GUEST, HOST, OFF };
+enum kind { ENTRY, GUEST, HOST, PAGES, OFF };
 
 struct vmm {
 	enum kind kind;
@@ -72,6 +80,11 @@ static uint64_t *word(struct vmm *v, uint64_t gpa)
 static bool has_host_tables(const struct vmm *v)
 {
 	return v->kind == HOST;
+}
+
+static bool has_own_table(const struct vmm *v)
+{
+	return v->kind == GUEST || v->kind == HOST || v->kind == PAGES;
 }
 
 /* An entry that leads to a table of @level, which may all. */
@@ -118,6 +131,8 @@ static void build(struct vmm *v)
 		dte[0] |= 1ull << 55 | 1ull << 54 | (GCR3 >> 12 & 7) << 58; /* GV, GIoV */
 		dte[1] |= (GCR3 >> 15 & 0xffff) << 16 | GCR3 >> 31 << 43;
 	}
+	if (v->kind == PAGES)
+		dte[0] |= 1ull << 52; /* PPR */
 	map(v, IOVA_RING, RING, true);
 	map(v, IOVA_DONE, DONE, true);
 }
@@ -260,7 +275,7 @@ static void make_viommu(struct vmm *v)
 					 .type = IOMMU_HW_INFO_TYPE_AMD,
 					 .dev_id = v->road.dev_id,
 					 .hwpt_id = v->parent};
-	bool is_own = v->kind == GUEST || v->kind == HOST;
+	bool is_own = has_own_table(v);
 
 	if (is_own) {
 		cmd.type = IOMMU_VIOMMU_TYPE_IOAS_AMD;
@@ -304,7 +319,7 @@ static int make_stream(struct vmm *v)
 	struct iommu_hwpt_amd_guest entry;
 	uint64_t *dte = word(v, DEVTAB + VRID * 32);
 
-	if (v->kind == GUEST || v->kind == HOST)
+	if (has_own_table(v))
 		return alloc_hwpt(v, 0, v->viommu, IOMMU_HWPT_DATA_IOAS_AMD, &own, sizeof(own),
 				  &v->nested);
 	memcpy(entry.dte, dte, sizeof(entry.dte));
@@ -379,10 +394,73 @@ static void check_fault(struct vmm *v)
 		errx(1, "the channel does not go on after the fault");
 }
 
+/* ---- page requests ---- */
+
+/* Every other page is there when it is asked for. */
+static bool is_missing(uint64_t iova)
+{
+	return iova >> 12 & 1;
+}
+
+/* COMPLETE_PPR_REQUEST with the group's tag: half of them from the command buffer. */
+static void complete(struct vmm *v, const struct iommu_vevent_ioas_amd *e)
+{
+	const uint64_t tag = e->entry[0] & 0x1ffull << 32, page = e->entry[1];
+	uint64_t command[1][2] = {{7ull << 60 | VRID, tag | (is_missing(page) ? 1ull << 44 : 0)}};
+
+	if (!is_missing(page))
+		map(v, page, data(1), true);
+	if (page >> 13 & 1) {
+		put(v, command[0][0], command[0][1]);
+		wait_for_commands(v);
+	} else {
+		hand_over(v, command, 1);
+	}
+}
+
+static void *complete_all(void *arg)
+{
+	struct vmm *v = arg;
+	struct pollfd p = {.fd = v->events, .events = POLLIN};
+	struct {
+		struct iommufd_vevent_header head;
+		struct iommu_vevent_ioas_amd event;
+	} got;
+
+	for (unsigned int n = 0; n < REQUESTS; n++) {
+		if (poll(&p, 1, 10000) != 1 || read(v->events, &got, sizeof(got)) != sizeof(got))
+			errx(1, "nobody asks");
+		if (got.event.log != IOMMU_VEVENT_IOAS_AMD_PPR)
+			errx(1, "no page request but 0x%" PRIx64, (uint64_t)got.event.entry[0]);
+		complete(v, &got.event);
+	}
+	return NULL;
+}
+
+static void ask(struct vmm *v)
+{
+	pthread_t thread;
+
+	map(v, IOVA_SRC, data(0), false);
+	if (pthread_create(&thread, NULL, complete_all, v))
+		errx(1, "no thread");
+	for (uint64_t n = 0; n < REQUESTS; n++) {
+		const uint64_t dst = IOVA_DST + n * 4096;
+		bool ok = engine_copy(&v->engine, dst, IOVA_SRC, 64);
+
+		if (ok == is_missing(dst))
+			errx(1, "the copy to page %" PRIu64 ": %d", n, ok);
+		if (!ok)
+			engine_start(&v->engine);
+	}
+	pthread_join(thread, NULL);
+	printf("%u page requests, answered by either way\n", REQUESTS);
+}
+
 static void run(struct vmm *v)
 {
 	attach(v, v->nested);
-	if (v->kind == HOST)
+	if (v->kind == HOST || v->kind == PAGES)
 		make_queue(v);
 	road_enable(&v->road);
 	v->engine = (struct engine){.bar = road_bar_map(&v->road, 0, 0),
@@ -391,6 +469,11 @@ static void run(struct vmm *v)
 				    .iova_ring = IOVA_RING,
 				    .iova_done = IOVA_DONE};
 	engine_start(&v->engine);
+	if (v->kind == PAGES) {
+		ask(v);
+		attach(v, v->road.ioas);
+		return;
+	}
 	copies(v);
 	printf("%u copies through the guest's tables, all as they should be\n", ROUNDS);
 	check_bad_command(v);
@@ -414,7 +497,7 @@ static void finish(struct vmm *v)
 
 int main(int argc, char **argv)
 {
-	static const char *const kinds[] = {"entry", "guest", "host", "off"};
+	static const char *const kinds[] = {"entry", "guest", "host", "pages", "off"};
 	static const struct road_match ioat = {.vendor = 0x8086, .device = 0x2021};
 	struct vmm v = {.kind = ENTRY};
 	int rc;
@@ -422,7 +505,7 @@ int main(int argc, char **argv)
 	while (argc > 1 && v.kind <= OFF && strcmp(argv[1], kinds[v.kind]))
 		v.kind++;
 	if (argc < 2 || v.kind > OFF)
-		errx(2, "usage: amd_vmm entry|guest|host|off [BDF]");
+		errx(2, "usage: amd_vmm entry|guest|host|pages|off [BDF]");
 	road_open(&v.road, true, argc > 2 ? argv[2] : NULL, &ioat);
 	make_memory(&v);
 	make_viommu(&v);

@@ -153,16 +153,29 @@ static void print_access(FILE *to, const json_t *f)
 	fputc('\n', to);
 }
 
-/* The innermost frame of the first stack that there is. */
+/* What a compiler's sanitizer puts between the program and the C library. */
+static bool is_runtime(const json_t *frame)
+{
+	static const char *const begins[] = {"__interceptor_", "_ZN11__sanitizer", "_ZN6__asan",
+					     "_ZN6__tsan", "_ZN6__msan"};
+	const char *function = text_of(frame, "function"), *file = text_of(frame, "file");
+
+	for (size_t i = 0; function && i < sizeof(begins) / sizeof(begins[0]); i++)
+		if (!strncmp(function, begins[i], strlen(begins[i])))
+			return true;
+	return file && strstr(file, "/libsanitizer/");
+}
+
+/* The innermost frame, of the program's if there is one, of the first stack that there is. */
 static const json_t *culprit(const json_t *f)
 {
-	for (size_t i = 0; i < NR_STACKS; i++) {
-		const json_t *stack = json_object_get(json_object_get(f, "stacks"), stacks[i].key);
+	const json_t *stack = NULL, *frame;
+	size_t n;
 
-		if (json_array_size(stack))
-			return json_array_get(stack, 0);
-	}
-	return NULL;
+	for (size_t i = 0; i < NR_STACKS && !json_array_size(stack); i++)
+		stack = json_object_get(json_object_get(f, "stacks"), stacks[i].key);
+	json_array_foreach(stack, n, frame) if (!is_runtime(frame)) return frame;
+	return json_array_get(stack, 0);
 }
 
 /* What and where, in a line. */

@@ -5,8 +5,9 @@
  * is freed (nothing, as a rule) nobody sees otherwise.
  *
  * It hands every call on to the allocator behind it, whichever that is, and is a library of its own
- * because only who asks for it is to pay. A program that brings its own free(), or that a sanitizer
- * of a compiler's was built into, never gets here.
+ * because only who asks for it is to pay. A program that brings its own free() never gets here. One
+ * that a sanitizer of a compiler's was built into does not either: there the runtime is asked to
+ * tell.
  *
  * free() is called before anything is set up, and by what sets it up: a block that is freed inside
  * of our first look for the real function is leaked.
@@ -69,6 +70,38 @@ EXPORT void free(void *p)
 		return;
 	tell(p);
 	next.free(p);
+}
+
+/* ---- behind the allocator of AddressSanitizer and its like (sanitizer/allocator_interface.h) ---- */
+
+static size_t (*allocated_size)(const volatile void *p);
+
+static void runtime_allocates(const volatile void *p, size_t len)
+{
+	(void)p;
+	(void)len;
+}
+
+static void runtime_frees(const volatile void *p)
+{
+	void (*freed)(void *, size_t) = __atomic_load_n(&ioas_sanitize_freed, __ATOMIC_ACQUIRE);
+	size_t len;
+
+	if (!freed || !p)
+		return;
+	len = allocated_size(p);
+	if (len >= MIN_BLOCK)
+		freed((void *)p, len);
+}
+
+__attribute__((constructor)) static void ask_runtime(void)
+{
+	int (*install)(void (*)(const volatile void *, size_t), void (*)(const volatile void *));
+
+	*(void **)&install = dlsym(RTLD_DEFAULT, "__sanitizer_install_malloc_and_free_hooks");
+	*(void **)&allocated_size = dlsym(RTLD_DEFAULT, "__sanitizer_get_allocated_size");
+	if (install && allocated_size)
+		install(runtime_allocates, runtime_frees);
 }
 
 /* Whether the block stays is known afterwards only. It is told then, though in that moment another

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <ioas/abi/extensions.h>
 
 #include "base/bits.h"
 #include "doors/preload/guard.h"
@@ -331,7 +332,8 @@ void trace_ioctl(int fd, const struct door_file *f, unsigned int cmd, uint64_t a
 	const struct trace_command *c = trace_find((enum abi_file_kind)f->abi_kind, cmd);
 	struct line l;
 
-	if (!is_shown(rc))
+	/* That nobody listens to an annotation is no failure. */
+	if (!is_shown(rc) || (cmd == IOMMU_SANITIZE && door.run.show == RUN_EXPLAIN && rc == -ENOTTY))
 		return;
 	start(&l);
 	if (c) {

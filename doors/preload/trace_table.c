@@ -133,6 +133,7 @@ NAMES(dirty_pages_flags) = {{VFIO_IOMMU_DIRTY_PAGES_FLAG_START, "START"},
 			    {VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP, "STOP"},
 			    {VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP, "GET_BITMAP"},
 			    {0}};
+NAMES(sanitize_flags) = {{IOMMU_SANITIZE_NOT_MEANT, "NOT_MEANT"}, {0}};
 NAMES(group_flags) = {{VFIO_GROUP_FLAGS_VIABLE, "VIABLE"},
 		      {VFIO_GROUP_FLAGS_CONTAINER_SET, "CONTAINER_SET"},
 		      {0}};
@@ -299,6 +300,10 @@ static const struct trace_command container_commands[] = {
 	       HEX(vfio_iommu_type1_dma_unmap, iova), HEX(vfio_iommu_type1_dma_unmap, size)),
 	STRUCT(ABI_CONTAINER, VFIO_IOMMU_DIRTY_PAGES, DEC(vfio_iommu_type1_dirty_bitmap, argsz),
 	       FLAGS(vfio_iommu_type1_dirty_bitmap, flags, dirty_pages_flags)),
+	STRUCT(ABI_CONTAINER, IOMMU_SANITIZE, DEC(iommu_sanitize, size),
+	       FLAGS(iommu_sanitize, flags, sanitize_flags), DEC(iommu_sanitize, ioas_id),
+	       HEX(iommu_sanitize, __reserved), HEX(iommu_sanitize, iova),
+	       HEX(iommu_sanitize, length)),
 	PLAIN(ABI_CONTAINER, VFIO_IOMMU_ENABLE, TRACE_ARG_NONE),
 	PLAIN(ABI_CONTAINER, VFIO_IOMMU_DISABLE, TRACE_ARG_NONE),
 };

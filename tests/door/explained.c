@@ -3,6 +3,8 @@
  * Calls that fail, each in its own way, for tests/door/explain to read what is said of them. On a
  * VT-d of 39 bits, with 1M to lock, and a second device in the group.
  */
+#include <ioas/sanitize.h>
+
 #include "door_test.h"
 
 #define PAGE 4096ul
@@ -129,6 +131,7 @@ static void absent(void)
 	CHECK(ioctl(s.iommufd, IOMMU_HWPT_ALLOC, &parent) && errno == EOPNOTSUPP);
 	CHECK(ioctl(s.iommufd, IOMMU_VIOMMU_ALLOC, &viommu) && errno == EOPNOTSUPP);
 	CHECK(ioctl(s.iommufd, IOMMU_DESTROY, &destroy) && errno == EBUSY);
+	CHECK(ioas_sanitize_meant(s.iommufd, ioas, 0x10000, 1) == -ENOTTY);
 	CHECK(ioctl(s.device, VFIO_DEVICE_BIND_IOMMUFD,
 		    &(struct vfio_device_bind_iommufd){.argsz = 24, .iommufd = s.iommufd}) &&
 	      errno == EINVAL);

@@ -53,6 +53,8 @@ EVENT(a_map, map, map, .space = (struct space *)t, .iova = i << 12, .last = (i <
 EVENT(a_unmap, unmap, unmap, (struct space *)t, i << 12, (i << 12) + 4095)
 EVENT(a_dma_begin, dma_begin, dma, .port = &t->port, .iova = i << 12, .len = 4096, .access = 1)
 EVENT(a_dma_step, dma_step, dma_step, .port = &t->port, .iova = i << 12, .access = 1, .tr = &t->tr)
+EVENT(a_guest_read, guest_read, guest_read, .requester = t->device->requester, .gpa = i << 3,
+      .word = i << 12 | 7)
 EVENT(a_dma_end_read, dma_end, dma, .port = &t->port, .iova = i << 12, .len = 4096, .done = 4096,
       .access = 1, .data = t->bytes)
 EVENT(a_dma_end_write, dma_end, dma, .port = &t->port, .iova = i << 12, .len = 4096, .done = 4096,
@@ -100,6 +102,7 @@ int main(int argc, char **argv)
 		{"record an unmap", a_unmap},
 		{"record a transfer's beginning", a_dma_begin},
 		{"record a step of a transfer", a_dma_step},
+		{"record a word of a guest's tables", a_guest_read},
 		{"record the end of a read of 4 KiB", a_dma_end_read},
 		{"record the end of a write of 4 KiB", a_dma_end_write},
 	};

@@ -159,9 +159,9 @@ void trace_fault(const struct iommu_fault *f)
 	struct line l;
 
 	start(&l);
-	add(&l, "DMA fault: %02x:%02x.%x %s of %#" PRIx64 " bytes at %#" PRIx64 ": %s (code %#x)\n",
+	add(&l, "DMA fault: %02x:%02x.%x %s of %#" PRIx64 " bytes at %#" PRIx64 ": %s (code %#x%s)\n",
 	    f->rid >> 8 & 0xff, f->rid >> 3 & 31, f->rid & 7, access[f->access & 3], f->len,
-	    f->iova, iommu_fault_words(f->reason), f->code);
+	    f->iova, iommu_fault_words(f->reason), f->code, f->injected ? ", injected" : "");
 	sys3(SYS_write, door.log, (long)l.text, (long)l.len);
 }
 

@@ -204,7 +204,8 @@ static __attribute__((cold, noinline)) int tell_step(struct transfer *t,
 {
 	if (inject_dma_fault(sink_of(t), requester_rid(t->port->requester), t->iova + t->done,
 			     tr->len))
-		return fault(t, tr->len, FAULT_NOT_PRESENT);
+		return iommu_report_injected(t->port->requester, t->port->pasid,
+					     t->iova + t->done, tr->len, t->access);
 	observe_dma_step(sink_of(t), &(struct event_dma_step){
 					     .port = t->port,
 					     .iova = t->iova + t->done,

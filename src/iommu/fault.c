@@ -73,22 +73,42 @@ static int count(struct requester *r, struct iommu_fault *f, uint32_t code, bool
 	return -EFAULT;
 }
 
-int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
-		       enum iommu_access access, enum iommu_fault_reason reason)
+/* @f without its format and code. */
+static int report(struct requester *r, struct iommu_fault *f)
 {
-	struct iommu_fault f = {
-		.rid = r->id,
-		.pasid = pasid,
-		.iova = iova,
-		.len = len,
-		.access = access,
-		.reason = reason,
-	};
+	const enum iommu_fault_reason reason = f->reason;
 
 	if (reason == FAULT_ADDRESS || reason == FAULT_NOT_PRESENT || reason == FAULT_READ ||
 	    reason == FAULT_WRITE || reason == FAULT_GONE)
-		f.format = find_format(r, pasid);
-	return count(r, &f, r->iommu->make->fault_code(r->iommu, &f), true);
+		f->format = find_format(r, f->pasid);
+	return count(r, f, r->iommu->make->fault_code(r->iommu, f), true);
+}
+
+int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+		       enum iommu_access access, enum iommu_fault_reason reason)
+{
+	return report(r, &(struct iommu_fault){
+				 .rid = r->id,
+				 .pasid = pasid,
+				 .iova = iova,
+				 .len = len,
+				 .access = access,
+				 .reason = reason,
+			 });
+}
+
+int iommu_report_injected(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+			  enum iommu_access access)
+{
+	return report(r, &(struct iommu_fault){
+				 .rid = r->id,
+				 .pasid = pasid,
+				 .iova = iova,
+				 .len = len,
+				 .access = access,
+				 .reason = FAULT_NOT_PRESENT,
+				 .injected = true,
+			 });
 }
 
 static enum iommu_fault_met met_by(const struct nested_fault *f)

@@ -80,6 +80,7 @@ struct iommu_fault {
 	uint32_t code; /* the make's own fault reason code, as its specification numbers it */
 	enum iommu_fault_met met;
 	uint64_t gpa; /* where met is of stage 2 */
+	bool injected; /* on purpose (base/inject.h): the device did nothing wrong */
 };
 
 /* Flags of domain_alloc(), the ABI's HWPT flags that concern a paging domain. */
@@ -357,6 +358,10 @@ bool iommu_is_message(const struct requester *r, uint32_t pasid, uint64_t iova);
  * FAULT_BUS_MASTER). -EFAULT. */
 int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 		       enum iommu_access access, enum iommu_fault_reason reason);
+
+/* The same of a fault on purpose, as if nothing were mapped. */
+int iommu_report_injected(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
+			  enum iommu_access access);
 
 /* Those who listen are told of a group of page requests of @r; before it is handed on, and may go. */
 void iommu_tell_request(struct requester *r, const struct page_group *g);

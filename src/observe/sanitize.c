@@ -567,6 +567,13 @@ bool sanitizer_mapping(struct sanitizer *s, const struct space *space, uint64_t 
 
 /* ---- the observer ---- */
 
+/* What --inject refuses is nobody's bug. */
+static void fault(void *arg, const struct event_fault *e)
+{
+	if (!e->fault->injected)
+		sanitizer_fault(arg, e);
+}
+
 static const struct observer_ops sanitizer_ops = {
 	.call = sanitizer_call,
 	.context_close = context_close,
@@ -582,7 +589,7 @@ static const struct observer_ops sanitizer_ops = {
 	.vaddr = vaddr,
 	.attach = sanitizer_attach,
 	.access = sanitizer_access,
-	.fault = sanitizer_fault,
+	.fault = fault,
 	.dma_begin = sanitizer_dma_begin,
 	.dma_step = sanitizer_dma_step,
 	.dma_end = sanitizer_dma_end,

@@ -61,6 +61,7 @@ struct dma_port {
 	 */
 	int (*msi)(void *arg, uint64_t address, uint32_t data);
 	void *msi_arg;
+	void *watcher; /* the sanitizer's (observe/sanitize.h), for itself; the DMA thread's */
 	struct dma_held held;
 	struct dma_stats stats; /* written by the DMA thread; dma_get_stats() from any */
 };

@@ -111,6 +111,14 @@ struct watcher *sanitizer_watcher(struct sanitizer *s, struct requester *r, bool
 	return w;
 }
 
+/* Of who does DMA now: the port remembers it, which lives no longer than its requester. */
+static inline struct watcher *watcher_of(struct sanitizer *s, struct dma_port *p)
+{
+	if (unlikely(!p->watcher))
+		p->watcher = sanitizer_watcher(s, p->requester, true);
+	return p->watcher;
+}
+
 void sanitizer_free_watchers(struct sanitizer *s)
 {
 	struct watcher_table *t = s->watchers, *older;
@@ -150,7 +158,7 @@ void sanitizer_attach(void *arg, const struct event_attach *e)
 void sanitizer_dma_begin(void *arg, const struct event_dma *e)
 {
 	struct requester *r = e->port->requester;
-	struct watcher *w = sanitizer_watcher(arg, r, true);
+	struct watcher *w = watcher_of(arg, e->port);
 
 	if (!w || !e->len)
 		return;
@@ -168,7 +176,7 @@ void sanitizer_dma_begin(void *arg, const struct event_dma *e)
 
 void sanitizer_dma_end(void *arg, const struct event_dma *e)
 {
-	struct watcher *w = sanitizer_watcher(arg, e->port->requester, false);
+	struct watcher *w = e->port->watcher;
 
 	if (w && w->turn % 2)
 		PUT(w->turn, w->turn + 1);
@@ -492,7 +500,7 @@ static bool enter_nested(struct touch *t, struct watcher *w, const struct event_
 void sanitizer_dma_step(void *arg, const struct event_dma_step *e)
 {
 	struct requester *r = e->port->requester;
-	struct watcher *w = sanitizer_watcher(arg, r, false);
+	struct watcher *w = watcher_of(arg, e->port);
 	uint64_t last = e->iova + e->tr->len - 1;
 	struct touch t = {
 		.s = arg, .requester = r, .pasid = e->pasid, .access = e->access, .iova = e->iova};

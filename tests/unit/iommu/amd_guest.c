@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "amd_guest.h"
+#include "here.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -150,20 +151,6 @@ static const struct viommu_up up = {
 	.region_remove = on_region_remove,
 };
 
-static int copy_in(void *arg, void *dst, uint64_t src, size_t len)
-{
-	memcpy(dst, (const void *)(uintptr_t)src, len);
-	return 0;
-}
-
-static int copy_out(void *arg, uint64_t dst, const void *src, size_t len)
-{
-	memcpy((void *)(uintptr_t)dst, src, len);
-	return 0;
-}
-
-static const struct user_ops user_ops = {copy_in, copy_out};
-
 static void create_memory(struct guest *g)
 {
 	g->memory = bed_memory(LENGTH);
@@ -182,7 +169,7 @@ static void create_viommu(struct guest *g, bool own)
 {
 	struct iommu_viommu_ioas_amd wish = {.devtab_base = new_table(g),
 					     .devtab_length = TABLE_LENGTH};
-	struct user_data data = {.ops = &user_ops,
+	struct user_data data = {.ops = &here,
 				 .type = own ? IOMMU_IOAS_AMD : 4,
 				 .addr = (uintptr_t)&wish,
 				 .len = sizeof(wish)};
@@ -204,7 +191,7 @@ static void create_viommu(struct guest *g, bool own)
 static void create_device(struct guest *g, unsigned int n)
 {
 	struct iommu_hwpt_ioas_amd wish = {0};
-	struct user_data data = {.ops = &user_ops,
+	struct user_data data = {.ops = &here,
 				 .type = IOMMU_IOAS_AMD,
 				 .addr = (uintptr_t)&wish,
 				 .len = sizeof(wish)};
@@ -309,7 +296,7 @@ void guest_destroy(struct guest *g)
 
 int commands(struct guest *g, const uint64_t (*c)[2], uint32_t n, uint32_t *done)
 {
-	const struct user_array a = {.ops = &user_ops,
+	const struct user_array a = {.ops = &here,
 				     .type = IOMMU_IOAS_AMD,
 				     .addr = (uintptr_t)c,
 				     .entry_len = 16,

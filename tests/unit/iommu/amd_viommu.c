@@ -14,27 +14,14 @@
 #include <cmocka.h>
 
 #include "amd_guest.h"
+#include "here.h"
 
 #define AMD_GUEST 3
-
-static int copy_in(void *arg, void *dst, uint64_t src, size_t len)
-{
-	memcpy(dst, (const void *)(uintptr_t)src, len);
-	return 0;
-}
-
-static int copy_out(void *arg, uint64_t dst, const void *src, size_t len)
-{
-	memcpy((void *)(uintptr_t)dst, src, len);
-	return 0;
-}
-
-static const struct user_ops user_ops = {copy_in, copy_out};
 
 static int alloc_typed(struct guest *g, uint32_t type, const void *data, size_t len,
 		       struct domain **out)
 {
-	struct user_data u = {.ops = &user_ops, .type = type, .addr = (uintptr_t)data, .len = len};
+	struct user_data u = {.ops = &here, .type = type, .addr = (uintptr_t)data, .len = len};
 	struct viommu *v = &g->viommu.viommu;
 
 	return v->ops->domain_alloc(v, 0, &u, out);
@@ -294,7 +281,7 @@ static void test_own_data(void **state)
 	};
 	struct guest *g = calloc(1, sizeof(*g));
 	struct iommu_viommu_ioas_amd wish = {.devtab_length = 2 << 20};
-	struct user_data u = {.ops = &user_ops, .type = IOMMU_IOAS_AMD, .len = sizeof(wish)};
+	struct user_data u = {.ops = &here, .type = IOMMU_IOAS_AMD, .len = sizeof(wish)};
 	struct iommu_hwpt_ioas_amd hwpt = {.flags = 1};
 	struct amd_viommu v = {0};
 	struct vdevice vd = {.viommu = &v.viommu, .virt_id = 65536};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "smmuv3_guest.h"
+#include "here.h"
 
 #include <errno.h>
 #include <ioas/abi/extensions.h>
@@ -73,20 +74,6 @@ static const struct viommu_up up = {
 };
 
 /* What the vIOMMU copies in and out is this process's memory. */
-static int copy_in(void *arg, void *dst, uint64_t src, size_t len)
-{
-	memcpy(dst, (const void *)(uintptr_t)src, len);
-	return 0;
-}
-
-static int copy_out(void *arg, uint64_t dst, const void *src, size_t len)
-{
-	memcpy((void *)(uintptr_t)dst, src, len);
-	return 0;
-}
-
-static const struct user_ops here = {copy_in, copy_out};
-
 void guest_begin(struct guest *g, const char *options)
 {
 	*g = (struct guest){.free = GUEST_GPA};

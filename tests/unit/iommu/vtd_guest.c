@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vtd_guest.h"
+#include "here.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,20 +12,6 @@
 
 #include "base/bits.h"
 #include "iommu/domain.h"
-
-static int copy_in(void *arg, void *dst, uint64_t src, size_t len)
-{
-	memcpy(dst, (const void *)(uintptr_t)src, len);
-	return 0;
-}
-
-static int copy_out(void *arg, uint64_t dst, const void *src, size_t len)
-{
-	memcpy((void *)(uintptr_t)dst, src, len);
-	return 0;
-}
-
-static const struct user_ops here = {copy_in, copy_out};
 
 static int attach_new(struct guest *g, struct domain *d)
 {

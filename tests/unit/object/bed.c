@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "bed.h"
+#include "../iommu/here.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -11,20 +12,6 @@
 #include <sys/mman.h>
 
 #include <cmocka.h>
-
-static int copy_in(void *arg, void *dst, uint64_t src, size_t len)
-{
-	memcpy(dst, (const void *)(uintptr_t)src, len);
-	return 0;
-}
-
-static int copy_out(void *arg, uint64_t dst, const void *src, size_t len)
-{
-	memcpy((void *)(uintptr_t)dst, src, len);
-	return 0;
-}
-
-const struct user_ops bed_user_ops = {.copy_in = copy_in, .copy_out = copy_out};
 
 void bed_create(struct bed *b)
 {
@@ -111,8 +98,8 @@ struct hwpt *bed_nested(struct bed *b, unsigned int dev, struct hwpt *parent,
 			struct viommu_object *v, uint32_t flags)
 {
 	const struct iommu_hwpt_selftest wish = {.iotlb = IOMMU_TEST_IOTLB_DEFAULT};
-	const struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST,
-				       (uintptr_t)&wish, sizeof(wish)};
+	const struct user_data data = {&here, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish,
+				       sizeof(wish)};
 	struct hwpt *hwpt;
 
 	assert_int_equal(v ? hwpt_viommu_alloc(b->ctx, v, b->idev[dev], flags, &data, &hwpt)

@@ -56,6 +56,5 @@ void bed_fault(struct bed *b, struct bed_fault *f, unsigned int dev, uint32_t pa
 /* Word @n of the device's memory as DMA sees it: -1 a fault. */
 int64_t bed_look(struct bed *b, unsigned int dev, uint32_t pasid, uint64_t iova);
 
-extern const struct user_ops bed_user_ops; /* this process's memory */
 
 #endif

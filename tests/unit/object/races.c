@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "bed.h"
+#include "../iommu/here.h"
 
 #define ROUNDS 400
 
@@ -72,8 +73,8 @@ static void kill_all(struct helper *h)
 static void make_nested(struct bed *b)
 {
 	const struct iommu_hwpt_selftest wish = {.iotlb = 1};
-	const struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST,
-				       (uintptr_t)&wish, sizeof(wish)};
+	const struct user_data data = {&here, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish,
+				       sizeof(wish)};
 	struct viommu_object *v;
 	struct hwpt *parent, *nested;
 	struct object *obj;

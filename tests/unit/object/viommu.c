@@ -15,13 +15,14 @@
 #include <cmocka.h>
 
 #include "bed.h"
+#include "../iommu/here.h"
 
 #define NEST DOMAIN_NEST_PARENT
 
 static void test_nested(void **state)
 {
 	const struct iommu_hwpt_selftest wish = {.iotlb = 1};
-	struct user_data data = {&bed_user_ops, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish,
+	struct user_data data = {&here, NULL, IOMMU_HWPT_DATA_SELFTEST, (uintptr_t)&wish,
 				 sizeof(wish)};
 	struct hwpt *plain, *parent, *nested, *out;
 	struct bed b;
@@ -59,8 +60,8 @@ static void test_nested(void **state)
 static void test_invalidate(void **state)
 {
 	struct iommu_hwpt_invalidate_selftest e[3] = {{0, 1}, {0, 9}, {0, 2}};
-	struct user_array a = {&bed_user_ops, NULL,	    IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
-			       (uintptr_t)e,  sizeof(e[0]), 3};
+	struct user_array a = {&here,	     NULL,	   IOMMU_HWPT_INVALIDATE_DATA_SELFTEST,
+			       (uintptr_t)e, sizeof(e[0]), 3};
 	const struct nested_ops *ops;
 	struct hwpt *nested;
 	uint32_t done = 0, word;
@@ -256,8 +257,8 @@ static void test_queue_alignment(void **state)
 static void test_region(void **state)
 {
 	struct iommu_viommu_selftest s = {.in_data = 0x1234};
-	const struct user_data data = {&bed_user_ops, NULL, IOMMU_VIOMMU_TYPE_SELFTEST,
-				       (uintptr_t)&s, sizeof(s)};
+	const struct user_data data = {&here, NULL, IOMMU_VIOMMU_TYPE_SELFTEST, (uintptr_t)&s,
+				       sizeof(s)};
 	struct viommu_object *v, *w;
 	struct hwpt *parent;
 	struct region r;

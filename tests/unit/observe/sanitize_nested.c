@@ -4,6 +4,7 @@
  * parent, and a device translates by first-stage tables of VT-d that lie in it.
  */
 #include "world.h"
+#include "../iommu/here.h"
 
 #include <errno.h>
 #include <ioas/abi/extensions.h>
@@ -44,20 +45,6 @@ struct vmm {
 };
 
 /* ---- what is the caller's ---- */
-
-static int copy_in(void *arg, void *dst, uint64_t src, size_t len)
-{
-	memcpy(dst, (const void *)(uintptr_t)src, len);
-	return 0;
-}
-
-static int copy_out(void *arg, uint64_t dst, const void *src, size_t len)
-{
-	memcpy((void *)(uintptr_t)dst, src, len);
-	return 0;
-}
-
-static const struct user_ops here = {copy_in, copy_out};
 
 static struct user_data data_of(uint32_t type, const void *data, size_t len)
 {

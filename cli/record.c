@@ -378,15 +378,29 @@ static int start_thread(struct recording *r)
 	return -rc;
 }
 
+/* Chunks are written over when there is a limit, and read again: it cannot be a pipe. */
+static int open_file(const char *path)
+{
+	const int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0644);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	return -ESPIPE;
+}
+
 static int open_writer(struct recording *r, uint64_t limit, const char *dir)
 {
 	struct timespec t;
 	struct log_event e = {.type = LOG_machine, .machine.version = LOG_VERSION};
-	const int fd = open(r->file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	const int fd = open_file(r->file);
 	uint8_t *first = malloc(LOG_RECORD_MAX);
 	char path[4096], *text = NULL;
 	size_t len = 0;
-	int rc = fd < 0 ? -errno : 0;
+	int rc = fd < 0 ? fd : 0;
 
 	snprintf(path, sizeof(path), "%s/host", dir);
 	if (!rc)
@@ -426,7 +440,8 @@ struct recording *recording_start(const char *file, uint64_t limit, const char *
 	}
 	if (!rc)
 		return r;
-	fprintf(stderr, "ioas: cannot record to %s: %s\n", file, strerror(-rc));
+	fprintf(stderr, "ioas: cannot record to %s: %s\n", file,
+		rc == -ESPIPE ? "it is no regular file" : strerror(-rc));
 	if (r && r->listener >= 0)
 		close(r->listener);
 	if (r && r->writer)

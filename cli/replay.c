@@ -280,7 +280,7 @@ static void say(uint64_t n, const char *what)
 		printf("%" PRIu64 " %s\n", n, what);
 }
 
-static void print_result(const struct replay_result *s)
+static void print_result(const struct replay_result *s, bool ended)
 {
 	printf("%" PRIu64 " calls, %" PRIu64 " DMA transfers replayed; %" PRIu64 " of %" PRIu64
 	       " answers differ\n",
@@ -302,9 +302,11 @@ static void print_result(const struct replay_result *s)
 		printf("at %" PRIu64 ".%09" PRIu64
 		       " s records are missing: not replayed from there on\n",
 		       s->lost_at / 1000000000, s->lost_at % 1000000000);
+	if (!ended)
+		puts("the recording has no end: `ioas run` was killed, or the file was cut off");
 }
 
-static void print_result_json(const struct replay_result *s)
+static void print_result_json(const struct replay_result *s, bool ended)
 {
 	struct json j;
 
@@ -324,6 +326,7 @@ static void print_result_json(const struct replay_result *s)
 	json_number(&j, "strangers", s->strangers);
 	json_number(&j, "remote", s->remote);
 	json_bool(&j, "complete", s->lost_at == UINT64_MAX);
+	json_bool(&j, "ended", ended);
 	json_object_end(&j);
 	puts(json_error(&j) ? "{}" : j.text);
 	json_free(&j);
@@ -368,9 +371,9 @@ static int replay_all(struct log *l, const char *file, bool json)
 	if (rc)
 		fprintf(stderr, "ioas: %s cannot be replayed: %s\n", file, strerror(-rc));
 	else if (json)
-		print_result_json(&sum);
+		print_result_json(&sum, replay_has_end(r));
 	else
-		print_result(&sum);
+		print_result(&sum, replay_has_end(r));
 	if (r)
 		replay_destroy(r);
 	run_config_free(&c);

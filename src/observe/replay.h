@@ -57,6 +57,8 @@ struct replay_config {
 /* Reads all of @l. -ENOMEM. */
 int replay_create(struct log *l, const struct replay_config *cfg, struct replay **out);
 void replay_destroy(struct replay *r);
+/* Did the run end by itself? Otherwise it was killed, or the file was cut off. */
+bool replay_has_end(const struct replay *r);
 /* Its processes, in the order in which they appear; 0 of the N-th that is not there. */
 uint32_t replay_pid(const struct replay *r, size_t n);
 /*

@@ -452,6 +452,7 @@ int replay_load(struct replay *r, struct log *l)
 	while (!rc && log_next(l, &e) == 1) {
 		struct process *p;
 
+		r->ended |= !e.pid && e.type == LOG_end;
 		if (!e.pid)
 			continue;
 		p = process_of(r, e.pid, e.type == LOG_process);
@@ -502,6 +503,11 @@ void replay_destroy(struct replay *r)
 	ioas_free(r->processes);
 	free_blocks(r);
 	ioas_free(r);
+}
+
+bool replay_has_end(const struct replay *r)
+{
+	return r->ended;
 }
 
 uint32_t replay_pid(const struct replay *r, size_t n)

@@ -119,6 +119,7 @@ struct replay {
 	struct block *blocks; /* memory of all that was read */
 	struct process **processes;
 	size_t nr_processes;
+	bool ended; /* the recording says that the run ended */
 
 	/* While one runs. */
 	struct host *host;

@@ -121,7 +121,8 @@ static void to_freed(const struct scene *sc, struct report *r)
 		r->f.advice = "memory decoding of the other device is off, or it is gone";
 		return;
 	}
-	report_text(r, "%s %s, which is mapped, but the program has freed the memory behind it",
+	report_text(r, "%s %s, which is mapped, but the program has freed the memory behind it, or "
+		    "closed it by mprotect()",
 		    w.who, w.deed);
 	r->f.advice = "unmap memory from the IOAS, after the device has stopped using it, before "
 		      "it is given back";

@@ -46,3 +46,10 @@ replay_nonsense() # the recording
     [ $status -le 2 ] || fail "$1, seed $seed: $status: $(tail -n 3 said)"
   done
 }
+
+# change_is_found WHAT: the recording `changed` differs; or what differs ran beside another thread's call, which is told.
+change_is_found()
+{
+  timeout 120 "$ioas" replay changed >said 2>&1
+  [ $? = 1 ] || grep -q 'answers differ of what ran beside' said || fail "$1: not found: $(cat said)"
+}

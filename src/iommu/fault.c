@@ -84,31 +84,35 @@ static int report(struct requester *r, struct iommu_fault *f)
 	return count(r, f, r->iommu->make->fault_code(r->iommu, f), true);
 }
 
+static struct iommu_fault fault_of(const struct requester *r, uint32_t pasid, uint64_t iova,
+				   uint64_t len, enum iommu_access access,
+				   enum iommu_fault_reason reason)
+{
+	return (struct iommu_fault){
+		.rid = r->id,
+		.pasid = pasid,
+		.iova = iova,
+		.len = len,
+		.access = access,
+		.reason = reason,
+	};
+}
+
 int iommu_report_fault(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 		       enum iommu_access access, enum iommu_fault_reason reason)
 {
-	return report(r, &(struct iommu_fault){
-				 .rid = r->id,
-				 .pasid = pasid,
-				 .iova = iova,
-				 .len = len,
-				 .access = access,
-				 .reason = reason,
-			 });
+	struct iommu_fault f = fault_of(r, pasid, iova, len, access, reason);
+
+	return report(r, &f);
 }
 
 int iommu_report_injected(struct requester *r, uint32_t pasid, uint64_t iova, uint64_t len,
 			  enum iommu_access access)
 {
-	return report(r, &(struct iommu_fault){
-				 .rid = r->id,
-				 .pasid = pasid,
-				 .iova = iova,
-				 .len = len,
-				 .access = access,
-				 .reason = FAULT_NOT_PRESENT,
-				 .injected = true,
-			 });
+	struct iommu_fault f = fault_of(r, pasid, iova, len, access, FAULT_NOT_PRESENT);
+
+	f.injected = true;
+	return report(r, &f);
 }
 
 static enum iommu_fault_met met_by(const struct nested_fault *f)
@@ -122,16 +126,12 @@ static struct iommu_fault nested_fault_of(const struct nested_request *q,
 					  const struct nested_fault *f,
 					  enum iommu_fault_reason reason)
 {
-	return (struct iommu_fault){
-		.rid = q->r->id,
-		.pasid = q->pasid,
-		.iova = q->iova,
-		.len = q->len,
-		.access = (enum iommu_access)q->access,
-		.reason = reason,
-		.met = met_by(f),
-		.gpa = f ? f->gpa : 0,
-	};
+	struct iommu_fault fault =
+		fault_of(q->r, q->pasid, q->iova, q->len, (enum iommu_access)q->access, reason);
+
+	fault.met = met_by(f);
+	fault.gpa = f ? f->gpa : 0;
+	return fault;
 }
 
 int nested_host_fault(const struct nested_request *q, const struct nested_fault *f,
